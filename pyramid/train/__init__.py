@@ -1,0 +1,1 @@
+"""Training the readout: losses, optimisers, sampling, the compiled loop, metrics and importances."""

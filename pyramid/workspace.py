@@ -1,0 +1,194 @@
+"""The `output_directory` of a job: every file name in it, written whole or not at all, read with clear errors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from pyramid.errors import WorkspaceError
+from sensenet.files import atomic_path
+
+MAX_SUBSETS = 8
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The file names of one output directory (spec pages 3 and 8)."""
+
+    root: Path
+
+    @classmethod
+    def create(cls, directory: str | os.PathLike[str]) -> Workspace:
+        """The workspace at `directory`, made if absent.
+
+        Raises:
+            WorkspaceError: the directory cannot be made, or is a file.
+        """
+        root = Path(directory)
+        _make_directory(root)
+        return cls(root)
+
+    @property
+    def full_dataset(self) -> Path:
+        """The cached float32 matrix of all rows."""
+        return self.root / "full_dataset.npy"
+
+    @property
+    def evaluation_dataset(self) -> Path:
+        """At most 4096 rows of the cached matrix, for search evaluations."""
+        return self.root / "evaluation_dataset.npy"
+
+    @property
+    def importance_dataset(self) -> Path:
+        """At most 128 representative rows of the cached matrix."""
+        return self.root / "importance_dataset.npy"
+
+    def data_subset(self, number: int) -> Path:
+        """A seeded sample of the full matrix; `number` is 0 to 7."""
+        return self.root / f"data_subset_{number}.npy"
+
+    @property
+    def trees(self) -> Path:
+        """The forests of the tree embedding."""
+        return self.root / "trees.json"
+
+    @property
+    def tree_importances(self) -> Path:
+        """For each tree feature its share per input field."""
+        return self.root / "tree_importances.json"
+
+    def submodel(self, job_id: str) -> Submodel:
+        """The files of one training job; the directory need not exist."""
+        return Submodel(self.root / f"submodel_{job_id}")
+
+    def submodels(self) -> list[Submodel]:
+        """All training jobs' directories, in the order of their names."""
+        return [Submodel(path) for path in sorted(self.root.glob("submodel_*")) if path.is_dir()]
+
+    @property
+    def final_model(self) -> Path:
+        """The whole model document."""
+        return self.root / "final_model.json"
+
+    @property
+    def short_model(self) -> Path:
+        """The model document without weights."""
+        return self.root / "short_model.json"
+
+    @property
+    def final_weights(self) -> Path:
+        """The weights of the final model."""
+        return self.root / "final_model_weights.h5"
+
+    @property
+    def final_bundle(self) -> Path:
+        """The final model as a bundle."""
+        return self.root / "final_model_bundle.smbundle"
+
+
+@dataclass(frozen=True)
+class Submodel:
+    """The files that one training job leaves."""
+
+    root: Path
+
+    @property
+    def job_id(self) -> str:
+        """The id of the job that wrote this directory."""
+        return self.root.name.removeprefix("submodel_")
+
+    @property
+    def fit_info(self) -> Path:
+        """Everything about the trained network but its weights."""
+        return self.root / "model_fit_info.json"
+
+    @property
+    def weights(self) -> Path:
+        """The weights of the trained network."""
+        return self.root / "model_weights.h5"
+
+    @property
+    def evaluations(self) -> Path:
+        """A search submodel's metrics on samples of the evaluation set."""
+        return self.root / "evaluations.json"
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary path that becomes `path` when the body succeeds; its directory is made if absent.
+
+    Raises:
+        WorkspaceError: the file cannot be written; names it and says why.
+    """
+    _make_directory(path.parent)
+    try:
+        with atomic_path(path) as temporary:
+            yield temporary
+    except OSError as error:
+        raise WorkspaceError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as strict JSON.
+
+    Raises:
+        WorkspaceError: the file cannot be written.
+    """
+    encoded = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+    with whole_file(path) as temporary:
+        temporary.write_bytes(encoded)
+
+
+def read_json(path: Path, written_by: str) -> Any:
+    """Read a JSON file that a `written_by` job (such as "dataset_caching") left.
+
+    Raises:
+        WorkspaceError: the file is missing or is not JSON; names the job that should have written it.
+    """
+    try:
+        return orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise _unreadable(path, written_by, error.strerror or str(error)) from error
+    except orjson.JSONDecodeError as error:
+        raise _unreadable(path, written_by, f"not valid JSON ({error})") from error
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write one `.npy` file.
+
+    Raises:
+        WorkspaceError: the file cannot be written.
+    """
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def read_array(path: Path, written_by: str, mmap: bool = False) -> np.ndarray:
+    """Read a `.npy` file that a `written_by` job left; `mmap` leaves the numbers on disk until they are used.
+
+    Raises:
+        WorkspaceError: the file is missing or is not a whole `.npy` file.
+    """
+    try:
+        return np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise _unreadable(path, written_by, reason) from error
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WorkspaceError(f"{path} cannot be used as a directory: {error.strerror or error}") from error
+
+
+def _unreadable(path: Path, written_by: str, reason: str) -> WorkspaceError:
+    return WorkspaceError(f"{path}, which a {written_by} job writes, cannot be read: {reason}")
