@@ -1,0 +1,89 @@
+"""Decision forests as plain TensorFlow operations: the same decisions as scikit-learn's, row for row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import tensorflow as tf
+
+from sensenet.errors import ModelFormatError
+from sensenet.trees import Forest, dump_forests, floor_float32, parse_forests
+
+__all__ = ["Forest", "dump_forests", "floor_float32", "parse_forests", "tree_features"]
+
+MAX_UNROLLED_DEPTH = 48
+
+
+def tree_features(forests: Sequence[Forest], inputs: tf.Tensor) -> tf.Tensor:
+    """What the forests answer: for each the mean over its trees, side by side.
+
+    All trees of all forests descend together, level by level, by flat gathers: few operations for one row,
+    and loops that XLA fuses for many.
+
+    Args:
+        inputs: (rows, columns) float32, the preprocessed inputs.
+
+    Returns:
+        (rows, sum of the forests' outputs) float32.
+
+    Raises:
+        ModelFormatError: a forest looks at columns that `inputs` does not have.
+    """
+    if not forests:
+        return inputs[:, :0]
+    width = inputs.shape[-1]
+    for i, forest in enumerate(forests):
+        if width is not None and forest.end > width:
+            raise ModelFormatError(
+                f"trees[{i}][0]: expected a window within {width} inputs, got one to {forest.end}"
+            )
+    leaves = _descend(forests, inputs)  # (rows, trees)
+    n_trees = [len(forest.roots) for forest in forests]
+    shapes = {(len(forest.roots), forest.n_outputs) for forest in forests}
+    if len(shapes) == 1:
+        values = tf.constant(np.concatenate([forest.values for forest in forests]))
+        answers = tf.gather(values, leaves)  # (rows, trees, outputs)
+        grouped = tf.reshape(answers, (-1, len(forests), n_trees[0], forests[0].n_outputs))
+        return tf.reshape(tf.reduce_mean(grouped, axis=2), (-1, len(forests) * forests[0].n_outputs))
+    means = []
+    tree_spans = pairwise(np.cumsum([0, *n_trees]).tolist())
+    for forest, first_node, (first, last) in zip(forests, _node_offsets(forests), tree_spans, strict=True):
+        answers = tf.gather(tf.constant(forest.values), leaves[:, first:last] - first_node)
+        means.append(tf.reduce_mean(answers, axis=1))
+    return tf.concat(means, axis=1)
+
+
+def _descend(forests: Sequence[Forest], inputs: tf.Tensor) -> tf.Tensor:
+    """(rows, trees) int32: the leaf that each row reaches in each tree, as node number over all forests."""
+    offsets = _node_offsets(forests)
+    feature = tf.constant(np.concatenate([f.feature + np.int32(f.start) for f in forests]))
+    threshold = tf.constant(np.concatenate([f.threshold for f in forests]))
+    children = np.concatenate([f.children + np.int32(o) for f, o in zip(forests, offsets, strict=True)])
+    right_left = tf.constant(np.ascontiguousarray(children[:, ::-1]).reshape(-1))
+    roots = np.concatenate([f.roots + np.int32(o) for f, o in zip(forests, offsets, strict=True)])
+
+    shape = tf.shape(inputs)
+    flat = tf.reshape(inputs, (-1,))
+    row_starts = tf.expand_dims(tf.range(shape[0]) * shape[1], 1)  # (rows, 1)
+    nodes = tf.zeros_like(row_starts) + tf.constant(roots[None, :].astype(np.int32))
+
+    def step(nodes: tf.Tensor) -> tf.Tensor:
+        value = tf.gather(flat, row_starts + tf.gather(feature, nodes))
+        is_left = tf.cast(value <= tf.gather(threshold, nodes), tf.int32)
+        return tf.gather(right_left, 2 * nodes + is_left)
+
+    depth = max(forest.depth for forest in forests)
+    if depth > MAX_UNROLLED_DEPTH:
+        (nodes,) = tf.while_loop(
+            lambda _: True, lambda nodes: (step(nodes),), (nodes,), maximum_iterations=depth
+        )
+        return nodes
+    for _ in range(depth):
+        nodes = step(nodes)
+    return nodes
+
+
+def _node_offsets(forests: Sequence[Forest]) -> list[int]:
+    return [0, *np.cumsum([len(forest.feature) for forest in forests])[:-1].tolist()]
