@@ -1,0 +1,28 @@
+"""BigML's deepnet documents become fast models, and back.
+
+>>> import sensenet
+>>> model = sensenet.create_model("model.json")  # doctest: +SKIP
+>>> model([5.1, "a", None])  # doctest: +SKIP
+
+Importing the package is quiet and quick: TensorFlow is imported when a model is first made.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sensenet.models.wrappers import convert, create_model
+
+__all__ = ["convert", "create_model"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(import_module("sensenet.models.wrappers"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

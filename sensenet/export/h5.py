@@ -1,0 +1,133 @@
+"""Weights in Keras' legacy HDF5 layout: Keras 3 reads it but no longer writes it.
+
+The root has the attribute `layer_names`, each layer a group with the attribute `weight_names` and one data
+set per weight; layers are matched by their order, for names are running counters. HDF5 caps an attribute at
+64 kB: longer lists are split into `layer_names0`, `layer_names1`, ...
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from types import MappingProxyType
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+
+from sensenet.errors import ModelFormatError, WeightsError
+from sensenet.files import atomic_path
+
+MAX_ATTRIBUTE_BYTES = 64_000
+# Keras 3 calls every kernel "kernel"; Keras 2 has names of its own for these
+KERAS_2_NAMES = MappingProxyType({("DepthwiseConv2D", "kernel"): "depthwise_kernel"})
+
+
+def write_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
+    """Write the weights of a functional model.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        _write_names(file, "layer_names", [layer.name for layer in model.layers])
+        file.attrs["backend"] = b"tensorflow"
+        file.attrs["keras_version"] = b"2.16.0"
+        for layer in model.layers:
+            group = file.create_group(layer.name)
+            names = [_weight_name(layer, variable) for variable in _variables(layer)]
+            for name, variable in zip(names, _variables(layer), strict=True):
+                group.create_dataset(name, data=variable.numpy())
+            _write_names(group, "weight_names", names)
+        _write_names(file.create_group("top_level_model_weights"), "weight_names", [])
+
+
+def read_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
+    """Fill a functional model from a file that we or tf-keras wrote; all weights or none are changed.
+
+    Raises:
+        ModelFormatError: not such a file.
+        WeightsError: its weights are not those of the model; names the first layer that differs.
+    """
+    stored = stored_weights(path)
+    layers = [layer for layer in model.layers if _variables(layer)]
+    if len(stored) != len(layers):
+        raise WeightsError(
+            f"{os.fspath(path)}: expected weights of {len(layers)} layers, got those of {len(stored)}"
+        )
+    for (name, arrays), layer in zip(stored, layers, strict=True):
+        expected = [tuple(variable.shape) for variable in _variables(layer)]
+        given = [array.shape for array in arrays]
+        if expected != given:
+            raise WeightsError(
+                f"{os.fspath(path)}: layer {name}: expected shapes {expected} as in {layer.name}, got {given}"
+            )
+    for (_, arrays), layer in zip(stored, layers, strict=True):
+        for array, variable in zip(arrays, _variables(layer), strict=True):
+            variable.assign(array)
+
+
+def stored_weights(path: str | os.PathLike[str]) -> list[tuple[str, list[np.ndarray]]]:
+    """The layers of a weight file that have weights, in its order: (name, float32 arrays).
+
+    Raises:
+        ModelFormatError: not an HDF5 file of this layout, or one that holds NaN or infinity.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            root = file
+            if not _has_names(file, "layer_names") and "model_weights" in file:
+                root = file["model_weights"]
+            layers = [(name, _read_layer(root[name])) for name in _read_names(root, "layer_names")]
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise ModelFormatError(f"{os.fspath(path)}: not a Keras HDF5 weight file ({error})") from error
+    for name, arrays in layers:
+        if not all(np.isfinite(array).all() for array in arrays):
+            raise ModelFormatError(
+                f"{os.fspath(path)}: layer {name}: expected finite numbers, got NaN or infinity"
+            )
+    return [(name, arrays) for name, arrays in layers if arrays]
+
+
+def _variables(layer: Any) -> list[Any]:
+    """In the layout's order: trainable ones first, then the rest."""
+    return [*layer.trainable_weights, *layer.non_trainable_weights]
+
+
+def _weight_name(layer: Any, variable: Any) -> str:
+    name = KERAS_2_NAMES.get((type(layer).__name__, variable.name), variable.name)
+    return f"{layer.name}/{name}:0"
+
+
+def _read_layer(group: Any) -> list[np.ndarray]:
+    arrays = [np.asarray(group[name]) for name in _read_names(group, "weight_names")]
+    if any(array.dtype.kind not in "iuf" for array in arrays):
+        raise ValueError(f"{group.name} holds something else than numbers")
+    return [array.astype(np.float32) for array in arrays]
+
+
+def _write_names(group: Any, key: str, names: Sequence[str]) -> None:
+    encoded = np.asarray([name.encode() for name in names], dtype="S") if names else np.zeros(0)
+    parts = 1
+    while any(chunk.nbytes > MAX_ATTRIBUTE_BYTES for chunk in np.array_split(encoded, parts)):
+        parts += 1
+    for number, chunk in enumerate(np.array_split(encoded, parts)):
+        group.attrs[key if parts == 1 else f"{key}{number}"] = chunk
+
+
+def _has_names(group: Any, key: str) -> bool:
+    return key in group.attrs or f"{key}0" in group.attrs
+
+
+def _read_names(group: Any, key: str) -> list[str]:
+    if key in group.attrs:
+        names = list(group.attrs[key])
+    elif f"{key}0" in group.attrs:
+        names = []
+        while f"{key}{len(names)}" in group.attrs:
+            names.append(group.attrs[f"{key}{len(names)}"])
+        names = [name for part in names for name in part]
+    else:
+        raise KeyError(f"no attribute {key}")
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]

@@ -1,0 +1,69 @@
+"""Dropout: it acts in training only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
+
+import keras
+import tensorflow as tf
+
+from sensenet.layers.base import Built, Layers, LayerSpec, Shape
+from sensenet.layers.dense import parse_seed
+from sensenet.parsing import expected, number, required
+
+DROPOUTS = MappingProxyType({"zero": keras.layers.Dropout, "alpha": keras.layers.AlphaDropout})
+MAX_KERAS_SEED = 2**31
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Dropout(LayerSpec):
+    """`dropout`: numbers set to zero (JMLR 15:1929), or to SELU's fixed point for "alpha" (arXiv 1706.02515).
+
+    Attributes:
+        rate: the share of numbers dropped.
+        seed: of the draws; None leaves it to the network's.
+    """
+
+    type_name: ClassVar[str] = "dropout"
+    dropout_type: str
+    rate: float
+    seed: int | None = None
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any], path: str, nested: Callable[[Any, str], Layers]) -> Self:
+        """See `LayerSpec.parse`."""
+        kind = raw.get("dropout_type") or "zero"
+        if kind not in DROPOUTS:
+            expected(f"{path}.dropout_type", " or ".join(f'"{name}"' for name in DROPOUTS), kind)
+        rate = number(required(raw, "rate", path), f"{path}.rate", 0, 1)
+        return cls(dropout_type=kind, rate=rate, seed=parse_seed(raw, path))
+
+    def dump(self, short: bool) -> dict[str, Any]:
+        """See `LayerSpec.dump`."""
+        raw = {"dropout_type": self.dropout_type, "rate": self.rate}
+        return raw if self.seed is None else raw | {"seed": self.seed}
+
+    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
+        """See `LayerSpec.fit`."""
+        if self.seed is not None:
+            return self, shapes[0]
+        drawn = 0
+        for part in seed:
+            drawn = (drawn * 1_000_003 + part + 1) % MAX_KERAS_SEED
+        return replace(self, seed=drawn), shapes[0]
+
+    def build(self, tensors: Sequence[Any]) -> Built:
+        """See `LayerSpec.build`."""
+        layer = DROPOUTS[self.dropout_type](self.rate, seed=(self.seed or 0) % MAX_KERAS_SEED)
+        return Built(layer(tensors[0]), (layer,))
+
+    def trained(self, parts: Sequence[Any]) -> Self:
+        """See `LayerSpec.trained`."""
+        return self
+
+    def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+        """See `LayerSpec.forward`."""
+        return tensors[0]

@@ -1,0 +1,93 @@
+"""Batch normalisation (arXiv 1502.03167)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from sensenet.errors import ModelFormatError
+from sensenet.layers.base import Built, Layers, LayerSpec, Shape
+from sensenet.layers.dense import check_shape
+from sensenet.layers.initializers import Parameter, initial_values, parameter
+from sensenet.parsing import number, required
+
+DEFAULT_EPSILON = 1e-3
+MAX_EPSILON = 1e3
+UNTRAINED = {"gamma": "ones", "beta": "zeros", "mean": "zeros", "variance": "ones"}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BatchNormalization(LayerSpec):
+    """`batch_normalization`: gamma * (x - mean) / sqrt(variance + epsilon) + beta, in each column.
+
+    Attributes:
+        gamma, beta, mean, variance: [columns], or initializers' names; mean and variance are the moving ones.
+        epsilon: added to the variance.
+    """
+
+    type_name: ClassVar[str] = "batch_normalization"
+    gamma: Parameter
+    beta: Parameter
+    mean: Parameter
+    variance: Parameter
+    epsilon: float = DEFAULT_EPSILON
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any], path: str, nested: Callable[[Any, str], Layers]) -> Self:
+        """See `LayerSpec.parse`."""
+        epsilon = raw.get("epsilon")
+        arrays: dict[str, Any] = {
+            name: parameter(required(raw, name, path), f"{path}.{name}", 1) for name in UNTRAINED
+        }
+        return cls(
+            **arrays,
+            epsilon=DEFAULT_EPSILON
+            if epsilon is None
+            else number(epsilon, f"{path}.epsilon", 0, MAX_EPSILON),
+        )
+
+    def dump(self, short: bool) -> dict[str, Any]:
+        """See `LayerSpec.dump`."""
+        arrays = UNTRAINED if short else {name: getattr(self, name) for name in UNTRAINED}
+        return {**arrays, "epsilon": self.epsilon}
+
+    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
+        """See `LayerSpec.fit`."""
+        arrays: dict[str, Any] = {}
+        for name in UNTRAINED:
+            given = getattr(self, name)
+            arrays[name] = initial_values(given, shapes[0][-1:], seed) if isinstance(given, str) else given
+            check_shape(arrays[name], shapes[0][-1:], f"{path}.{name}")
+        if np.any(arrays["variance"] + np.float32(self.epsilon) < 0):
+            raise ModelFormatError(
+                f"{path}.variance: expected variances of at least 0, got {arrays['variance'].min()}"
+            )
+        return replace(self, **arrays), shapes[0]
+
+    def build(self, tensors: Sequence[Any]) -> Built:
+        """See `LayerSpec.build`."""
+        layer = keras.layers.BatchNormalization(epsilon=self.epsilon)
+        output = layer(tensors[0])
+        layer.set_weights([self.gamma, self.beta, self.mean, self.variance])
+        return Built(output, (layer,))
+
+    def trained(self, parts: Sequence[Any]) -> Self:
+        """See `LayerSpec.trained`."""
+        gamma, beta, mean, variance = parts[0].get_weights()
+        return replace(self, gamma=gamma, beta=beta, mean=mean, variance=variance)
+
+    def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+        """See `LayerSpec.forward`."""
+        scale, shift = self.affine()
+        return tensors[0] * tf.constant(scale) + tf.constant(shift)
+
+    def affine(self) -> tuple[np.ndarray, np.ndarray]:
+        """(scale, shift) of the same function as x * scale + shift, float32."""
+        gamma, beta, mean, variance = (np.asarray(getattr(self, name), np.float64) for name in UNTRAINED)
+        scale = gamma / np.sqrt(variance + self.epsilon)
+        return scale.astype(np.float32), (beta - mean * scale).astype(np.float32)

@@ -1,0 +1,134 @@
+"""All layer types by name, and lists of layers as documents write them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from sensenet.errors import ModelFormatError
+from sensenet.layers import legacy
+from sensenet.layers.activations import Activation
+from sensenet.layers.base import NETWORK_INPUT, Layers, LayerSpec
+from sensenet.layers.blocks import DenseResidualBlock
+from sensenet.layers.dense import Dense
+from sensenet.layers.dropout import Dropout
+from sensenet.layers.normalization import BatchNormalization
+from sensenet.parsing import expected, hint, integer, mapping, required, sequence
+
+LAYERS: Mapping[str, type[LayerSpec]] = MappingProxyType(
+    {
+        "activation": Activation,
+        "batch_normalization": BatchNormalization,
+        "dense": Dense,
+        "dense_residual_block": DenseResidualBlock,
+        "dropout": Dropout,
+    }
+)
+
+MAX_LAYERS = 10_000
+MAX_NESTING = 8
+
+
+def parse_layers(raw_list: Any, path: str = "layers") -> Layers:
+    """The layers of a document; if one of them has no `type`, all are of the legacy form.
+
+    Args:
+        raw_list: the JSON list; arrays may be nested lists or NumPy arrays.
+        path: its place in the document, for errors.
+
+    Raises:
+        ModelFormatError: names the place, the expectation and the value.
+    """
+    raw_layers = [mapping(raw, f"{path}[{i}]") for i, raw in enumerate(_bounded(raw_list, path))]
+    if any("type" not in raw for raw in raw_layers):
+        return legacy.parse_legacy(raw_layers, path)
+    return _parse_modern(raw_layers, path, MAX_NESTING)
+
+
+def _bounded(raw_list: Any, path: str) -> Sequence[Any]:
+    layers = sequence(raw_list, path)
+    if len(layers) > MAX_LAYERS:
+        raise ModelFormatError(f"{path}: expected at most {MAX_LAYERS} layers, got {len(layers)}")
+    return layers
+
+
+def _parse_modern(raw_list: Any, path: str, nesting: int) -> Layers:
+    if nesting == 0:
+        raise ModelFormatError(f"{path}: blocks are nested deeper than {MAX_NESTING}")
+
+    def nested(value: Any, place: str) -> Layers:
+        return _parse_modern(value, place, nesting - 1)
+
+    layers = []
+    for position, raw in enumerate(_bounded(raw_list, path)):
+        place = f"{path}[{position}]"
+        raw = mapping(raw, place)
+        kind = required(raw, "type", place)
+        if not isinstance(kind, str) or kind not in LAYERS:
+            expected(f"{place}.type", f"a layer type{hint(kind, LAYERS)}", kind)
+        spec = LAYERS[kind].parse(raw, place, nested)
+        layers.append(replace(spec, inputs=_parse_inputs(raw.get("inputs"), position, place)))
+    return tuple(layers)
+
+
+def _parse_inputs(value: Any, position: int, place: str) -> tuple[int, ...]:
+    if position == 0:
+        return (NETWORK_INPUT,)
+    if value is None:
+        return (position - 1,)
+    indices = sequence(value, f"{place}.inputs")
+    if len(indices) != 1:
+        raise ModelFormatError(f"{place}.inputs: expected one earlier layer, got {len(indices)}")
+    return tuple(integer(index, f"{place}.inputs[{k}]", 0, position - 1) for k, index in enumerate(indices))
+
+
+def dump_layers(layers: Sequence[LayerSpec], short: bool = False) -> list[dict[str, Any]]:
+    """The JSON list of `layers` in the modern form.
+
+    Arrays stay NumPy float32: write the list with `sensenet.document.dumps`, or any orjson with
+    `OPT_SERIALIZE_NUMPY`, which gives each number its shortest text.
+
+    Args:
+        layers: as `parse_layers` gives them.
+        short: names of initializers, and sizes, in place of arrays.
+    """
+    dumped = []
+    for position, layer in enumerate(layers):
+        raw = {"type": layer.type_name, **layer.dump(short)}
+        for key, value in raw.items():
+            if isinstance(value, tuple):
+                raw[key] = dump_layers(value, short)
+        if position and layer.inputs != (position - 1,):
+            raw["inputs"] = list(layer.inputs)
+        dumped.append(raw)
+    return dumped
+
+
+def without_dropout(layers: Layers) -> Layers:
+    """The same network for prediction: without dropout, the `inputs` of the layers behind it renumbered."""
+    kept: list[LayerSpec] = []
+    moved = {NETWORK_INPUT: NETWORK_INPUT}
+    for position, layer in enumerate(layers):
+        inputs = tuple(moved[index] for index in layer.inputs)
+        if isinstance(layer, Dropout) and not _stands_for_its_input(layers, position, inputs, len(kept)):
+            layer = Activation(activation_function=None)
+        if isinstance(layer, Dropout):
+            moved[position] = inputs[0]
+            continue
+        moved[position] = len(kept)
+        if isinstance(layer, DenseResidualBlock):
+            paths = without_dropout(layer.dense_path), without_dropout(layer.identity_path)
+            layer = replace(layer, dense_path=paths[0], identity_path=paths[1])
+        kept.append(replace(layer, inputs=inputs))
+    return tuple(kept)
+
+
+def _stands_for_its_input(layers: Layers, position: int, inputs: tuple[int, ...], n_kept: int) -> bool:
+    """Whether a list without this dropout layer can say the same: only its first layer can take the list's
+    input, and only its last layer can be its output."""
+    if inputs[0] == NETWORK_INPUT:
+        users = [i for i, layer in enumerate(layers) if position in layer.inputs]
+        return users == [position + 1] or len(layers) == 1
+    return position < len(layers) - 1 or inputs[0] == n_kept - 1

@@ -1,0 +1,1 @@
+"""Models: a document, its settings and its compiled prediction."""

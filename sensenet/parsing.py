@@ -1,0 +1,105 @@
+"""Reading single values of a JSON document strictly: what is wrong is said with its place in the document."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+import orjson
+
+from sensenet.errors import ModelFormatError
+
+MAX_SHOWN = 60
+
+
+def shown(value: Any) -> str:
+    """A short JSON-like text of `value` for an error message."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    if isinstance(value, (dict, list)):
+        kind = "an object" if isinstance(value, dict) else "a list"
+        return f"{kind} of {len(value)}"
+    try:
+        text = orjson.dumps(value).decode()
+    except (TypeError, ValueError):
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."
+
+
+def expected(path: str, expectation: str, value: Any) -> NoReturn:
+    """Raise the `ModelFormatError` for `value` standing where `expectation` should."""
+    raise ModelFormatError(f"{path}: expected {expectation}, got {shown(value)}")
+
+
+def hint(name: Any, known: Iterable[str]) -> str:
+    """`; did you mean "relu"?` where `name` is near a known name, else the list of known names."""
+    choices = sorted(known)
+    near = difflib.get_close_matches(str(name), choices, n=1)
+    return f'; did you mean "{near[0]}"?' if near else f"; known are {', '.join(choices)}"
+
+
+def mapping(value: Any, path: str) -> Mapping[str, Any]:
+    """A JSON object."""
+    if not isinstance(value, Mapping):
+        expected(path, "an object", value)
+    return value
+
+
+def sequence(value: Any, path: str) -> Sequence[Any]:
+    """A JSON list."""
+    if not isinstance(value, (list, tuple)):
+        expected(path, "a list", value)
+    return value
+
+
+def required(raw: Mapping[str, Any], key: str, path: str) -> Any:
+    """The value at `key`, which must be there."""
+    if key not in raw:
+        raise ModelFormatError(f'{path}: "{key}" is missing')
+    return raw[key]
+
+
+def number(value: Any, path: str, low: float = -np.inf, below: float = np.inf) -> float:
+    """A finite number in [low, below)."""
+    good = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not good or not low <= value < below:
+        bounds = "a number" if np.isinf([low, below]).all() else f"a number in [{low:g}, {below:g})"
+        expected(path, bounds, value)
+    return float(value)
+
+
+def integer(value: Any, path: str, low: int, high: int) -> int:
+    """An integer in [low, high]."""
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        expected(path, f"an integer in [{low}, {high}]", value)
+    return value
+
+
+def text_list(value: Any, path: str) -> tuple[str, ...]:
+    """A list of names; numbers and truth values among them are kept as their JSON text."""
+    names = sequence(value, path)
+    for position, name in enumerate(names):
+        if not isinstance(name, (str, int, float)):
+            expected(f"{path}[{position}]", "a text", name)
+    return tuple(name if isinstance(name, str) else str(name) for name in names)
+
+
+def array(value: Any, path: str, dimensions: int) -> np.ndarray:
+    """Nested lists of finite numbers as one contiguous float32 array of `dimensions` dimensions."""
+    expectation = f"numbers in {dimensions} dimension{'s' if dimensions > 1 else ''}"
+    if not isinstance(value, (list, np.ndarray)):
+        expected(path, expectation, value)
+    try:
+        numbers = np.asarray(value)
+    except ValueError:
+        raise ModelFormatError(f"{path}: expected {expectation}, got lists of different lengths") from None
+    if numbers.dtype.kind not in "iuf" or numbers.ndim != dimensions or numbers.size == 0:
+        given = f"{numbers.dtype.name} in {numbers.ndim} dimensions" if numbers.size else "no numbers"
+        raise ModelFormatError(f"{path}: expected {expectation}, got {given}")
+    with np.errstate(over="ignore"):
+        narrowed = np.ascontiguousarray(numbers, dtype=np.float32)
+    if not np.isfinite(narrowed).all():
+        raise ModelFormatError(f"{path}: expected finite numbers, got NaN or infinity")
+    return narrowed

@@ -1,0 +1,1 @@
+"""What prediction does before the network: raw fields become columns of numbers."""
