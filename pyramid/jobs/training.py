@@ -1,0 +1,255 @@
+"""The jobs `standard_training` and `search_submodel`: train the readout on cached rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pyramid.data.splits import stratified_sample
+from pyramid.errors import SettingsError, Violation
+from pyramid.report import Report
+from pyramid.settings.base_settings import BaseSettings
+from pyramid.train.dataset import (
+    Dataset,
+    job_layout,
+    loss_weights,
+    read_dataset,
+    smoothed_targets,
+    split_holdout,
+)
+from pyramid.train.fit import Fit, Limits, Metrics, fit
+from pyramid.train.importances import expected_gradients, field_importances
+from pyramid.train.loop import FlatNetwork, State, compile_predictions, compile_steps
+from pyramid.train.losses import make_loss
+from pyramid.train.metrics import evaluate
+from pyramid.train.optimizers import learning_rate, make_optimizer
+from pyramid.train.sampling import Rows, make_sampler
+from pyramid.workspace import Submodel, Workspace, read_json, whole_file, write_json
+from sensenet.errors import ModelFormatError
+from sensenet.export.h5 import write_weights
+from sensenet.layers import dump_layers, parse_layers
+from sensenet.network import Network, build_network
+
+EVALUATION_SAMPLES = 128
+EVALUATION_SHARE = 0.2
+MAX_EVALUATION_ROWS = 256
+
+CONFIGURATION_KEYS = (
+    "activation_function",
+    "balance_objective",
+    "batch_size",
+    "descent_algorithm",
+    "dropout_rate",
+    "loss_function",
+    "largest_layer_size",
+    "learn_residuals",
+    "learning_rate",
+    "mixup_alpha",
+    "number_of_layers",
+    "seed",
+    "topology",
+    "tree_embedding",
+)
+
+# what each random generator of a job is for; a number of its own keeps their streams apart
+SPLIT, EVALUATION = 1, 2
+
+
+def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[str, Any]:
+    """Train, measure, and leave weights and fit info in `submodel_<job_id>`.
+
+    Returns:
+        The result of spec page 1.
+
+    Raises:
+        PyramidError: settings, data or files that cannot be used, or a training that never was finite.
+    """
+    started = settings.start_time or time.time()
+    report(0.0, message="reading the cached data")
+    dataset = read_dataset(Path(settings.cache_file), settings)
+    network = _build(settings, dataset)
+    fitted = _train(network, dataset, settings, started, report)
+    submodel = workspace.submodel(settings.job_id)
+    report(0.9, message="measuring the trained network")
+    evaluation_metrics = _evaluate_submodel(network, settings, workspace, submodel)
+    importances = _importances(network, settings, workspace)
+    report(0.97, message="writing the trained network")
+    with whole_file(submodel.weights) as temporary:
+        write_weights(network.model, temporary)
+    result = {
+        "job_id": settings.job_id,
+        "validation_metrics": fitted.metrics,
+        "evaluation_metrics": evaluation_metrics,
+        "iterations": fitted.iterations,
+        "elapsed_time": time.time() - started,
+        "configuration_parameters": _configuration(settings),
+        "base_image_network": None,
+        "image_training_type": None,
+    }
+    write_json(submodel.fit_info, result | _fit_info(settings, dataset, importances))
+    return result
+
+
+def _build(settings: BaseSettings, dataset: Dataset) -> Network:
+    try:
+        layers = parse_layers(settings.layers)
+        network = build_network(layers, dataset.inputs.shape[1], settings.seed)
+    except ModelFormatError as error:
+        raise SettingsError([Violation("/layers", str(error))]) from error
+    width, expected = network.model.output_shape[-1], dataset.targets.shape[1]
+    if width != expected:
+        message = f"the last layer has {width} outputs, but the objective needs {expected}"
+        raise SettingsError([Violation(f"/layers/{len(settings.layers) - 1}", message)])
+    return network
+
+
+def _train(
+    network: Network, dataset: Dataset, settings: BaseSettings, started: float, report: Report
+) -> Fit:
+    """Fit the network and leave the best weights in it."""
+    training, holdout = split_holdout(dataset, settings, np.random.default_rng([settings.seed, SPLIT]))
+    limits = _limits(settings, len(holdout), started)
+    objective = settings.info_list[-1]
+    warmup = settings.learning_rate_warmup_iterations or 0
+    flat = FlatNetwork(network)
+    optimizer = make_optimizer(settings)
+    steps = compile_steps(
+        flat,
+        _rows(training, settings),
+        make_sampler(
+            training.labels,
+            settings.seed,
+            limits.steps_per_call,
+            settings.batch_size,
+            bool(settings.balance_objective) and dataset.objective_type == "categorical",
+            settings.mixup_alpha or 0.0,
+        ),
+        make_loss(settings.loss_function, objective),
+        optimizer,
+        lambda iteration: learning_rate(settings.learning_rate, warmup, iteration),
+    )
+    parameters, buffers = flat.read()
+    fitted = fit(
+        State(parameters, buffers, optimizer.initial_slots(parameters)),
+        steps,
+        compile_predictions(flat, holdout.inputs),
+        _evaluator(holdout),
+        limits,
+        lambda progress, **facts: report(0.05 + 0.85 * progress, **facts),
+    )
+    flat.write(fitted.state)
+    return fitted
+
+
+def _rows(training: Dataset, settings: BaseSettings) -> Rows:
+    smoothing = settings.label_smoothing_factor or 0.0
+    targets = training.targets
+    if smoothing and training.objective_type == "categorical":
+        targets = smoothed_targets(targets, smoothing)
+    weights = loss_weights(training, settings.class_weights, settings.info_list[-1].get("values"))
+    return Rows(
+        inputs=tf.constant(training.inputs),
+        targets=tf.constant(targets),
+        weights=None if weights is None else tf.constant(weights),
+    )
+
+
+def _limits(settings: BaseSettings, holdout_rows: int, started: float) -> Limits:
+    return Limits(
+        holdout_rows=holdout_rows,
+        batch_size=settings.batch_size,
+        patience=settings.patience,
+        max_iterations=settings.max_iterations,
+        started=started,
+        max_training_time=settings.max_training_time,
+        max_seconds_per_update=settings.max_seconds_per_update,
+        warmup_iterations=settings.learning_rate_warmup_iterations or 0,
+    )
+
+
+def _evaluator(holdout: Dataset) -> Any:
+    truth = holdout.truth
+    return lambda predictions: _metrics(truth, predictions, holdout.objective_type)
+
+
+def _metrics(truth: np.ndarray, predictions: np.ndarray, objective_type: str) -> Metrics:
+    if objective_type == "numeric":
+        predictions = predictions[:, 0]
+    return evaluate(truth, predictions, objective_type)
+
+
+def _evaluate_submodel(
+    network: Network, settings: BaseSettings, workspace: Workspace, submodel: Submodel
+) -> Metrics | None:
+    """Of a search submodel: write the metrics on samples of the evaluation set, give those on all of it."""
+    if settings.job_type != "search_submodel":
+        return None
+    dataset = read_dataset(workspace.evaluation_dataset, settings)
+    predictions = _predict(network, dataset.inputs)
+    size = max(1, min(MAX_EVALUATION_ROWS, round(EVALUATION_SHARE * len(dataset))))
+    rng = np.random.default_rng([settings.seed, EVALUATION])
+    samples = [stratified_sample(dataset.strata, size, rng) for _ in range(EVALUATION_SAMPLES)]
+    truth = dataset.truth
+    evaluations = [_metrics(truth[rows], predictions[rows], dataset.objective_type) for rows in samples]
+    write_json(submodel.evaluations, evaluations)
+    return _metrics(truth, predictions, dataset.objective_type)
+
+
+def _importances(network: Network, settings: BaseSettings, workspace: Workspace) -> list[float]:
+    """One share per input field, in the order of `info_list`."""
+    layout = job_layout(settings)
+    if len(layout.fields) == 1:
+        return [1.0]
+    points = read_dataset(workspace.importance_dataset, settings).inputs
+    attributions = expected_gradients(
+        lambda inputs: network.model(inputs, training=False), points, points, settings.seed
+    )
+    trees = None
+    if settings.tree_embedding and layout.tree_inputs:
+        trees = read_json(workspace.tree_importances, "dataset_caching")
+    return field_importances(attributions, layout, trees)
+
+
+def _predict(network: Network, inputs: np.ndarray) -> np.ndarray:
+    return tf.function(lambda rows: network.model(rows, training=False))(tf.constant(inputs)).numpy()
+
+
+def _configuration(settings: BaseSettings) -> dict[str, Any] | None:
+    if settings.job_type != "search_submodel":
+        return None
+    return {key: getattr(settings, key) for key in CONFIGURATION_KEYS}
+
+
+def _fit_info(settings: BaseSettings, dataset: Dataset, importances: Sequence[float]) -> dict[str, Any]:
+    """What finalizing needs to know of the network beside its weights."""
+    inputs = settings.info_list[: -2 if settings.instance_weights else -1]
+    objective = settings.info_list[-1]
+    return {
+        "class_index": objective.get("index"),
+        "weight_index": settings.info_list[-2].get("index") if settings.instance_weights else None,
+        "optypes": _optypes(settings.info_list),
+        "preprocess": [_described(field, ("type", "index", "mean", "stdev", "values")) for field in inputs],
+        "output_exposition": _described(objective, ("type", "mean", "stdev", "values")),
+        "training_options": settings.training_options or {},
+        "importances": list(importances),
+        "holdout_images": None,
+        "layers": dump_layers(parse_layers(settings.layers), short=True),
+        "input_size": dataset.inputs.shape[1],
+        "uses_trees": bool(settings.tree_embedding and settings.tree_inputs),
+        "deepnet_version": settings.deepnet_version,
+    }
+
+
+def _described(field: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    return {key: field[key] for key in keys if key in field}
+
+
+def _optypes(info_list: Sequence[Mapping[str, Any]]) -> list[str | None]:
+    """The type of each column of the rows that the model predicts; None for columns it does not know."""
+    types = {field["index"]: field["type"] for field in info_list if "index" in field}
+    return [types.get(column) for column in range(max(types, default=-1) + 1)]

@@ -1,0 +1,222 @@
+"""Training to the end: steps, holdout checks, stops, and the best weights kept (spec page 8)."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pyramid.errors import TrainingError
+from pyramid.report import Report
+from pyramid.train.loop import Predict, State, Steps
+from pyramid.train.metrics import HEADLINE
+from pyramid.train.monitor import Monitor, are_finite
+
+MAX_STEPS_PER_CALL = 256
+SECONDS_PER_CALL = 0.25
+SECONDS_PER_REPORT = 0.2
+STEPS_TO_TIME = 4
+
+Metrics = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to check, and when to stop.
+
+    Attributes:
+        holdout_rows: rows that a check predicts.
+        batch_size: rows of a step.
+        patience: consecutive failed checks that end the training.
+        max_iterations: optimiser steps; None is no limit.
+        started: unix time in seconds from which `max_training_time` counts.
+        max_training_time: in seconds; None is no limit.
+        max_seconds_per_update: a check happens at the latest after so long.
+        warmup_iterations: failed checks before this iteration are not counted.
+    """
+
+    holdout_rows: int
+    batch_size: int
+    patience: int
+    max_iterations: int | None
+    started: float
+    max_training_time: float | None
+    max_seconds_per_update: float
+    warmup_iterations: int
+
+    @property
+    def least_steps_per_check(self) -> int:
+        """Steps between checks while every metric gets better."""
+        return max(4, math.ceil(10 * self.holdout_rows / self.batch_size))
+
+    @property
+    def steps_per_call(self) -> int:
+        """The most steps that one compiled call takes."""
+        most = MAX_STEPS_PER_CALL if self.max_iterations is None else max(1, self.max_iterations)
+        return min(MAX_STEPS_PER_CALL, self.least_steps_per_check, most)
+
+    def steps_to_check(self, worse_metrics: int) -> int:
+        """Steps until the next check when `worse_metrics` got worse at the last."""
+        return max(4 * worse_metrics, self.least_steps_per_check)
+
+    def out_of_time(self) -> bool:
+        """Whether `max_training_time` is over."""
+        return self.max_training_time is not None and time.time() - self.started >= self.max_training_time
+
+    def progress(self, iterations: int, failures: int) -> float:
+        """Share of the training that is done at the least, 0 to 1."""
+        shares = []
+        if self.max_iterations:
+            shares.append(iterations / self.max_iterations)
+        if self.max_training_time:
+            shares.append((time.time() - self.started) / self.max_training_time)
+        return min(1.0, max(shares, default=failures / self.patience))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The outcome of a training.
+
+    Attributes:
+        state: the weights of the last check that was not a step back.
+        metrics: that check's holdout metrics; larger is better.
+        iterations: optimiser steps taken in all.
+        checks: holdout checks in all.
+        stopped_by: "patience", "max_iterations", "max_training_time" or "non_finite".
+    """
+
+    state: State
+    metrics: Metrics
+    iterations: int
+    checks: int
+    stopped_by: str
+
+
+@dataclass
+class _Progress:
+    """Where a training stands; lives as long as one `fit`."""
+
+    state: State
+    began: float = field(default_factory=time.perf_counter)
+    monitor: Monitor = field(default_factory=Monitor)
+    iterations: int = 0
+    checks: int = 0
+    worse: int = 0
+    best: tuple[State, Metrics] | None = None
+    seconds_per_step: float = 0.0
+    calls: int = 0
+    reported: float = -math.inf
+
+    def steps_in_call(self, most: int) -> int:
+        """How many steps the next call takes: few until a step has been timed, then about a quarter second's."""
+        if self.calls < 2:
+            return min(most, (1, STEPS_TO_TIME)[self.calls])
+        if self.seconds_per_step * most <= SECONDS_PER_CALL:
+            return most
+        return max(1, int(SECONDS_PER_CALL / self.seconds_per_step))
+
+
+def fit(
+    state: State,
+    steps: Steps,
+    predict: Predict,
+    evaluate: Callable[[np.ndarray], Metrics],
+    limits: Limits,
+    report: Report,
+) -> Fit:
+    """Train from `state` until patience, iterations or time run out, or numbers are no longer finite.
+
+    Args:
+        steps: as `compile_steps` gives it, for calls of up to `limits.steps_per_call`.
+        predict: the predictions for the holdout rows.
+        evaluate: the metrics of such predictions.
+        report: told of each check, a few times a second at most.
+
+    Raises:
+        TrainingError: not one check had finite metrics.
+    """
+    progress = _Progress(state)
+    stopped_by = None
+    while stopped_by is None:
+        loss = _train_until_check(progress, steps, limits)
+        stopped_by = _check(progress, loss, predict, evaluate, limits, report)
+    if progress.best is None:
+        raise TrainingError(
+            f"the training never reached finite metrics: after {progress.iterations} iterations the loss was "
+            f"{loss}; a smaller learning_rate may help"
+        )
+    best_state, metrics = progress.best
+    return Fit(best_state, metrics, progress.iterations, progress.checks, stopped_by)
+
+
+def _train_until_check(progress: _Progress, steps: Steps, limits: Limits) -> float:
+    """Run steps until the next check is due; gives the mean loss of the last call (0 where no step was due)."""
+    due = progress.iterations + limits.steps_to_check(progress.worse)
+    if limits.max_iterations is not None:
+        due = min(due, limits.max_iterations)
+    last_check = time.perf_counter()
+    loss = 0.0
+    while progress.iterations < due:
+        n_steps = progress.steps_in_call(min(due - progress.iterations, limits.steps_per_call))
+        began = time.perf_counter()
+        progress.state, mean_loss = steps(progress.state, progress.iterations, n_steps)
+        loss = float(mean_loss)
+        progress.seconds_per_step = (time.perf_counter() - began) / n_steps
+        progress.iterations += n_steps
+        progress.calls += 1
+        waited = time.perf_counter() - last_check
+        if not math.isfinite(loss) or waited >= limits.max_seconds_per_update or limits.out_of_time():
+            break
+    return loss
+
+
+def _check(
+    progress: _Progress,
+    loss: float,
+    predict: Predict,
+    evaluate: Callable[[np.ndarray], Metrics],
+    limits: Limits,
+    report: Report,
+) -> str | None:
+    """Look at the holdout; gives what ends the training, or None."""
+    metrics = evaluate(predict(progress.state).numpy())
+    progress.checks += 1
+    if not math.isfinite(loss) or not are_finite(metrics):
+        _report(progress, progress.best[1] if progress.best else {}, limits, report, _warning(progress))
+        return "non_finite"
+    verdict = progress.monitor.check(metrics, progress.iterations < limits.warmup_iterations)
+    progress.worse = verdict.worse
+    if verdict.keep:
+        progress.best = (progress.state, metrics)
+    if time.perf_counter() - progress.reported >= SECONDS_PER_REPORT:
+        _report(progress, metrics, limits, report)
+    if progress.monitor.failures >= limits.patience:
+        return "patience"
+    if limits.max_iterations is not None and progress.iterations >= limits.max_iterations:
+        return "max_iterations"
+    return "max_training_time" if limits.out_of_time() else None
+
+
+def _report(
+    progress: _Progress, metrics: Metrics, limits: Limits, report: Report, message: str | None = None
+) -> None:
+    progress.reported = time.perf_counter()
+    headline = next((names for names in HEADLINE.values() if metrics.keys() >= set(names)), ())
+    elapsed = progress.reported - progress.began
+    report(
+        limits.progress(progress.iterations, progress.monitor.failures),
+        iterations=progress.iterations,
+        seconds_per_iteration=elapsed / max(1, progress.iterations),
+        time_elapsed=elapsed,
+        checks=progress.checks,
+        **{name: metrics[name] for name in headline},
+        **({} if message is None else {"message": message}),
+    )
+
+
+def _warning(progress: _Progress) -> str:
+    outcome = "the best weights before are kept" if progress.best else "there were no finite ones before"
+    return f"warning: not all numbers are finite after {progress.iterations} iterations: {outcome}"

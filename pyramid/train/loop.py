@@ -1,0 +1,168 @@
+"""The compiled training loop: many optimiser steps in one call, on rows that already are on the device.
+
+One XLA program draws the batches, gathers, mixes, differentiates and updates; Python is entered once per call. A
+call's result depends on the step it begins with and nothing else, so it may be cut anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pyramid.train.losses import Loss, Outputs
+from pyramid.train.optimizers import Optimizer
+from pyramid.train.sampling import Draws, Rows, Sampler
+from sensenet.layers.activations import apply_activation
+from sensenet.network import Network
+
+
+class State(NamedTuple):
+    """Everything that a step changes.
+
+    Attributes:
+        parameters: (parameters,) float32, all trainable weights end to end.
+        buffers: the other variables: moving statistics, counters of random generators.
+        slots: the optimiser's vectors, each (parameters,) float32.
+    """
+
+    parameters: tf.Tensor
+    buffers: tuple[tf.Tensor, ...]
+    slots: tuple[tf.Tensor, ...]
+
+
+@dataclass(frozen=True)
+class FlatNetwork:
+    """A Keras network as a pure function of one parameter vector.
+
+    Attributes:
+        network: the connected network; its variables change on `write` only.
+    """
+
+    network: Network
+
+    @property
+    def _model(self) -> keras.Model:
+        return self.network.logits_model
+
+    def read(self) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
+        """The network's weights as (parameters, buffers)."""
+        flat = [tf.reshape(variable, [-1]) for variable in self._model.trainable_variables]
+        parameters = tf.concat(flat, axis=0) if flat else tf.zeros((0,))
+        buffers = tuple(tf.identity(variable) for variable in self._model.non_trainable_variables)
+        return parameters, buffers
+
+    def write(self, state: State) -> None:
+        """Put the weights of `state` into the Keras variables."""
+        for variable, value in zip(self._model.trainable_variables, self._split(state.parameters), strict=True):
+            variable.assign(value)
+        for variable, value in zip(self._model.non_trainable_variables, state.buffers, strict=True):
+            variable.assign(value)
+
+    def apply(
+        self, parameters: tf.Tensor, buffers: tuple[tf.Tensor, ...], inputs: tf.Tensor, training: bool
+    ) -> tuple[Outputs, tuple[tf.Tensor, ...]]:
+        """Run (rows, inputs) through the network; gives its outputs and the new buffers."""
+        logits, new_buffers = self._model.stateless_call(
+            self._split(parameters), list(buffers), inputs, training=training
+        )
+        name = self.network.final_activation
+        outputs = Outputs(logits, partial(apply_activation, name), softmax=name == "softmax")
+        return outputs, tuple(new_buffers)
+
+    def _split(self, parameters: tf.Tensor) -> list[tf.Tensor]:
+        shapes = [tuple(variable.shape) for variable in self._model.trainable_variables]
+        parts = tf.split(parameters, [int(np.prod(shape)) for shape in shapes])
+        return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+Steps = Callable[[State, int, int], tuple[State, tf.Tensor]]
+Predict = Callable[[State], tf.Tensor]
+
+
+def compile_steps(
+    network: FlatNetwork,
+    rows: Rows,
+    sampler: Sampler,
+    loss: Loss,
+    optimizer: Optimizer,
+    rate: Callable[[tf.Tensor], tf.Tensor],
+) -> Steps:
+    """The function that runs optimiser steps.
+
+    Args:
+        sampler: draws the batches of as many steps as a call can take at most.
+        rate: the learning rate at a float32 iteration, counted from 1.
+
+    Returns:
+        `(state, first_step, n_steps) -> (state, mean loss)`; it compiles on its first call. `n_steps` is at least
+        1 and at most what `sampler` draws.
+    """
+
+    def step(number: tf.Tensor, state: State, batch: Rows) -> tuple[State, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(state.parameters)
+            outputs, buffers = network.apply(state.parameters, state.buffers, batch.inputs, training=True)
+            losses = loss(batch.targets, outputs)  # (batch,)
+            mean = tf.reduce_mean(losses if batch.weights is None else losses * batch.weights)
+        gradient = tape.gradient(mean, state.parameters)
+        iteration = tf.cast(number + 1, tf.float32)
+        parameters, slots = optimizer.update(
+            gradient, state.parameters, state.slots, iteration, rate(iteration)
+        )
+        return State(parameters, buffers, slots), mean
+
+    @tf.function(jit_compile=True)
+    def run(state: State, first_step: tf.Tensor, n_steps: tf.Tensor) -> tuple[State, tf.Tensor]:
+        draws = sampler(first_step)
+
+        def body(done: tf.Tensor, state: State, total: tf.Tensor) -> tuple[tf.Tensor, State, tf.Tensor]:
+            state, mean = step(first_step + tf.cast(done, tf.int64), state, gather(rows, draws, done))
+            return done + 1, state, total + mean
+
+        _, state, total = tf.while_loop(
+            lambda done, *_: done < n_steps, body, (tf.constant(0), state, tf.constant(0.0))
+        )
+        return state, total / tf.cast(n_steps, tf.float32)
+
+    return lambda state, first_step, n_steps: run(
+        state, tf.constant(first_step, tf.int64), tf.constant(n_steps, tf.int32)
+    )
+
+
+def compile_predictions(network: FlatNetwork, inputs: np.ndarray) -> Predict:
+    """The function that gives the network's predictions, (rows, outputs), for fixed `inputs` from a state."""
+    rows = tf.constant(inputs)
+
+    @tf.function
+    def predict(parameters: tf.Tensor, buffers: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        return network.apply(parameters, buffers, rows, training=False)[0].predictions
+
+    return lambda state: predict(state.parameters, state.buffers)
+
+
+def gather(rows: Rows, draws: Draws, step: tf.Tensor) -> Rows:
+    """The batch of one step, mixed where the draws say so."""
+    batch = _take(rows, draws.rows[step])
+    if draws.partners is None:
+        return batch
+    partner = _take(rows, draws.partners[step])
+    share = draws.shares[step]  # (batch,)
+    return Rows(
+        inputs=_blend(batch.inputs, partner.inputs, share[:, None]),
+        targets=_blend(batch.targets, partner.targets, share[:, None]),
+        weights=None if rows.weights is None else _blend(batch.weights, partner.weights, share),
+    )
+
+
+def _take(rows: Rows, indices: tf.Tensor) -> Rows:
+    return Rows(*(None if column is None else tf.gather(column, indices) for column in rows))
+
+
+def _blend(one: tf.Tensor, other: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+    return share * one + (1.0 - share) * other

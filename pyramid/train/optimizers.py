@@ -1,0 +1,197 @@
+"""Optimisers as pure functions over one flat parameter vector.
+
+An optimiser has `slots` (how many vectors of state it keeps, and what they begin with) and
+`update(gradient, parameters, slots, iteration, rate) -> (parameters, slots)`. All vectors are (parameters,)
+float32; `iteration` is a float32 scalar that counts from 1. The formulas are those that Keras documents, so a rate
+means here what people know from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import tensorflow as tf
+
+Vectors = tuple[tf.Tensor, ...]
+Update = Callable[[tf.Tensor, tf.Tensor, Vectors, tf.Tensor, tf.Tensor], tuple[tf.Tensor, Vectors]]
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """One descent algorithm with its parameters bound.
+
+    Attributes:
+        slots: what each vector of state begins with.
+        update: (gradient, parameters, slots, iteration, rate) -> (new parameters, new slots).
+    """
+
+    slots: tuple[float, ...]
+    update: Update
+
+    def initial_slots(self, parameters: tf.Tensor) -> Vectors:
+        """The state before the first step."""
+        return tuple(tf.fill(tf.shape(parameters), value) for value in self.slots)
+
+
+def sgd(settings: Any) -> Optimizer:
+    """Plain gradient descent; with `momentum` as `momentum` below."""
+    if settings.momentum:
+        return momentum(settings)
+    return Optimizer((), lambda gradient, parameters, slots, _, rate: (parameters - rate * gradient, slots))
+
+
+def momentum(settings: Any) -> Optimizer:
+    """Nesterov's accelerated gradient (Sutskever et al., ICML 2013)."""
+    return Optimizer((0.0,), partial(_nesterov, decay=_given(settings.momentum, 0.9)))
+
+
+def _nesterov(
+    gradient: tf.Tensor, parameters: tf.Tensor, slots: Vectors, _: tf.Tensor, rate: tf.Tensor, decay: float
+) -> tuple[tf.Tensor, Vectors]:
+    velocity = decay * slots[0] - rate * gradient
+    return parameters + decay * velocity - rate * gradient, (velocity,)
+
+
+def adam(settings: Any) -> Optimizer:
+    """Adam (arXiv 1412.6980, the efficient form of section 2)."""
+    beta1, beta2, epsilon = settings.beta1, settings.beta2, settings.epsilon
+
+    def update(
+        gradient: tf.Tensor, parameters: tf.Tensor, slots: Vectors, iteration: tf.Tensor, rate: tf.Tensor
+    ) -> tuple[tf.Tensor, Vectors]:
+        first = beta1 * slots[0] + (1 - beta1) * gradient
+        second = beta2 * slots[1] + (1 - beta2) * gradient**2
+        step = rate * tf.sqrt(1 - beta2**iteration) / (1 - beta1**iteration)
+        return parameters - step * first / (tf.sqrt(second) + epsilon), (first, second)
+
+    return Optimizer((0.0, 0.0), update)
+
+
+def adamax(settings: Any) -> Optimizer:
+    """Adam with the infinity norm (arXiv 1412.6980, algorithm 2)."""
+    beta1, beta2, epsilon = settings.beta1, settings.beta2, settings.epsilon
+
+    def update(
+        gradient: tf.Tensor, parameters: tf.Tensor, slots: Vectors, iteration: tf.Tensor, rate: tf.Tensor
+    ) -> tuple[tf.Tensor, Vectors]:
+        first = beta1 * slots[0] + (1 - beta1) * gradient
+        norm = tf.maximum(beta2 * slots[1], tf.abs(gradient))
+        step = rate / (1 - beta1**iteration)
+        return parameters - step * first / (norm + epsilon), (first, norm)
+
+    return Optimizer((0.0, 0.0), update)
+
+
+def nadam(settings: Any) -> Optimizer:
+    """Adam with Nesterov momentum (Dozat 2016); its momentum schedule is beta1 (1 - 0.96^t / 2), as in Keras."""
+    beta1, beta2, epsilon = settings.beta1, settings.beta2, settings.epsilon
+
+    def update(
+        gradient: tf.Tensor, parameters: tf.Tensor, slots: Vectors, iteration: tf.Tensor, rate: tf.Tensor
+    ) -> tuple[tf.Tensor, Vectors]:
+        now = beta1 * (1 - 0.5 * 0.96**iteration)
+        following = beta1 * (1 - 0.5 * 0.96 ** (iteration + 1))
+        schedule = slots[2] * now  # (parameters,), all equal: the product of the schedule so far
+        first = beta1 * slots[0] + (1 - beta1) * gradient
+        second = beta2 * slots[1] + (1 - beta2) * gradient**2
+        ahead = following * first / (1 - schedule * following) + (1 - now) * gradient / (1 - schedule)
+        scale = tf.sqrt(second / (1 - beta2**iteration)) + epsilon
+        return parameters - rate * ahead / scale, (first, second, schedule)
+
+    return Optimizer((0.0, 0.0, 1.0), update)
+
+
+def adagrad(settings: Any) -> Optimizer:
+    """Adagrad (Duchi et al., JMLR 2011)."""
+    epsilon = settings.epsilon
+
+    def update(
+        gradient: tf.Tensor, parameters: tf.Tensor, slots: Vectors, _: tf.Tensor, rate: tf.Tensor
+    ) -> tuple[tf.Tensor, Vectors]:
+        total = slots[0] + gradient**2
+        return parameters - rate * gradient / tf.sqrt(total + epsilon), (total,)
+
+    return Optimizer((settings.init_accumulator,), update)
+
+
+def adadelta(settings: Any) -> Optimizer:
+    """Adadelta (arXiv 1212.5701, algorithm 1)."""
+    rho, epsilon = _given(settings.rho, 0.95), settings.epsilon
+
+    def update(
+        gradient: tf.Tensor, parameters: tf.Tensor, slots: Vectors, _: tf.Tensor, rate: tf.Tensor
+    ) -> tuple[tf.Tensor, Vectors]:
+        squares = rho * slots[0] + (1 - rho) * gradient**2
+        change = gradient * tf.sqrt(slots[1] + epsilon) / tf.sqrt(squares + epsilon)
+        return parameters - rate * change, (squares, rho * slots[1] + (1 - rho) * change**2)
+
+    return Optimizer((0.0, 0.0), update)
+
+
+def rms_prop(settings: Any) -> Optimizer:
+    """RMSProp (Hinton, lecture 6.5, 2012), with momentum where asked for."""
+    rho, decay, epsilon = _given(settings.rho, 0.9), _given(settings.momentum, 0.0), settings.epsilon
+
+    def update(
+        gradient: tf.Tensor, parameters: tf.Tensor, slots: Vectors, _: tf.Tensor, rate: tf.Tensor
+    ) -> tuple[tf.Tensor, Vectors]:
+        squares = rho * slots[0] + (1 - rho) * gradient**2
+        velocity = decay * slots[1] + rate * gradient / tf.sqrt(squares + epsilon)
+        return parameters - velocity, (squares, velocity)
+
+    return Optimizer((0.0, 0.0), update)
+
+
+def ftrl(settings: Any) -> Optimizer:
+    """Follow the regularised leader (McMahan et al., KDD 2013, algorithm 1, with a free learning-rate power)."""
+    power = -_given(settings.learning_rate_power, -0.5)
+    l1, l2 = _given(settings.l1_regularization, 0.0), _given(settings.l2_regularization, 0.0)
+
+    def update(
+        gradient: tf.Tensor, parameters: tf.Tensor, slots: Vectors, _: tf.Tensor, rate: tf.Tensor
+    ) -> tuple[tf.Tensor, Vectors]:
+        total = slots[0] + gradient**2
+        linear = slots[1] + gradient - (total**power - slots[0] ** power) / rate * parameters
+        quadratic = total**power / rate + 2 * l2
+        return (tf.clip_by_value(linear, -l1, l1) - linear) / quadratic, (total, linear)
+
+    return Optimizer((settings.init_accumulator, 0.0), update)
+
+
+OPTIMIZERS: MappingProxyType[str, Callable[[Any], Optimizer]] = MappingProxyType(
+    {
+        "adadelta": adadelta,
+        "adagrad": adagrad,
+        "adam": adam,
+        "adamax": adamax,
+        "ftrl": ftrl,
+        "momentum": momentum,
+        "nadam": nadam,
+        "rms_prop": rms_prop,
+        "sgd": sgd,
+    }
+)
+
+
+def make_optimizer(settings: Any) -> Optimizer:
+    """The optimiser that the job asks for as `descent_algorithm`, with its parameters (spec page 2).
+
+    Raises:
+        KeyError: no algorithm of that name.
+    """
+    return OPTIMIZERS[settings.descent_algorithm](settings)
+
+
+def learning_rate(rate: float, warmup_iterations: int, iteration: tf.Tensor) -> tf.Tensor:
+    """`rate * min(1, i / warmup)²` at iteration i (a float32 scalar, counted from 1)."""
+    if not warmup_iterations:
+        return tf.constant(rate, tf.float32)
+    return rate * tf.minimum(1.0, iteration / warmup_iterations) ** 2
+
+
+def _given(value: float | None, default: float) -> float:
+    return default if value is None else value

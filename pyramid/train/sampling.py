@@ -1,0 +1,185 @@
+"""Which rows each optimiser step trains on, drawn on the device as a pure function of (seed, step).
+
+Everything here is traced into the compiled loop: nothing is stored between steps, so a run can be cut into calls
+anywhere and draws the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from scipy.special import betaincinv
+
+SHUFFLE_ROUNDS = 24
+BETA_QUANTILES = 4096
+
+
+class Rows(NamedTuple):
+    """The training rows, on the device.
+
+    Attributes:
+        inputs: (rows, inputs) float32.
+        targets: (rows, outputs) float32; class probabilities, or one standardised number.
+        weights: (rows,) float32 of mean 1, or None where all rows count the same.
+    """
+
+    inputs: tf.Tensor
+    targets: tf.Tensor
+    weights: tf.Tensor | None
+
+
+class Draws(NamedTuple):
+    """What some consecutive steps train on.
+
+    Attributes:
+        rows: (steps, batch) int32 row indices.
+        partners: (steps, batch) int32 rows to mix with, or None without mixup.
+        shares: (steps, batch) float32 share of the row itself in the mixture, in [0, 1]; None without mixup.
+    """
+
+    rows: tf.Tensor
+    partners: tf.Tensor | None = None
+    shares: tf.Tensor | None = None
+
+
+Draw = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+Sampler = Callable[[tf.Tensor], Draws]
+
+
+def make_sampler(
+    labels: np.ndarray, seed: int, steps: int, batch_size: int, balanced: bool, mixup_alpha: float
+) -> Sampler:
+    """The function that draws `steps` batches from a first step on.
+
+    Args:
+        labels: (rows,) int: the class of each row; zeros for a numeric objective.
+        balanced: each batch draws every class equally often, else an epoch is a permutation of the rows.
+        mixup_alpha: 0, or the parameter of Beta(alpha, alpha) that mixes rows of different classes.
+
+    Returns:
+        A function from the first step (int64 scalar) to `Draws`.
+    """
+    draw = _balanced_draw(labels, seed) if balanced else _epoch_draw(len(labels), seed)
+    mix = _mixup(labels, seed, mixup_alpha)
+
+    def sampler(first_step: tf.Tensor) -> Draws:
+        step = first_step + tf.range(steps, dtype=tf.int64)[:, None]  # (steps, 1)
+        slot = tf.range(batch_size, dtype=tf.int64)[None]  # (1, batch)
+        rows = draw(step * batch_size + slot, step + slot)
+        return mix(rows, first_step) if mix else Draws(rows)
+
+    return sampler
+
+
+def _epoch_draw(n_rows: int, seed: int) -> Draw:
+    """Each epoch takes every row once, in an order of its own; batches run on over the end of an epoch."""
+
+    def draw(position: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
+        epoch = tf.cast(position // n_rows, tf.uint32)
+        within = tf.cast(position % n_rows, tf.uint32)
+        key = _hash(epoch ^ tf.constant(_mixed_seed(seed, "epoch"), tf.uint32))
+        return tf.cast(permute(within, n_rows, key), tf.int32)
+
+    return draw
+
+
+def _balanced_draw(labels: np.ndarray, seed: int) -> Draw:
+    """The slots of a batch go round the classes that have rows; within a class rows are drawn at random."""
+    _, counts = np.unique(labels, return_counts=True)
+    by_class = tf.constant(np.argsort(labels, kind="stable"), tf.int32)
+    starts = tf.constant(np.cumsum(counts) - counts, tf.int32)
+    sizes = tf.constant(counts, tf.uint32)
+    key = tf.constant(_mixed_seed(seed, "balance"), tf.uint32)
+
+    def draw(position: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:
+        group = tf.cast(turn % len(counts), tf.int32)
+        chance = _position_hash(position, key)
+        offset = tf.cast(_below(chance, tf.gather(sizes, group)), tf.int32)
+        return tf.gather(by_class, tf.gather(starts, group) + offset)
+
+    return draw
+
+
+def _mixup(labels: np.ndarray, seed: int, alpha: float) -> Callable[[tf.Tensor, tf.Tensor], Draws] | None:
+    """Mixup (arXiv 1710.09412) between rows of different classes; of any two rows where the labels are all one.
+
+    Beta(alpha, alpha) is drawn from a table of its quantiles, as XLA has no gamma sampler.
+    """
+    if alpha == 0:
+        return None
+    quantiles = (np.arange(BETA_QUANTILES) + 0.5) / BETA_QUANTILES
+    table = tf.constant(betaincinv(alpha, alpha, quantiles), tf.float32)
+    order = np.argsort(labels, kind="stable")
+    classes, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    own = counts if len(classes) > 1 else np.zeros(1, np.int64)
+    by_class = tf.constant(order, tf.int32)
+    ends = tf.constant(np.cumsum(own)[inverse], tf.int32)  # (rows,) where the others of the sorted ring begin
+    others = tf.constant((len(labels) - own)[inverse], tf.uint32)
+    key = _mixed_seed(seed, "mixup")
+
+    def mix(rows: tf.Tensor, first_step: tf.Tensor) -> Draws:
+        step = first_step + tf.range(tf.shape(rows)[0], dtype=tf.int64)[:, None]
+        position = step * rows.shape[1] + tf.range(rows.shape[1], dtype=tf.int64)[None]
+        offset = _below(_position_hash(position, tf.constant(key, tf.uint32)), tf.gather(others, rows))
+        partner = (tf.gather(ends, rows) + tf.cast(offset, tf.int32)) % len(labels)
+        chance = _position_hash(position, tf.constant(key ^ 0x5BD1E995, tf.uint32))
+        cell = _below(chance, tf.constant(BETA_QUANTILES, tf.uint32))
+        return Draws(rows, tf.gather(by_class, partner), tf.gather(table, tf.cast(cell, tf.int32)))
+
+    return mix
+
+
+def permute(values: tf.Tensor, n: int, key: tf.Tensor) -> tf.Tensor:
+    """The keyed swap-or-not shuffle (Hoang, Morris, Rogaway, CRYPTO 2012): a bijection of 0..n-1.
+
+    It gives any element of a permutation without making the others, so an epoch's order needs neither memory
+    nor a sort.
+
+    Args:
+        values: uint32 below `n`, any shape.
+        key: uint32, of a shape that broadcasts to `values`; one permutation each.
+    """
+    size = tf.constant(n, tf.uint32)
+
+    def swap(round_: tf.Tensor, value: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        round_key = _hash(key + round_ * tf.constant(0x9E3779B9, tf.uint32))
+        center = _below(round_key, size)
+        other = tf.where(center >= value, center - value, center - value + size)
+        coin = _hash(tf.maximum(value, other) ^ round_key) & tf.constant(1, tf.uint32)
+        return round_ + tf.constant(1, tf.uint32), tf.where(coin == tf.constant(1, tf.uint32), other, value)
+
+    return tf.while_loop(
+        lambda round_, _: round_ < tf.constant(SHUFFLE_ROUNDS, tf.uint32),
+        swap,
+        (tf.constant(0, tf.uint32), values),
+    )[1]
+
+
+def _below(chance: tf.Tensor, limit: tf.Tensor) -> tf.Tensor:
+    """A uniform uint32 below `limit` from a uniform uint32 (Lemire, arXiv 1805.10941, without rejection)."""
+    product = tf.cast(chance, tf.uint64) * tf.cast(limit, tf.uint64)
+    return tf.cast(tf.bitwise.right_shift(product, tf.constant(32, tf.uint64)), tf.uint32)
+
+
+def _hash(value: tf.Tensor) -> tf.Tensor:
+    """A uint32 mixed by Wellons' lowbias32 finaliser: a bijection whose every output bit hangs on every input bit."""
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        value = (value ^ tf.bitwise.right_shift(value, tf.constant(shift, tf.uint32))) * tf.constant(
+            factor, tf.uint32
+        )
+    return value ^ tf.bitwise.right_shift(value, tf.constant(16, tf.uint32))
+
+
+def _position_hash(position: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+    """A uniform uint32 for every int64 position."""
+    low = tf.cast(position & tf.constant(0xFFFFFFFF, tf.int64), tf.uint32)
+    high = tf.cast(tf.bitwise.right_shift(position, tf.constant(32, tf.int64)), tf.uint32)
+    return _hash(_hash(low ^ key) + _hash(high + key))
+
+
+def _mixed_seed(seed: int, purpose: str) -> int:
+    """A 32-bit key of its own for each purpose, from the job's seed."""
+    return int(np.random.SeedSequence([seed, *purpose.encode()]).generate_state(1)[0])

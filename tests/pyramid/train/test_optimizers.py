@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pyramid.train.optimizers import OPTIMIZERS, learning_rate, make_optimizer
+
+RATE = 0.05
+DEFAULTS = {
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "epsilon": 1e-7,
+    "rho": None,
+    "momentum": None,
+    "init_accumulator": 0.1,
+    "l1_regularization": None,
+    "l2_regularization": None,
+    "learning_rate_power": None,
+}
+CASES = {
+    "adadelta": ({}, lambda: keras.optimizers.Adadelta(RATE, rho=0.95)),
+    "adagrad": ({}, lambda: keras.optimizers.Adagrad(RATE, epsilon=1e-7)),
+    "adam": ({}, lambda: keras.optimizers.Adam(RATE)),
+    "adamax": ({}, lambda: keras.optimizers.Adamax(RATE)),
+    "ftrl": (
+        {"l1_regularization": 0.01, "l2_regularization": 0.02, "learning_rate_power": -0.6},
+        lambda: keras.optimizers.Ftrl(
+            RATE, l1_regularization_strength=0.01, l2_regularization_strength=0.02, learning_rate_power=-0.6
+        ),
+    ),
+    "momentum": ({}, lambda: keras.optimizers.SGD(RATE, momentum=0.9, nesterov=True)),
+    "nadam": ({}, lambda: keras.optimizers.Nadam(RATE)),
+    "rms_prop": ({"momentum": 0.3}, lambda: keras.optimizers.RMSprop(RATE, rho=0.9, momentum=0.3)),
+    "sgd": ({}, lambda: keras.optimizers.SGD(RATE)),
+}
+
+
+def settings(name: str, **given: float) -> SimpleNamespace:
+    return SimpleNamespace(**DEFAULTS | {"descent_algorithm": name} | given)
+
+
+def gradient(parameters: np.ndarray) -> np.ndarray:
+    """Of an ill-conditioned quadratic, so that the algorithms go different ways."""
+    return parameters * np.linspace(0.1, 3, len(parameters), dtype=np.float32) - 0.2
+
+
+def test_every_algorithm_is_compared_with_keras():
+    assert set(CASES) == set(OPTIMIZERS)
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_five_steps_go_where_keras_goes(name):
+    given, reference = CASES[name]
+    start = np.linspace(-1, 1, 7, dtype=np.float32)
+    optimizer = make_optimizer(settings(name, **given))
+    parameters = tf.constant(start)
+    slots = optimizer.initial_slots(parameters)
+    variable, keras_optimizer = keras.Variable(start), reference()
+    for iteration in range(1, 6):
+        keras_optimizer.apply([tf.constant(gradient(variable.numpy()))], [variable])
+        parameters, slots = optimizer.update(
+            tf.constant(gradient(parameters.numpy())),
+            parameters,
+            slots,
+            tf.constant(float(iteration)),
+            tf.constant(RATE),
+        )
+        np.testing.assert_allclose(parameters, variable.numpy(), rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_every_algorithm_descends(name):
+    optimizer = make_optimizer(settings(name))
+    parameters = tf.constant(np.linspace(-1, 1, 7, dtype=np.float32))
+    slots = optimizer.initial_slots(parameters)
+    first = np.abs(gradient(parameters.numpy())).sum()
+    for iteration in range(1, 200):
+        parameters, slots = optimizer.update(
+            tf.constant(gradient(parameters.numpy())),
+            parameters,
+            slots,
+            tf.constant(float(iteration)),
+            tf.constant(RATE),
+        )
+    assert np.abs(gradient(parameters.numpy())).sum() < first
+
+
+def test_the_rate_warms_up_quadratically():
+    rates = [float(learning_rate(0.2, 4, tf.constant(float(i)))) for i in range(1, 7)]
+    assert rates == pytest.approx([0.2 / 16, 0.2 / 4, 0.2 * 9 / 16, 0.2, 0.2, 0.2])
+    assert float(learning_rate(0.2, 0, tf.constant(1.0))) == pytest.approx(0.2)
