@@ -1,0 +1,156 @@
+"""The rules of a job file that relate several keys, which its JSON Schema cannot say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from types import MappingProxyType
+from typing import Any
+
+from pyramid.errors import Violation
+
+Settings = Mapping[str, Any]
+Check = Callable[[Settings], Iterator[Violation]]
+
+TRAINING_JOBS = frozenset({"image_training", "standard_training", "search_submodel"})
+
+LOSSES = MappingProxyType(
+    {
+        "categorical": ("crossentropy", "hinge", "kl_divergence", "cosine"),
+        "numeric": ("mean_squared_error", "huber", "mean_percentage_error"),
+    }
+)
+
+
+def semantic_violations(job: Settings, suspects: AbstractSet[str]) -> list[Violation]:
+    """The broken rules between the keys of a job.
+
+    Args:
+        job: the job, without nulls and with its defaults.
+        suspects: keys that break the schema already; a rule that reads one of them is passed over.
+    """
+    return [
+        violation for keys, check in _CHECKS.items() if suspects.isdisjoint(keys) for violation in check(job)
+    ]
+
+
+def _objective_is_supported(job: Settings) -> Iterator[Violation]:
+    if job["objective_type"] == "triplet":
+        yield Violation(
+            "/objective_type",
+            'found "triplet", which is not supported; allowed is one of categorical, numeric, bounding_box',
+        )
+
+
+def _objective_is_the_last_field(job: Settings) -> Iterator[Violation]:
+    fields, wanted = job["info_list"], job["objective_type"]
+    last = len(fields) - 1
+    if wanted != "triplet" and fields[last]["type"] != wanted:
+        yield Violation(
+            f"/info_list/{last}/type",
+            f'found "{fields[last]["type"]}", but the last field is the objective and must be of the '
+            f"objective_type, {wanted}",
+        )
+    for place, field in enumerate(fields[:last]):
+        if field["type"] == "bounding_box":
+            yield Violation(
+                f"/info_list/{place}/type",
+                'found "bounding_box", but only the last field, the objective, can be of that type',
+            )
+
+
+def _weights_are_numeric(job: Settings) -> Iterator[Violation]:
+    if not job.get("instance_weights"):
+        return
+    fields = job["info_list"]
+    place = len(fields) - 2
+    if place < 0:
+        yield Violation(
+            "/info_list", "found one field, but instance_weights needs a weight field before the objective"
+        )
+    elif fields[place]["type"] != "numeric":
+        yield Violation(
+            f"/info_list/{place}/type",
+            f'found "{fields[place]["type"]}", but with instance_weights the field before the objective '
+            "is the weight and must be numeric",
+        )
+
+
+def _inputs_are_there(job: Settings) -> Iterator[Violation]:
+    needed = 3 if job.get("instance_weights") else 2
+    count = len(job["info_list"])
+    # One field alone with instance_weights is reported by the check of the weight field.
+    if job["job_type"] != "image_training" and (count == needed - 1):
+        yield Violation("/info_list", "found no input field; at least one must stand before the objective")
+
+
+def _values_are_distinct(job: Settings) -> Iterator[Violation]:
+    fields = job["info_list"]
+    for place, field in enumerate(fields):
+        values = field.get("values", [])
+        if len(set(values)) < len(values):
+            twice = Counter(values).most_common(1)[0][0]
+            yield Violation(f"/info_list/{place}/values", f'found "{twice}" twice; values are distinct')
+    if fields[-1]["type"] in ("categorical", "bounding_box") and not fields[-1]["values"]:
+        yield Violation(
+            f"/info_list/{len(fields) - 1}/values", "found an empty list; an objective has at least one class"
+        )
+
+
+def _loss_suits_the_objective(job: Settings) -> Iterator[Violation]:
+    loss = job.get("loss_function")
+    right = LOSSES.get(job["objective_type"])
+    if loss is not None and right and job["job_type"] in TRAINING_JOBS and loss not in right:
+        yield Violation(
+            "/loss_function",
+            f'found "{loss}", but the objective is {job["objective_type"]}: '
+            f"allowed is one of {', '.join(right)}",
+        )
+
+
+def _class_weights_name_classes(job: Settings) -> Iterator[Violation]:
+    weights = job.get("class_weights", [])
+    if not weights:
+        return
+    if job["objective_type"] == "numeric":
+        yield Violation("/class_weights", "found weights of classes, but the objective is numeric")
+        return
+    classes = set(job["info_list"][-1].get("values", []))
+    seen: set[str] = set()
+    for place, (name, _) in enumerate(weights):
+        if name not in classes:
+            yield Violation(
+                f"/class_weights/{place}/0", f'found "{name}", which is not among the values of the objective'
+            )
+        elif name in seen:
+            yield Violation(f"/class_weights/{place}/0", f'found "{name}" a second time')
+        seen.add(name)
+    if not sum(weight for _, weight in weights) > 0:
+        yield Violation("/class_weights", "all weights are 0; at least one must be greater than 0")
+
+
+def _image_rows_are_there(job: Settings) -> Iterator[Violation]:
+    if job["job_type"] != "image_training":
+        return
+    file = job.get("cache_file")
+    if file is None and "image_training_data" not in job:
+        yield Violation(
+            "/cache_file", "missing; an image_training job needs it, or image_training_data in its place"
+        )
+    if file is not None and file.endswith(".ser") and "cache_rows" not in job:
+        yield Violation("/cache_rows", "missing; an image_training job that reads a .ser needs it")
+
+
+_CHECKS: Mapping[tuple[str, ...], Check] = MappingProxyType(
+    {
+        ("objective_type",): _objective_is_supported,
+        ("objective_type", "info_list"): _objective_is_the_last_field,
+        ("info_list", "instance_weights"): _weights_are_numeric,
+        ("info_list", "instance_weights", "job_type"): _inputs_are_there,
+        ("info_list",): _values_are_distinct,
+        ("loss_function", "objective_type", "job_type"): _loss_suits_the_objective,
+        ("class_weights", "objective_type", "info_list"): _class_weights_name_classes,
+        ("job_type", "cache_file", "image_training_data", "cache_rows"): _image_rows_are_there,
+    }
+)

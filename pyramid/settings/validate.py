@@ -1,0 +1,53 @@
+"""The one schema of job files, and the violations that a job commits against it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pyramid.errors import Violation
+from pyramid.settings.keywords import Validator, compile_schema, condition_holds
+from pyramid.settings.semantics import semantic_violations
+from pyramid.settings.wording import pointer, schema_violations
+
+SCHEMA_PATH = Path(__file__).parent / "schema" / "job.json"
+
+
+@cache
+def schema() -> Mapping[str, Any]:
+    """The JSON Schema of a job: the source of the checks, the defaults and the docs page."""
+    loaded: dict[str, Any] = json.loads(SCHEMA_PATH.read_text(encoding="utf-8"))
+    return loaded
+
+
+@cache
+def _validator() -> Validator:
+    return compile_schema(schema())
+
+
+def complete(job: Mapping[str, Any]) -> dict[str, Any]:
+    """The job without its nulls, its defaults (also those that depend on another key) behind its keys."""
+    given = {key: value for key, value in job.items() if value is not None}
+    defaults = {key: rule["default"] for key, rule in schema()["properties"].items() if "default" in rule}
+    for rule in schema()["allOf"]:
+        if condition_holds(rule["if"], {**defaults, **given}):
+            conditional = rule["then"].get("properties", {})
+            defaults.update({key: rule["default"] for key, rule in conditional.items()})
+    return given | {key: value for key, value in defaults.items() if key not in given}
+
+
+def violations(job: Mapping[str, Any]) -> list[Violation]:
+    """Every broken rule of a job file, in the order of its keys; keys that are missing come last."""
+    completed = complete(job)
+    errors = _validator().iter_errors(completed)
+    found = list(dict.fromkeys(v for error in errors for v in schema_violations(error, schema(), job)))
+    found += semantic_violations(completed, suspects={_first_key(violation) for violation in found})
+    order = {pointer([key]): place for place, key in enumerate(job)}
+    return sorted(found, key=lambda violation: order.get("/" + _first_key(violation), len(order)))
+
+
+def _first_key(violation: Violation) -> str:
+    return violation.path.split("/")[1] if violation.path else ""
