@@ -1,0 +1,175 @@
+"""`.ser` files, the raw rows that an orchestrator writes.
+
+One byte `D`, then rows of one fixed size, little endian, no padding: a float64 for each numeric or
+categorical field (of a categorical field the index into its `values`), a 32-byte Pascal string (a length byte,
+then up to 31 bytes of UTF-8) for each image.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyramid.errors import DataError
+from sensenet.files import atomic_path
+
+MARK = b"D"
+NAME_BYTES = 31
+
+
+@dataclass(frozen=True)
+class SerRows:
+    """The rows of one file, left on disk until they are used.
+
+    Attributes:
+        records: (rows,) structured and memory-mapped, one member `f0`, `f1`, ... for each field of
+            `info_list`: a float64, or the 32 bytes of an image's name.
+        image_fields: the positions of the image fields in `info_list`.
+    """
+
+    records: np.ndarray
+    image_fields: tuple[int, ...]
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return len(self.records)
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """(rows, fields) float64, a view of the file; only where no field is an image.
+
+        Raises:
+            DataError: there is an image field.
+        """
+        if self.image_fields:
+            raise DataError(f"field {self.image_fields[0]} holds image names, not numbers")
+        return self.records.view("<f8").reshape(len(self.records), -1)
+
+    def column(self, field: int) -> np.ndarray:
+        """(rows,) float64: the numbers of one numeric or categorical field."""
+        return self.records[f"f{field}"]
+
+    def image_names(self, field: int) -> list[str]:
+        """The file names in one image field.
+
+        Raises:
+            DataError: a name that is longer than its 31 bytes or is not UTF-8; names the row.
+        """
+        names = np.ascontiguousarray(self.records[f"f{field}"]).view(np.uint8).reshape(-1, 1 + NAME_BYTES)
+        return [_name(bytes(name), row, field) for row, name in enumerate(names)]
+
+
+def row_dtype(info_list: Sequence[Mapping[str, Any]]) -> np.dtype:
+    """The structured type of one row."""
+    return np.dtype([(f"f{i}", _member(field)) for i, field in enumerate(info_list)])
+
+
+def write_ser(
+    path: str | os.PathLike[str],
+    rows: Iterable[Sequence[Any]] | np.ndarray,
+    info_list: Sequence[Mapping[str, Any]],
+) -> None:
+    """Write `rows` as a `.ser` file.
+
+    Args:
+        rows: (rows, fields) in the order of `info_list`: an array of numbers, or sequences of numbers, class
+            indices and image names; None is a missing number.
+
+    Raises:
+        DataError: a row of another length, or an image name of more than 31 bytes; names the row.
+        OSError: the file cannot be written.
+    """
+    dtype = row_dtype(info_list)
+    if isinstance(rows, np.ndarray) and rows.dtype.kind in "biuf" and not image_fields(info_list):
+        if rows.ndim != 2 or rows.shape[1] != len(info_list):
+            raise DataError(f"rows have the shape {rows.shape}, expected (rows, {len(info_list)})")
+        body = np.ascontiguousarray(rows, "<f8")
+    else:
+        images = image_fields(info_list)
+        body = np.array([_record(row, i, len(info_list), images) for i, row in enumerate(rows)], dtype)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(MARK)
+        file.write(body.data if body.size else b"")
+
+
+def read_ser(
+    path: str | os.PathLike[str], info_list: Sequence[Mapping[str, Any]], cache_rows: int | None
+) -> SerRows:
+    """Map the rows of a `.ser` file into memory.
+
+    Args:
+        cache_rows: how many rows there should be; None takes what there is.
+
+    Raises:
+        DataError: the file cannot be read, does not begin with `D`, ends within a row, or holds another
+            number of rows.
+    """
+    dtype = row_dtype(info_list)
+    file = Path(path)
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as opened:
+            mark = opened.read(1)
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
+    if mark != MARK:
+        found = f"the byte {mark[0]}" if mark else "nothing"
+        raise DataError(f"{file}: expected the first byte {MARK[0]} (D) of a .ser file, found {found}")
+    n_rows, rest = divmod(size - 1, dtype.itemsize)
+    if rest:
+        raise DataError(
+            f"{file}: {size - 1} bytes of rows are not a whole number of rows of {dtype.itemsize} bytes: "
+            f"{n_rows} rows and {rest} bytes"
+        )
+    if cache_rows is not None and n_rows != cache_rows:
+        raise DataError(f"{file}: expected cache_rows = {cache_rows} rows, found {n_rows}")
+    if n_rows == 0:
+        raise DataError(f"{file}: expected at least one row, found 0")
+    records = np.memmap(file, dtype, "r", offset=1, shape=(n_rows,))
+    return SerRows(records, image_fields(info_list))
+
+
+def image_fields(info_list: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
+    """The positions of the image fields."""
+    return tuple(i for i, field in enumerate(info_list) if field["type"] == "image")
+
+
+def _member(field: Mapping[str, Any]) -> str:
+    if field["type"] in ("numeric", "categorical"):
+        return "<f8"
+    if field["type"] == "image":
+        return f"V{1 + NAME_BYTES}"
+    raise DataError(f"a field of the type {field['type']!r} has no place in a .ser file")
+
+
+def _record(row: Sequence[Any], number: int, n_fields: int, images: tuple[int, ...]) -> tuple[Any, ...]:
+    if len(row) != n_fields:
+        raise DataError(f"row {number} has {len(row)} fields, expected {n_fields}")
+    return tuple(
+        _pascal(value, number) if i in images else np.nan if value is None else value
+        for i, value in enumerate(row)
+    )
+
+
+def _pascal(name: str, row: int) -> bytes:
+    encoded = name.encode("utf-8")
+    if len(encoded) > NAME_BYTES:
+        raise DataError(
+            f"row {row}: the image name {name!r} has {len(encoded)} bytes, at most {NAME_BYTES} fit"
+        )
+    return bytes([len(encoded)]) + encoded.ljust(NAME_BYTES, b"\0")
+
+
+def _name(pascal: bytes, row: int, field: int) -> str:
+    length = pascal[0]
+    if length > NAME_BYTES:
+        raise DataError(f"row {row}: the image name in field {field} claims {length} of {NAME_BYTES} bytes")
+    try:
+        return pascal[1 : 1 + length].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"row {row}: the image name in field {field} is not UTF-8 ({error})") from error

@@ -1,0 +1,93 @@
+"""Seeded, stratified choices of rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+SMALLEST_SPLIT = 32
+QUANTILE_BINS = 10
+
+
+def numeric_strata(values: np.ndarray, bins: int = QUANTILE_BINS) -> np.ndarray:
+    """(rows,) int64: the quantile bin of each number, so that samples of a number keep its spread."""
+    inner = np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1]) if len(values) else []
+    return np.searchsorted(np.unique(inner), values, side="left")
+
+
+def holdout_split(
+    labels: np.ndarray, holdout_rate: float, holdout_set_size: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to train on, and rows held out to see when to stop.
+
+    Of each class `min(holdout_rate, holdout_set_size / n)` is held out, at least one row. With 32 rows or
+    fewer, or where nothing would be left to train on, all rows are on both sides.
+
+    Args:
+        labels: (rows,) int, the class of each row; for a numeric objective its `numeric_strata`, or zeros.
+
+    Returns:
+        The sorted indices of the rows to train on and of those held out.
+    """
+    n_rows = len(labels)
+    everything = np.arange(n_rows)
+    if n_rows <= SMALLEST_SPLIT:
+        return everything, everything
+    rate = min(holdout_rate, holdout_set_size / n_rows)
+    order, counts = _shuffled_strata(labels, rng)
+    held_out = np.clip(np.rint(counts * rate).astype(np.int64), 1, counts)
+    holdout = _first_of_each(order, counts, held_out)
+    training = np.setdiff1d(everything, holdout, assume_unique=True)
+    if not len(training):
+        return everything, everything
+    return training, holdout
+
+
+def stratified_sample(strata: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """The sorted indices of `size` rows (all where there are no more), each stratum in proportion.
+
+    Every stratum gives at least one row as long as `size` allows; what rounding leaves over goes to the
+    largest remainders.
+    """
+    n_rows = len(strata)
+    if n_rows <= size:
+        return np.arange(n_rows)
+    order, counts = _shuffled_strata(strata, rng)
+    return _first_of_each(order, counts, allocate(counts, size))
+
+
+def stratified_halves(strata: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(rows,) int64 of 0 and 1: the half of each row; every stratum is divided as evenly as it can be."""
+    order, _ = _shuffled_strata(strata, rng)
+    halves = np.empty(len(strata), np.int64)
+    halves[order] = np.arange(len(strata)) % 2
+    return halves
+
+
+def allocate(counts: np.ndarray, size: int) -> np.ndarray:
+    """How many of `size` places each stratum of `counts` rows gets: in proportion, none more than it has.
+
+    Every stratum gets at least one place as long as there are enough of them.
+    """
+    size = min(size, int(counts.sum()))
+    least = np.minimum(counts, 1) if size >= np.count_nonzero(counts) else np.zeros_like(counts)
+    spare = counts - least
+    share = spare * ((size - least.sum()) / max(spare.sum(), 1))
+    places = np.floor(share).astype(np.int64)
+    left_over = size - int(least.sum() + places.sum())
+    by_remainder = np.argsort(places - share, kind="stable")
+    by_remainder = by_remainder[places[by_remainder] < spare[by_remainder]]
+    places[by_remainder[:left_over]] += 1
+    return least + places
+
+
+def _shuffled_strata(strata: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """All row indices, stratum after stratum, shuffled within each; and how many rows each stratum has."""
+    _, codes, counts = np.unique(strata, return_inverse=True, return_counts=True)
+    order = rng.permutation(len(strata))
+    return order[np.argsort(codes[order], kind="stable")], counts
+
+
+def _first_of_each(order: np.ndarray, counts: np.ndarray, places: np.ndarray) -> np.ndarray:
+    starts = np.cumsum(counts) - counts
+    rank = np.arange(len(order)) - np.repeat(starts, counts)
+    return np.sort(order[rank < np.repeat(places, counts)])
