@@ -1,0 +1,243 @@
+"""How good predictions are: the metrics of holdout checks and of evaluations (spec page 8).
+
+Larger is better throughout, so error measures are negated. A metric that its inputs leave undefined is 0;
+where a prediction is NaN or infinite every metric is NaN, for the monitor to notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from pyramid.errors import DataError
+
+# what float32 softmax can resolve: a smaller probability, 0 above all, counts as this one
+LEAST_PROBABILITY = float(np.finfo(np.float32).eps)
+
+HEADLINE = MappingProxyType(
+    {"categorical": ("likelihood", "accuracy"), "numeric": ("r_squared", "mean_squared_error")}
+)
+
+
+def evaluate(truth: np.ndarray, predictions: np.ndarray, objective_type: str) -> dict[str, float]:
+    """All metrics of an objective type.
+
+    Args:
+        truth: (rows,); class indices, or numbers.
+        predictions: (rows, classes) probabilities (or any scores), or (rows,) numbers.
+        objective_type: a key of `METRICS`.
+
+    Returns:
+        Finite values if `predictions` are, else NaN for each.
+
+    Raises:
+        DataError: there are no rows.
+    """
+    if len(truth) == 0:
+        raise DataError("there are no rows to evaluate: metrics need at least one")
+    metrics = METRICS[objective_type]
+    if not np.isfinite(predictions).all():
+        return dict.fromkeys(metrics, float("nan"))
+    if objective_type == "numeric":
+        case: Any = _Numbers(np.asarray(truth, np.float64), np.asarray(predictions, np.float64))
+    elif predictions.shape[1] == 1:
+        return dict.fromkeys(metrics, 1.0)
+    else:
+        case = _Classes(np.asarray(truth), np.asarray(predictions))
+    return {name: float(metric(case)) for name, metric in metrics.items()}
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """What each class's threshold does, over all distinct scores: one flat array, class after class.
+
+    Rows with equal scores pass a threshold together, so they make one step of the curve. Attributes:
+        starts: (classes,), where in the flat arrays the class begins.
+        classes: (steps,), the class of a step.
+        passed: (steps,), how many rows have a score of the step's or above.
+        hits: (steps,), how many of these are of the class.
+        new_passed, new_hits: (steps,), how many of them come with this step.
+        positives: (classes,), rows of the class.
+    """
+
+    starts: np.ndarray
+    classes: np.ndarray
+    passed: np.ndarray
+    hits: np.ndarray
+    new_passed: np.ndarray
+    new_hits: np.ndarray
+    positives: np.ndarray
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """(classes,): the sum of (steps,) values within each class."""
+        return np.add.reduceat(values, self.starts)
+
+
+@dataclass(frozen=True)
+class _Classes:
+    """truth: (rows,) class indices; scores: (rows, classes), finite."""
+
+    truth: np.ndarray
+    scores: np.ndarray
+
+    @cached_property
+    def curve(self) -> _Curve:
+        n_rows, n_classes = self.scores.shape
+        falling = -np.ascontiguousarray(self.scores.T)  # (classes, rows)
+        order = np.argsort(falling, axis=1)
+        falling = np.take_along_axis(falling, order, axis=1)
+        is_class = self.truth[order] == np.arange(n_classes)[:, None]
+        hits = np.cumsum(is_class, axis=1, dtype=np.int64)
+        last = np.ones((n_classes, n_rows), bool)  # of its group of equal scores
+        np.not_equal(falling[:, 1:], falling[:, :-1], out=last[:, :-1])
+        classes, rows = np.nonzero(last)
+        starts = np.searchsorted(classes, np.arange(n_classes))
+        passed, hits_there = (rows + 1).astype(np.float64), hits[last].astype(np.float64)
+        return _Curve(
+            starts=starts,
+            classes=classes,
+            passed=passed,
+            hits=hits_there,
+            new_passed=_increments(passed, starts),
+            new_hits=_increments(hits_there, starts),
+            positives=hits[:, -1].astype(np.float64),
+        )
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """truth, predictions: (rows,) float64, finite."""
+
+    truth: np.ndarray
+    predictions: np.ndarray
+
+    @cached_property
+    def errors(self) -> np.ndarray:
+        return self.predictions - self.truth
+
+
+def _accuracy(case: _Classes) -> Any:
+    """Share of the rows where the true class alone has the highest score: a tie at the top is a miss."""
+    true_scores = np.take_along_axis(case.scores, case.truth[:, None], axis=1)
+    return np.mean(np.sum(case.scores >= true_scores, axis=1) == 1)
+
+
+def _likelihood(case: _Classes) -> Any:
+    """exp(-log loss), the geometric mean of the probabilities given to the true classes."""
+    probabilities = np.take_along_axis(case.scores, case.truth[:, None], axis=1).astype(np.float64)
+    return np.exp(np.mean(np.log(np.clip(probabilities, LEAST_PROBABILITY, 1.0))))
+
+
+def _auc(case: _Classes) -> Any:
+    """Area under the ROC curve, one class against the rest, mean over classes.
+
+    A class that no row or every row has counts 0.
+    """
+    curve = case.curve
+    new_misses = curve.new_passed - curve.new_hits
+    areas = curve.sums(new_misses * (curve.hits - curve.new_hits / 2))
+    return np.mean(_ratio(areas, curve.positives * (len(case.truth) - curve.positives)))
+
+
+def _max_phi(case: _Classes) -> Any:
+    """The largest phi coefficient (Matthews) over all thresholds on the class's score, mean over classes."""
+    curve, n_rows = case.curve, len(case.truth)
+    positives = curve.positives[curve.classes]  # (steps,)
+    covariance = n_rows * curve.hits - curve.passed * positives
+    spread = np.sqrt(curve.passed * (n_rows - curve.passed)) * np.sqrt(positives * (n_rows - positives))
+    return np.mean(np.maximum.reduceat(_ratio(covariance, spread), curve.starts))
+
+
+def _ndcg(case: _Classes) -> Any:
+    """Normalised discounted cumulative gain, mean over classes.
+
+    For each class all rows are ranked by its score; a row of the class gains 1 / log2(r + 1) at rank r (from
+    1), and the sum is divided by that of the ranking with the class's rows first. Rows with equal scores have
+    the mean of their discounts. A class that no row has counts 0.
+    """
+    curve, n_rows = case.curve, len(case.truth)
+    summed = np.concatenate(
+        [[0.0], np.cumsum(1 / np.log2(np.arange(n_rows) + 2))]
+    )  # of the first r discounts
+    passed = curve.passed.astype(np.int64)
+    discounts = summed[passed] - summed[passed - curve.new_passed.astype(np.int64)]
+    gains = curve.sums(curve.new_hits / curve.new_passed * discounts)
+    return np.mean(_ratio(gains, summed[curve.positives.astype(np.int64)]))
+
+
+def _mean_squared_error(case: _Numbers) -> Any:
+    return -np.mean(np.square(case.errors))
+
+
+def _mean_absolute_error(case: _Numbers) -> Any:
+    return -np.mean(np.abs(case.errors))
+
+
+def _median_absolute_error(case: _Numbers) -> Any:
+    return -np.median(np.abs(case.errors))
+
+
+def _r_squared(case: _Numbers) -> Any:
+    """1 - residual / total sum of squares; where the truth is constant 1 if it is met exactly, else 0."""
+    residual = np.sum(np.square(case.errors))
+    constant = case.truth.min() == case.truth.max()
+    total = 0.0 if constant else np.sum(np.square(case.truth - case.truth.mean()))
+    if total == 0.0:
+        return float(residual == 0.0)
+    return 1.0 - residual / total
+
+
+def _spearman_r(case: _Numbers) -> Any:
+    """Correlation of the ranks (ties share their mean rank); 0 where truth or predictions are constant."""
+    truth, predictions = (_mean_ranks(values) for values in (case.truth, case.predictions))
+    truth, predictions = truth - truth.mean(), predictions - predictions.mean()
+    spread = np.sqrt(np.sum(np.square(truth)) * np.sum(np.square(predictions)))
+    return np.clip(_ratio(np.sum(truth * predictions), spread), -1.0, 1.0)
+
+
+def _mean_ranks(values: np.ndarray) -> np.ndarray:
+    """(rows,): the rank of each value from 1, the mean rank where several are equal."""
+    _, groups, sizes = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(sizes) - (sizes - 1) / 2)[groups]
+
+
+def _increments(cumulated: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Differences of neighbours, counted from 0 at each of `starts`."""
+    increments = np.diff(cumulated, prepend=0.0)
+    increments[starts] = cumulated[starts]
+    return increments
+
+
+def _ratio(numerator: Any, denominator: Any) -> Any:
+    """The quotient; 0 where the denominator is 0."""
+    safe = np.where(denominator == 0, 1.0, denominator)
+    return np.where(denominator == 0, 0.0, numerator / safe)
+
+
+METRICS: Mapping[str, Mapping[str, Callable[[Any], float]]] = MappingProxyType(
+    {
+        "categorical": MappingProxyType(
+            {
+                "accuracy": _accuracy,
+                "likelihood": _likelihood,
+                "auc": _auc,
+                "max_phi": _max_phi,
+                "ndcg": _ndcg,
+            }
+        ),
+        "numeric": MappingProxyType(
+            {
+                "mean_squared_error": _mean_squared_error,
+                "mean_absolute_error": _mean_absolute_error,
+                "median_absolute_error": _median_absolute_error,
+                "r_squared": _r_squared,
+                "spearman_r": _spearman_r,
+            }
+        ),
+    }
+)
