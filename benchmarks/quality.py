@@ -1,6 +1,6 @@
 """How good the whole pipeline's models are, beside scikit-learn's: cached with trees, trained, finalized, predicted.
 
-    python benchmarks/quality.py        # the mean over 5 seeded splits, 80% to learn from; AUC, or R² of a number
+python benchmarks/quality.py        # the mean over 5 seeded splits, 80% to learn from; AUC, or R² of a number
 """
 
 from __future__ import annotations
@@ -53,9 +53,7 @@ def ours(x: np.ndarray, y: np.ndarray, test: np.ndarray, numeric: bool, seed: in
     """The predictions of a finalized model for the test rows."""
     fields = [numeric_field(i, column) for i, column in enumerate(x.T)]
     last = len(fields)
-    objective = (
-        numeric_field(last, y) if numeric else categorical_field(last, [str(c) for c in np.unique(y)])
-    )
+    objective = numeric_field(last, y) if numeric else categorical_field(last, [str(c) for c in np.unique(y)])
     with tempfile.TemporaryDirectory() as directory:
         jobs = tabular_jobs(directory, np.column_stack([x, y]).astype(float), [*fields, objective], seed)
         final = run_jobs(Path(directory), jobs)
@@ -111,7 +109,12 @@ def main() -> None:
         trees = max(found["RandomForest"], found["HistGradientBoosting"])
         behind_mlp.append(found["MLP"] - found["ours"])
         rows.append(
-            (name, *(f"{v:.4f}" for v in found.values()), f"{behind_mlp[-1]:+.4f}", f"{trees - found['ours']:+.4f}")
+            (
+                name,
+                *(f"{v:.4f}" for v in found.values()),
+                f"{behind_mlp[-1]:+.4f}",
+                f"{trees - found['ours']:+.4f}",
+            )
         )
     names = ("data", "ours", "MLP", "RandomForest", "HistGradientBoosting")
     print_table((*names, "behind MLP (goal <= 0.003)", "behind trees (goal <= 0.01)"), rows)

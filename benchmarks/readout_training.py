@@ -48,7 +48,13 @@ y = np.eye(CLASSES, dtype=np.float32)[rng.integers(0, CLASSES, ROWS)]
 def job_layers() -> list[dict]:
     hidden = [
         {"type": "dense", "number_of_nodes": WIDTH, "weights": "glorot_uniform", "offset": "zeros"},
-        {"type": "batch_normalization", "gamma": "ones", "beta": "zeros", "mean": "zeros", "variance": "ones"},
+        {
+            "type": "batch_normalization",
+            "gamma": "ones",
+            "beta": "zeros",
+            "mean": "zeros",
+            "variance": "ones",
+        },
         {"type": "activation", "activation_function": "relu"},
     ]
     output = {"type": "dense", "number_of_nodes": CLASSES, "weights": "glorot_uniform", "offset": "zeros"}
@@ -63,7 +69,7 @@ def ours(steps_per_round: int) -> Callable[[], float]:
     steps = compile_steps(flat, rows, sampler, crossentropy, optimizer, lambda _: tf.constant(0.001))
     parameters, buffers = flat.read()
     state = State(parameters, buffers, optimizer.initial_slots(parameters))
-    state, loss = steps(state, 0, 1)
+    state, _loss = steps(state, 0, 1)
 
     def measure() -> float:
         nonlocal state
@@ -247,7 +253,9 @@ def wall_times() -> None:
         seconds = interleaved({"ours": whole_job(iterations), "fit": whole_fit(iterations)}, rounds)
         ratio = seconds["ours"] / seconds["fit"]
         goal = "at most 1.2x" if iterations == 256 else "at most 0.125x"
-        rows.append((f"{iterations:,}", f"{seconds['ours']:.2f}", f"{seconds['fit']:.2f}", f"{ratio:.3f}x", goal))
+        rows.append(
+            (f"{iterations:,}", f"{seconds['ours']:.2f}", f"{seconds['fit']:.2f}", f"{ratio:.3f}x", goal)
+        )
     print_table(("steps in the job", "our whole job, s", "keras fit, s", "ours takes", "goal"), rows)
 
 

@@ -24,7 +24,7 @@ from sklearn import datasets
 import sensenet
 from pyramid.recipe import categorical_field, numeric_field, tabular_jobs
 from pyramid.train.metrics import evaluate
-from pyramid.worker.protocol import COMPLETE, PROGRESS
+from pyramid.worker.protocol import COMPLETE
 
 SEED = 1
 TEST_SHARE = 0.2

@@ -117,3 +117,14 @@ def tabular_jobs(
     }
     finalizing = {"job_type": "finalize_output"}
     return [shared | job | settings for job in (caching, training, finalizing)]
+
+
+def _dense(nodes: int, activation_function: str | None, seed: int) -> dict[str, Any]:
+    return {
+        "type": "dense",
+        "number_of_nodes": nodes,
+        "weights": "glorot_uniform",
+        "offset": "zeros",
+        "activation_function": activation_function,
+        "seed": seed,
+    }

@@ -108,9 +108,7 @@ def _build(settings: BaseSettings, dataset: Dataset) -> Network:
     return network
 
 
-def _train(
-    network: Network, dataset: Dataset, settings: BaseSettings, started: float, report: Report
-) -> Fit:
+def _train(network: Network, dataset: Dataset, settings: BaseSettings, started: float, report: Report) -> Fit:
     """Fit the network and leave the best weights in it."""
     training, holdout = split_holdout(dataset, settings, np.random.default_rng([settings.seed, SPLIT]))
     limits = _limits(settings, len(holdout), started)

@@ -58,7 +58,9 @@ class Dataset:
 
 def job_layout(settings: Any) -> Layout:
     """The columns of the matrix that a training job's `cache_file` holds."""
-    return Layout.from_info_list(settings.info_list, bool(settings.instance_weights), settings.tree_inputs or 0)
+    return Layout.from_info_list(
+        settings.info_list, bool(settings.instance_weights), settings.tree_inputs or 0
+    )
 
 
 def read_dataset(path: Path, settings: Any) -> Dataset:
@@ -94,9 +96,7 @@ def split_holdout(dataset: Dataset, settings: Any, rng: np.random.Generator) -> 
     """The rows to train on and those held out; the same rows twice with `cheat_on_validation`."""
     if settings.cheat_on_validation:
         return dataset, dataset
-    training, holdout = holdout_split(
-        dataset.strata, settings.holdout_rate, settings.holdout_set_size, rng
-    )
+    training, holdout = holdout_split(dataset.strata, settings.holdout_rate, settings.holdout_set_size, rng)
     return dataset.take(training), dataset.take(holdout)
 
 

@@ -59,7 +59,9 @@ class FlatNetwork:
 
     def write(self, state: State) -> None:
         """Put the weights of `state` into the Keras variables."""
-        for variable, value in zip(self._model.trainable_variables, self._split(state.parameters), strict=True):
+        for variable, value in zip(
+            self._model.trainable_variables, self._split(state.parameters), strict=True
+        ):
             variable.assign(value)
         for variable, value in zip(self._model.non_trainable_variables, state.buffers, strict=True):
             variable.assign(value)
@@ -149,7 +151,7 @@ def compile_predictions(network: FlatNetwork, inputs: np.ndarray) -> Predict:
 def gather(rows: Rows, draws: Draws, step: tf.Tensor) -> Rows:
     """The batch of one step, mixed where the draws say so."""
     batch = _take(rows, draws.rows[step])
-    if draws.partners is None:
+    if draws.partners is None or draws.shares is None:
         return batch
     partner = _take(rows, draws.partners[step])
     share = draws.shares[step]  # (batch,)

@@ -40,7 +40,10 @@ def test_categorical_losses_agree_with_keras(name, reference, rng):
     truth = rng.dirichlet([1, 1, 1], 50).astype(np.float32)
     expected = reference(truth, tf.nn.softmax(logits))
     np.testing.assert_allclose(
-        make_loss(name, CATEGORICAL)(tf.constant(truth), softmax_outputs(logits)), expected, rtol=1e-4, atol=1e-5
+        make_loss(name, CATEGORICAL)(tf.constant(truth), softmax_outputs(logits)),
+        expected,
+        rtol=1e-4,
+        atol=1e-5,
     )
 
 
@@ -78,7 +81,9 @@ def test_hopeless_logits_give_a_finite_loss_and_gradient(name):
     logits = tf.constant([[500.0, -500.0, 0.0]])
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        loss = make_loss(name, CATEGORICAL)(tf.constant([[0.0, 1.0, 0.0]]), Outputs(logits, tf.nn.softmax, True))
+        loss = make_loss(name, CATEGORICAL)(
+            tf.constant([[0.0, 1.0, 0.0]]), Outputs(logits, tf.nn.softmax, True)
+        )
     assert float(loss[0]) == pytest.approx(1000)
     assert np.isfinite(tape.gradient(loss, logits)).all()
 
@@ -96,5 +101,7 @@ def test_every_loss_is_smallest_for_the_truth():
         loss = make_loss(name, CATEGORICAL if categorical else NUMERIC)
         outputs = softmax_outputs if categorical else linear_outputs
         right = loss(tf.constant(truth), outputs(20 * truth if categorical else truth))
-        wrong = loss(tf.constant(truth), outputs(20 * truth[:, ::-1] - 3 if not categorical else 20 - 20 * truth))
+        wrong = loss(
+            tf.constant(truth), outputs(20 * truth[:, ::-1] - 3 if not categorical else 20 - 20 * truth)
+        )
         assert float(right[0]) < float(wrong[0]), name

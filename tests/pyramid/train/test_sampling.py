@@ -11,9 +11,7 @@ from pyramid.train.sampling import make_sampler, permute
 
 
 def drawn(sampler, first_step: int = 0):
-    return [
-        None if part is None else part.numpy() for part in sampler(tf.constant(first_step, tf.int64))
-    ]
+    return [None if part is None else part.numpy() for part in sampler(tf.constant(first_step, tf.int64))]
 
 
 @given(n=st.integers(1, 300), key=st.integers(0, 2**32 - 1))
@@ -33,7 +31,9 @@ def test_all_orders_of_four_come_equally_often():
 
 def test_neighbours_are_torn_apart():
     n = 4096
-    shuffled = permute(tf.constant(np.arange(n), tf.uint32), n, tf.constant(7, tf.uint32)).numpy().astype(np.int64)
+    shuffled = (
+        permute(tf.constant(np.arange(n), tf.uint32), n, tf.constant(7, tf.uint32)).numpy().astype(np.int64)
+    )
     assert abs(np.corrcoef(shuffled[:-1], shuffled[1:])[0, 1]) < 0.05
     assert abs(np.corrcoef(np.arange(n), shuffled)[0, 1]) < 0.05
 
@@ -61,7 +61,8 @@ def test_draws_depend_on_the_step_and_not_on_how_calls_are_cut(balanced):
 
 def test_another_seed_draws_other_rows():
     one, other = (
-        drawn(make_sampler(np.zeros(500, int), seed, 2, 64, balanced=False, mixup_alpha=0))[0] for seed in (0, 1)
+        drawn(make_sampler(np.zeros(500, int), seed, 2, 64, balanced=False, mixup_alpha=0))[0]
+        for seed in (0, 1)
     )
     assert (one != other).any()
 
@@ -87,7 +88,9 @@ def test_mixup_pairs_rows_of_different_classes_with_beta_shares():
 
 
 def test_mixup_of_numbers_pairs_any_rows():
-    sampler = make_sampler(np.zeros(40, int), seed=0, steps=50, batch_size=64, balanced=False, mixup_alpha=1.0)
+    sampler = make_sampler(
+        np.zeros(40, int), seed=0, steps=50, batch_size=64, balanced=False, mixup_alpha=1.0
+    )
     _, partners, _ = drawn(sampler)
     assert set(partners.ravel()) == set(range(40))
 

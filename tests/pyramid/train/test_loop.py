@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pyramid.recipe import readout_layers
+from pyramid.train.loop import FlatNetwork, State, compile_predictions, compile_steps
+from pyramid.train.losses import crossentropy
+from pyramid.train.optimizers import make_optimizer
+from pyramid.train.sampling import Rows, make_sampler
+from sensenet.layers import parse_layers
+from sensenet.network import build_network
+
+N_ROWS, INPUTS, CLASSES, BATCH, RATE = 96, 5, 3, 32, 0.01
+# not adam: it would blow up the rounding errors of the offsets before a batch normalisation, whose gradient is 0
+MOMENTUM = SimpleNamespace(descent_algorithm="momentum", momentum=0.9)
+
+
+def training_rows(weights: np.ndarray | None = None) -> tuple[np.ndarray, Rows]:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((N_ROWS, INPUTS)).astype(np.float32)
+    labels = (x[:, 0] + x[:, 1] ** 2 > 0.5).astype(int) + (x[:, 2] > 1)
+    y = np.eye(CLASSES, dtype=np.float32)[labels]
+    return labels, Rows(tf.constant(x), tf.constant(y), None if weights is None else tf.constant(weights))
+
+
+def network(dropout_rate: float = 0.0, batch_normalization: bool = True) -> FlatNetwork:
+    objective = {"type": "categorical", "values": ["a", "b", "c"]}
+    layers = readout_layers(
+        [8, 8], objective, dropout_rate=dropout_rate, batch_normalization=batch_normalization
+    )
+    return FlatNetwork(build_network(parse_layers(layers), INPUTS, seed=3))
+
+
+def prepare(flat: FlatNetwork, rows: Rows, labels: np.ndarray, **sampling):
+    options = {"seed": 0, "steps": 8, "batch_size": BATCH, "balanced": False, "mixup_alpha": 0.0} | sampling
+    optimizer = make_optimizer(MOMENTUM)
+    steps = compile_steps(
+        flat, rows, make_sampler(labels, **options), crossentropy, optimizer, lambda _: tf.constant(RATE)
+    )
+    parameters, buffers = flat.read()
+    return steps, State(parameters, buffers, optimizer.initial_slots(parameters))
+
+
+def test_steps_go_where_keras_goes_on_the_same_batches():
+    labels, rows = training_rows()
+    flat = network()
+    reference = network().network.model
+    optimizer = keras.optimizers.SGD(RATE, momentum=0.9, nesterov=True)
+    steps, state = prepare(flat, rows, labels)
+    draws = make_sampler(labels, 0, 8, BATCH, balanced=False, mixup_alpha=0.0)(tf.constant(0, tf.int64))
+    state, loss = steps(state, 0, 8)
+    losses = []
+    for batch in draws.rows.numpy():
+        with tf.GradientTape() as tape:
+            predictions = reference(tf.gather(rows.inputs, batch), training=True)
+            truth = tf.gather(rows.targets, batch)
+            mean = tf.reduce_mean(keras.losses.categorical_crossentropy(truth, predictions))
+        losses.append(float(mean))
+        gradients = tape.gradient(mean, reference.trainable_variables)
+        optimizer.apply(gradients, reference.trainable_variables)
+    flat.write(state)
+    assert float(loss) == pytest.approx(np.mean(losses), rel=1e-4)
+    for ours, theirs in zip(flat.network.model.get_weights(), reference.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("dropout_rate", [0.0, 0.3])
+def test_a_run_is_the_same_bit_for_bit_however_its_calls_are_cut(dropout_rate):
+    labels, rows = training_rows()
+    outcomes = []
+    for cuts in ([8, 8], [1, 3, 8, 4]):
+        steps, state = prepare(network(dropout_rate), rows, labels, mixup_alpha=0.3)
+        first = 0
+        for n_steps in cuts:
+            state, _ = steps(state, first, n_steps)
+            first += n_steps
+        outcomes.append(state.parameters.numpy())
+    assert np.array_equal(*outcomes)
+
+
+def test_dropout_draws_anew_at_every_step():
+    labels, rows = training_rows()
+    steps, state = prepare(network(dropout_rate=0.5), rows, labels)
+    before = [buffer.numpy() for buffer in state.buffers]
+    state, _ = steps(state, 0, 4)
+    changed = [(b != a.numpy()).any() for b, a in zip(before, state.buffers, strict=True)]
+    assert all(changed)
+
+
+def test_rows_that_weigh_nothing_leave_no_trace():
+    labels, rows = training_rows()
+    weights = np.where(np.arange(N_ROWS) < 48, 2.0, 0.0).astype(np.float32)
+    spoiled = rows.targets.numpy()
+    spoiled[48:] = spoiled[48:, ::-1]
+    outcomes = []
+    for targets in (rows.targets, tf.constant(spoiled)):
+        weighted = Rows(rows.inputs, targets, tf.constant(weights))
+        steps, state = prepare(network(batch_normalization=False), weighted, labels)
+        outcomes.append(steps(state, 0, 8)[0].parameters.numpy())
+    assert np.array_equal(*outcomes)
+
+
+def test_predictions_are_those_of_the_written_network():
+    labels, rows = training_rows()
+    flat = network()
+    steps, state = prepare(flat, rows, labels)
+    state, _ = steps(state, 0, 8)
+    predicted = compile_predictions(flat, rows.inputs.numpy())(state).numpy()
+    flat.write(state)
+    np.testing.assert_allclose(
+        predicted, flat.network.model(rows.inputs, training=False), rtol=1e-5, atol=1e-6
+    )
+    np.testing.assert_allclose(predicted.sum(1), 1, rtol=1e-5)
