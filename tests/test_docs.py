@@ -1,0 +1,99 @@
+"""Everything that README and docs tell people to run is run, in the order of the pages."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"^```(\w+)(?: title=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = ("README.md", "docs/formats.md")
+RUN_BY_OTHER_TESTS = ("bin/demo", "bin/install", "bin/test")
+
+
+def blocks(page: str) -> list[tuple[str, str, str]]:
+    return BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
+
+
+def run(command: list[str], directory: Path, text: str | None = None) -> str:
+    scripts = Path(sys.executable).parent
+    environment = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=directory, input=text, capture_output=True, text=True, env=environment, timeout=120
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_examples_of_the_pages_run_from_top_to_bottom(tmp_path):
+    printed = ""
+    for page in PAGES:
+        script = []
+        for language, title, body in blocks(page):
+            if language == "json":
+                (tmp_path / title).write_text(body)
+            elif language == "python":
+                script.append(body)
+                printed += run([sys.executable, "-"], tmp_path, "\n".join(script))
+            elif language == "console":
+                for line in body.splitlines():
+                    command = line.removeprefix("$ ").split("#")[0].strip()
+                    if line.startswith("$ ") and not command.startswith(RUN_BY_OTHER_TESTS):
+                        printed += run(["bash", "-c", command], tmp_path)
+    assert printed.count("pyramid job complete") == 4
+    assert '"error"' not in printed
+    assert "['setosa', 'versicolor', 'virginica']" in printed
+
+
+@pytest.mark.parametrize("page", [*PAGES, "docs/architecture.md", "CHANGELOG.md"])
+def test_no_link_leads_nowhere(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)", text):
+        if not target.startswith("http"):
+            assert ((ROOT / page).parent / target).exists(), target
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_demo_runs_as_a_newcomer_would(tmp_path):
+    """bin/demo with a virtualenv of its own: so bin/install, too, is run for real."""
+    environment = os.environ | {"PYRAMID_VENV": str(tmp_path / "venv")}
+    environment.pop("PYTHONPATH", None)
+    done = subprocess.run(
+        [ROOT / "bin" / "demo", tmp_path / "results"], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f'export WINTERMUTE_PYRAMID_PATH="{tmp_path}/venv/bin/pyramid"' in done.stdout
+    assert "pyramid process ready" in done.stdout
+    for title in ("breast_cancer", "wine", "diabetes"):
+        assert (tmp_path / "results" / title / "final_model.json").exists()
+    accuracies = [float(value) for value in re.findall(r"accuracy +(\S+)", done.stdout)]
+    assert len(accuracies) == 2
+    assert min(accuracies) > 0.9
+    assert float(re.search(r"r_squared +(\S+)", done.stdout)[1]) > 0.3
+    assert done.stdout.count("the truth:") == 3
+
+
+def test_install_takes_no_arguments():
+    done = subprocess.run([ROOT / "bin" / "install", "now"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "takes no arguments" in done.stderr
+
+
+def test_an_old_python_is_refused_with_what_is_needed(tmp_path):
+    old = tmp_path / "python3"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    bash = shutil.which("bash")
+    done = subprocess.run(
+        [bash, ROOT / "bin" / "find_python"], capture_output=True, text=True, env={"PATH": str(tmp_path)}
+    )
+    assert done.returncode == 1
+    assert "Python 3.11 or newer" in done.stderr
