@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -11,9 +11,10 @@ import tensorflow as tf
 from sensenet.errors import ModelFormatError
 from sensenet.trees import Forest, dump_forests, floor_float32, parse_forests
 
-__all__ = ["Forest", "dump_forests", "floor_float32", "parse_forests", "tree_features"]
+__all__ = ["Forest", "block_transform", "dump_forests", "floor_float32", "parse_forests", "tree_features"]
 
 MAX_UNROLLED_DEPTH = 48
+WORTH_STOPPING = 0.75
 
 
 def tree_features(forests: Sequence[Forest], inputs: tf.Tensor) -> tf.Tensor:
@@ -67,23 +68,71 @@ def _descend(forests: Sequence[Forest], inputs: tf.Tensor) -> tf.Tensor:
     shape = tf.shape(inputs)
     flat = tf.reshape(inputs, (-1,))
     row_starts = tf.expand_dims(tf.range(shape[0]) * shape[1], 1)  # (rows, 1)
-    nodes = tf.zeros_like(row_starts) + tf.constant(roots[None, :].astype(np.int32))
 
     def step(nodes: tf.Tensor) -> tf.Tensor:
         value = tf.gather(flat, row_starts + tf.gather(feature, nodes))
         is_left = tf.cast(value <= tf.gather(threshold, nodes), tf.int32)
         return tf.gather(right_left, 2 * nodes + is_left)
 
-    depth = max(forest.depth for forest in forests)
-    if depth > MAX_UNROLLED_DEPTH:
-        (nodes,) = tf.while_loop(
-            lambda _: True, lambda nodes: (step(nodes),), (nodes,), maximum_iterations=depth
-        )
+    depths = np.repeat([forest.depth for forest in forests], [len(forest.roots) for forest in forests])
+    deepest_first = np.argsort(-depths, kind="stable")
+    nodes = tf.zeros_like(row_starts) + tf.constant(roots[None, deepest_first].astype(np.int32))
+    arrived: list[tf.Tensor] = []
+    for n_trees, steps in _legs(depths[deepest_first]):
+        if n_trees < nodes.shape[1]:
+            arrived.insert(0, nodes[:, n_trees:])
+            nodes = nodes[:, :n_trees]
+        nodes = _repeat(step, nodes, steps)
+    if not arrived:
         return nodes
-    for _ in range(depth):
+    return tf.gather(tf.concat([nodes, *arrived], axis=1), np.argsort(deepest_first), axis=1)
+
+
+def _legs(depths: np.ndarray) -> list[tuple[int, int]]:
+    """The (trees that still descend, steps) of the way down; `depths` fall.
+
+    Trees stop early only where enough of them can: each stop costs operations, which one row would feel.
+    """
+    legs: list[tuple[int, int]] = []
+    for level in range(int(depths[0])):
+        n_active = int(np.count_nonzero(depths > level))
+        if legs and n_active > WORTH_STOPPING * legs[-1][0]:
+            legs[-1] = (legs[-1][0], legs[-1][1] + 1)
+        else:
+            legs.append((n_active, 1))
+    return legs
+
+
+def _repeat(step: Callable[[tf.Tensor], tf.Tensor], nodes: tf.Tensor, times: int) -> tf.Tensor:
+    if times > MAX_UNROLLED_DEPTH:
+        body = lambda nodes: (step(nodes),)  # noqa: E731
+        return tf.while_loop(lambda _: True, body, (nodes,), maximum_iterations=times)[0]
+    for _ in range(times):
         nodes = step(nodes)
     return nodes
 
 
 def _node_offsets(forests: Sequence[Forest]) -> list[int]:
     return [0, *np.cumsum([len(forest.feature) for forest in forests])[:-1].tolist()]
+
+
+def block_transform(forests: Sequence[Forest], columns: int, rows: int) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from (rows, columns) float32 arrays to tree features, compiled for blocks of `rows`.
+
+    Shorter blocks are filled up, as XLA compiles anew for every shape.
+    """
+
+    @tf.function(
+        input_signature=[tf.TensorSpec((rows, columns), tf.float32)], jit_compile=True, autograph=False
+    )
+    def compiled(block: tf.Tensor) -> tf.Tensor:
+        return tree_features(forests, block)
+
+    def transform(block: np.ndarray) -> np.ndarray:
+        if len(block) == rows:
+            return compiled(block).numpy()
+        filled = np.zeros((rows, columns), np.float32)
+        filled[: len(block)] = block
+        return compiled(filled).numpy()[: len(block)]
+
+    return transform

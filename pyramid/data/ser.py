@@ -1,12 +1,13 @@
 """`.ser` files, the raw rows that an orchestrator writes.
 
 One byte `D`, then rows of one fixed size, little endian, no padding: a float64 for each numeric or
-categorical field (of a categorical field the index into its `values`), a 32-byte Pascal string (a length byte,
-then up to 31 bytes of UTF-8) for each image.
+categorical field (of a categorical field the index into its `values`), a 32-byte Pascal string (a length
+byte, then up to 31 bytes of UTF-8) for each image.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,6 +50,11 @@ class SerRows:
         if self.image_fields:
             raise DataError(f"field {self.image_fields[0]} holds image names, not numbers")
         return self.records.view("<f8").reshape(len(self.records), -1)
+
+    def forget_pages(self) -> None:
+        """Let go of the memory behind rows that were read; they come back from the file when read again."""
+        if isinstance(self.records.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            self.records.base.madvise(mmap.MADV_DONTNEED)
 
     def column(self, field: int) -> np.ndarray:
         """(rows,) float64: the numbers of one numeric or categorical field."""
