@@ -33,7 +33,7 @@ class DenseResidualBlock(LayerSpec):
     Attributes:
         dense_path, identity_path: layers with `inputs` of their own; an empty path is x itself.
         fit_identity: where x and the dense path differ in width, x is cut, or tiled and cut, to the path's
-            width: so it is in the legacy form. The modern form says the same with an identity path of one dense
+            width: so it is in the legacy form. The modern form says it with an identity path of one dense
             layer of zeros and ones.
         widths: of x and of the dense path, known when the block is fitted.
     """

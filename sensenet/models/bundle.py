@@ -1,0 +1,144 @@
+"""The `.smbundle` file: a folder's files one after the other, behind a header that lists them.
+
+    magic | 1 byte n | n * 1024 bytes of JSON, padded with blanks | the files' bytes in the header's order
+
+The header is `[[relative_dir, [subdirs], [[file, size], ...]], ...]`, as `os.walk` gives it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+import orjson
+
+from sensenet.errors import ModelFormatError
+from sensenet.files import atomic_path
+
+MAGIC = b"bigml_tensorflow_saved_model_bundle"
+SUFFIX = ".smbundle"
+HEADER_UNIT = 1024
+MAX_HEADER_UNITS = 255
+COPY_BYTES = 1 << 20
+
+
+def write_bundle(directory: str | os.PathLike[str]) -> str:
+    """Write the files below `directory` into `directory` + ".smbundle".
+
+    Returns:
+        The path of the bundle.
+
+    Raises:
+        ModelFormatError: more files than the header can list.
+        OSError: a file cannot be read, or the bundle cannot be written.
+    """
+    root = Path(directory)
+    header, files = [], []
+    for folder, folders, names in os.walk(root):
+        folders.sort()
+        paths = [Path(folder) / name for name in sorted(names)]
+        relative = Path(folder).relative_to(root).as_posix()
+        header.append([relative, list(folders), [[path.name, path.stat().st_size] for path in paths]])
+        files.extend(paths)
+    encoded = orjson.dumps(header)
+    units = -(-len(encoded) // HEADER_UNIT)
+    if units > MAX_HEADER_UNITS:
+        raise ModelFormatError(f"{root}: {len(files)} files are more than a bundle's header can list")
+    bundle = root.with_name(root.name + SUFFIX)
+    with atomic_path(bundle) as temporary, temporary.open("wb") as target:
+        target.write(MAGIC + bytes([units]) + encoded.ljust(units * HEADER_UNIT))
+        for path in files:
+            with path.open("rb") as source:
+                shutil.copyfileobj(source, target, COPY_BYTES)
+    return str(bundle)
+
+
+def read_bundle(path: str | os.PathLike[str], target: str | os.PathLike[str] | None = None) -> str:
+    """Unpack a bundle.
+
+    Args:
+        path: the bundle.
+        target: the folder to write, made if absent; default `path` without ".smbundle".
+
+    Returns:
+        The folder.
+
+    Raises:
+        ModelFormatError: not a bundle, one that was cut off, or one with a path that leaves the folder; then
+            nothing has been written.
+    """
+    bundle = Path(path)
+    if target is None and bundle.suffix != SUFFIX:
+        raise ModelFormatError(f'{bundle}: without a target the name has to end in "{SUFFIX}"')
+    root = Path(target) if target is not None else bundle.with_suffix("")
+    try:
+        source = bundle.open("rb")
+    except OSError as error:
+        raise ModelFormatError(f"{bundle}: cannot be read: {error.strerror or error}") from error
+    with source:
+        folders, files = _read_header(source, bundle)
+        wanted = source.tell() + sum(size for _, size in files)
+        if (size := bundle.stat().st_size) != wanted:
+            raise ModelFormatError(f"{bundle}: expected {wanted} bytes, as its header says, got {size}")
+        for folder in folders:
+            _inside(root, folder, bundle).mkdir(parents=True, exist_ok=True)
+        for name, size in files:
+            with _inside(root, name, bundle).open("wb") as file:
+                _copy(source, file, size)
+    return str(root)
+
+
+def _read_header(
+    source: BinaryIO, bundle: Path
+) -> tuple[list[PurePosixPath], list[tuple[PurePosixPath, int]]]:
+    """The folders, and the files with their sizes in bytes; every path checked."""
+    start = source.read(len(MAGIC) + 1)
+    if not start.startswith(MAGIC) or len(start) == len(MAGIC):
+        raise ModelFormatError(f"{bundle}: expected a bundle, which begins with {MAGIC.decode()}")
+    encoded = source.read(start[-1] * HEADER_UNIT)
+    if len(encoded) < start[-1] * HEADER_UNIT:
+        raise ModelFormatError(f"{bundle}: its header is cut off")
+    try:
+        entries = list(_entries(orjson.loads(encoded)))
+    except (ValueError, TypeError, KeyError) as error:
+        raise ModelFormatError(f"{bundle}: its header is not a list of folders ({error})") from error
+    files = [entry for _, listed in entries for entry in listed]
+    folders = [folder for folder, _ in entries]
+    for name in [*folders, *(name for name, _ in files)]:
+        if name.is_absolute() or ".." in name.parts or "\\" in str(name) or "\0" in str(name):
+            raise ModelFormatError(f"{bundle}: the path {str(name)!r} leaves the folder")
+    if len({name for name, _ in files}) < len(files):
+        raise ModelFormatError(f"{bundle}: its header lists a file twice")
+    return folders, files
+
+
+def _entries(header: Any) -> Iterator[tuple[PurePosixPath, list[tuple[PurePosixPath, int]]]]:
+    if not isinstance(header, list) or not header:
+        raise ValueError("expected a list")
+    for folder, _, listed in header:
+        files = []
+        for name, size in listed:
+            if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+                raise ValueError(f"expected a size in bytes, got {size!r}")
+            if PurePosixPath(name).name != name:
+                raise ModelFormatError(f"the path {name!r} leaves the folder")
+            files.append((PurePosixPath(folder) / name, size))
+        yield PurePosixPath(folder), files
+
+
+def _inside(root: Path, name: PurePosixPath, bundle: Path) -> Path:
+    """`name` below `root`; a link that was there before must not lead out of it either."""
+    path = root / name
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise ModelFormatError(f"{bundle}: the path {str(name)!r} leaves the folder")
+    return path
+
+
+def _copy(source: BinaryIO, target: BinaryIO, size_bytes: int) -> None:
+    left = size_bytes
+    while left and (piece := source.read(min(left, COPY_BYTES))):
+        target.write(piece)
+        left -= len(piece)

@@ -1,0 +1,163 @@
+"""A model as a TensorFlow SavedModel with our settings beside it: what a bundle holds.
+
+What comes from a file is not trusted: a graph can hold operations that read and write files. Before anything runs,
+every stateful operation is refused but those that read the model's own variables.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.framework import op_def_registry
+
+from sensenet.errors import ModelFormatError
+
+SETTINGS_FILE = "assets/settings.json"
+RAW_SIGNATURE = "serving_default"
+PREPROCESSED_SIGNATURE = "preprocessed"
+SAFE_STATEFUL = frozenset(
+    {
+        "DisableCopyOnRead",
+        "PartitionedCall",
+        "ReadVariableOp",
+        "StatefulPartitionedCall",
+        "VarHandleOp",
+        "VariableV2",
+    }
+)
+# operations that touch files although TensorFlow does not call them stateful
+FORBIDDEN = re.compile(
+    r"File|Debug|Dataset|Reader|Vocab|Checkpoint|LoadAndRemap|DecodeProto|EncodeProto|PyFunc"
+)
+# objects that are made by reading them; others (tables) run functions of the file when they are loaded
+PASSIVE_OBJECTS = frozenset(
+    {
+        "asset",
+        "bare_concrete_function",
+        "captured_tensor",
+        "constant",
+        "function",
+        "user_object",
+        "variable",
+    }
+)
+
+
+class SavedFunctions(NamedTuple):
+    """The concrete functions of a SavedModel.
+
+    Attributes:
+        raw: takes one float32 column a field; gives denormalised outputs.
+        preprocessed: takes the preprocessed matrix; None in bundles of the published package.
+        tracked: keeps alive what the functions use.
+    """
+
+    raw: Any
+    preprocessed: Any | None
+    tracked: Any
+
+
+def save_functions(
+    functions: SavedFunctions, settings: dict[str, Any], directory: str | os.PathLike[str]
+) -> None:
+    """Write a SavedModel and the wrapper's settings.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    module = tf.Module()
+    module.tracked = functions.tracked
+    signatures = {RAW_SIGNATURE: functions.raw}
+    if functions.preprocessed is not None:
+        signatures[PREPROCESSED_SIGNATURE] = functions.preprocessed
+    # a prediction needs no gradients: without this, those of some activations are saved as functions of their own
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, os.fspath(directory), signatures=signatures, options=options)
+    path = Path(directory) / SETTINGS_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(orjson.dumps(settings))
+
+
+def load_settings(directory: str | os.PathLike[str]) -> dict[str, Any]:
+    """The wrapper's settings beside a SavedModel.
+
+    Raises:
+        ModelFormatError: missing, or not a JSON object.
+    """
+    path = Path(directory) / SETTINGS_FILE
+    try:
+        settings = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise ModelFormatError(f"{SETTINGS_FILE}: cannot be read: {error}") from error
+    if not isinstance(settings, dict):
+        raise ModelFormatError(f"{SETTINGS_FILE}: expected an object")
+    return settings
+
+
+def load_functions(directory: str | os.PathLike[str]) -> SavedFunctions:
+    """Load a SavedModel that we or the published package wrote.
+
+    Raises:
+        ModelFormatError: broken, made for another reader, or with operations that a prediction has no need of.
+    """
+    _check_saved_model(Path(directory) / "saved_model.pb")
+    try:
+        loaded = tf.saved_model.load(os.fspath(directory))
+    except Exception as error:  # TensorFlow raises errors of any type for a broken file
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelFormatError(f"saved_model.pb: cannot be loaded: {reason:.300}") from error
+    signatures = getattr(loaded, "signatures", {})
+    if RAW_SIGNATURE not in signatures:
+        raise ModelFormatError(f'saved_model.pb: expected a signature "{RAW_SIGNATURE}"')
+    raw, preprocessed = signatures[RAW_SIGNATURE], signatures.get(PREPROCESSED_SIGNATURE)
+    for function in (raw, preprocessed):
+        if function is not None:
+            graph = function.graph.as_graph_def()
+            _check_operations(_operations(graph.node, graph.library.function))
+    return SavedFunctions(raw, preprocessed, loaded)
+
+
+def _check_saved_model(path: Path) -> None:
+    """Refuse a file whose mere loading would run something of its own, or which this TensorFlow cannot know."""
+    saved = saved_model_pb2.SavedModel()
+    try:
+        saved.ParseFromString(path.read_bytes())
+    except Exception as error:  # protobuf's DecodeError moves between its versions
+        raise ModelFormatError(f"saved_model.pb: cannot be read: {error}") from error
+    for graph in saved.meta_graphs:
+        if not graph.object_graph_def.nodes:
+            raise ModelFormatError("saved_model.pb: expected a SavedModel of TensorFlow 2")
+        for node in graph.object_graph_def.nodes:
+            active = node.WhichOneof("kind") not in PASSIVE_OBJECTS or node.registered_saver
+            if active or node.saveable_objects:
+                raise ModelFormatError(
+                    "saved_model.pb: holds an object that would run code when it is loaded"
+                )
+        for name in _operations(graph.graph_def.node, graph.graph_def.library.function):
+            if op_def_registry.get(name) is None:
+                raise ModelFormatError(
+                    f"saved_model.pb: needs the operation {name}, which TensorFlow does not have; "
+                    "make the bundle from the model's JSON document instead"
+                )
+
+
+def _operations(nodes: Iterable[Any], functions: Iterable[Any]) -> set[str]:
+    functions = list(functions)
+    own = {function.signature.name for function in functions}
+    names = {node.op for node in nodes} | {node.op for function in functions for node in function.node_def}
+    return names - own
+
+
+def _check_operations(names: Iterable[str]) -> None:
+    for name in sorted(names):
+        definition = op_def_registry.get(name)
+        stateful = definition is None or definition.is_stateful
+        if FORBIDDEN.search(name) or (stateful and name not in SAFE_STATEFUL):
+            raise ModelFormatError(f"saved_model.pb: the operation {name} has no place in a prediction")

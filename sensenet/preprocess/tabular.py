@@ -1,0 +1,194 @@
+"""Raw values of a table become columns of numbers: standardised, or one column a category.
+
+Numbers are computed in float64 and narrowed once, (value - mean) / stdev, as the training matrix is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sensenet.errors import InputError
+from sensenet.fields import BinaryField, CategoricalField, Field, ImageField, NumericField, n_columns
+
+MISSING_TYPES = frozenset({"NAType", "NaTType"})
+"""Names of the types that frames use for missing values beside None and NaN."""
+
+
+@dataclass(frozen=True)
+class ColumnCodec:
+    """How one field's values become its columns.
+
+    Attributes:
+        field: the field.
+        start: its first column.
+        width: how many columns it has.
+        offset, scale: a number becomes (value - offset) / scale.
+        missing: what a missing number is before that.
+        codes: position of each category.
+        one_hot: whether a category becomes one column a value, or one column of its position (-1: none of them).
+    """
+
+    field: Field
+    start: int
+    width: int
+    offset: float
+    scale: float
+    missing: float
+    codes: dict[str, int]
+    one_hot: bool = True
+
+    def number(self, value: Any, row: int) -> float:
+        """The raw number that `value` stands for.
+
+        Raises:
+            InputError: not a number; gives row and field.
+        """
+        if is_missing(value):
+            return self.missing
+        try:
+            parsed = float(value)
+        except (TypeError, ValueError, OverflowError):
+            parsed = math.inf
+        if math.isnan(parsed):
+            return self.missing
+        if math.isinf(parsed):
+            raise InputError(f"row {row}, {self.field}: expected a finite number, got {value!r:.80}")
+        return parsed
+
+    def code(self, value: Any) -> int:
+        """The position of a category among the field's values; -1 for a missing or an unknown one."""
+        if isinstance(value, str):
+            return self.codes.get(value, -1)
+        return -1 if is_missing(value) else self.codes.get(str(value), -1)
+
+    def numbers(self, values: Any) -> np.ndarray:
+        """The raw numbers of a whole column: (rows,) float64.
+
+        Raises:
+            InputError: a value that is not a number; gives row and field.
+        """
+        try:
+            parsed = np.array(values, np.float64)
+            quick = parsed.ndim == 1 and not np.isinf(parsed).any()
+        except (TypeError, ValueError, OverflowError):
+            quick = False
+        if not quick:
+            return np.array([self.number(value, row) for row, value in enumerate(values)], np.float64)
+        parsed[np.isnan(parsed)] = self.missing
+        return parsed
+
+
+def is_missing(value: Any) -> bool:
+    """Whether `value` is None, NaN, or what frames use for a missing value."""
+    return (
+        value is None
+        or (isinstance(value, float) and value != value)
+        or type(value).__name__ in MISSING_TYPES
+    )
+
+
+def raw_codecs(fields: Sequence[Field]) -> tuple[ColumnCodec, ...]:
+    """One codec a field for functions that standardise themselves: one column a field, a category its position.
+
+    Raises:
+        ModelFormatError: a field is an image.
+    """
+    return tuple(
+        replace(codec, start=position, width=1, offset=0.0, scale=1.0, one_hot=False)
+        for position, codec in enumerate(column_codecs(fields))
+    )
+
+
+def column_codecs(fields: Sequence[Field]) -> tuple[ColumnCodec, ...]:
+    """One codec a field, their columns side by side in the fields' order.
+
+    Raises:
+        ModelFormatError: a field is an image.
+    """
+    codecs, start = [], 0
+    for field in fields:
+        width = n_columns(field)
+        offset, scale, missing, codes = 0.0, 1.0, 0.0, {}
+        if isinstance(field, NumericField):
+            offset, scale, missing = field.mean, field.stdev or 1.0, field.mean
+        elif isinstance(field, BinaryField):
+            offset, scale = field.zero_value, field.one_value - field.zero_value
+            missing = field.zero_value
+        elif not isinstance(field, ImageField):
+            codes = {value: position for position, value in enumerate(field.values)}
+        codecs.append(ColumnCodec(field, start, width, offset, scale, missing, codes))
+        start += width
+    return tuple(codecs)
+
+
+def encode_row(codecs: Sequence[ColumnCodec], values: Sequence[Any]) -> np.ndarray:
+    """One row's values, in the fields' order, as a (1, columns) float32 matrix.
+
+    Raises:
+        InputError: a value that its field cannot take; gives the field.
+    """
+    encoded = [0.0] * (codecs[-1].start + codecs[-1].width if codecs else 0)
+    for codec, value in zip(codecs, values, strict=True):
+        if isinstance(codec.field, CategoricalField):
+            code = codec.code(value)
+            if not codec.one_hot:
+                encoded[codec.start] = float(code)
+            elif code >= 0:
+                encoded[codec.start + code] = 1.0
+        else:
+            encoded[codec.start] = (codec.number(value, 0) - codec.offset) / codec.scale
+    return _narrowed(np.array([encoded], np.float64), codecs)
+
+
+def encode_columns(codecs: Sequence[ColumnCodec], columns: Sequence[Any], n_rows: int) -> np.ndarray:
+    """Columns of values, in the fields' order, as an (n_rows, columns) float32 matrix.
+
+    Raises:
+        InputError: a value that its field cannot take; gives row and field.
+    """
+    encoded = np.zeros((n_rows, codecs[-1].start + codecs[-1].width if codecs else 0))
+    rows = np.arange(n_rows)
+    for codec, values in zip(codecs, columns, strict=True):
+        if isinstance(codec.field, CategoricalField):
+            codes = np.fromiter(map(codec.code, values), np.int64, n_rows)
+            known = codes >= 0
+            if codec.one_hot:
+                encoded[rows[known], codec.start + codes[known]] = 1.0
+            else:
+                encoded[:, codec.start] = codes
+        else:
+            encoded[:, codec.start] = (codec.numbers(values) - codec.offset) / codec.scale
+    return _narrowed(encoded, codecs)
+
+
+def encode_numbers(codecs: Sequence[ColumnCodec], values: np.ndarray) -> np.ndarray:
+    """A matrix of numbers, one column a field in the fields' order, none of them categorical.
+
+    Raises:
+        InputError: an infinite value; gives row and field.
+    """
+    offset, scale, missing = (
+        np.array([getattr(c, k) for c in codecs]) for k in ("offset", "scale", "missing")
+    )
+    numbers = values.astype(np.float64)
+    absent = np.isnan(numbers)
+    if absent.any():
+        numbers = np.where(absent, missing, numbers)
+    numbers -= offset
+    numbers /= scale
+    return _narrowed(numbers, codecs)
+
+
+def _narrowed(encoded: np.ndarray, codecs: Sequence[ColumnCodec]) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        narrowed = encoded.astype(np.float32)
+    if not np.isfinite(narrowed).all():
+        row, column = np.argwhere(~np.isfinite(narrowed))[0]
+        field = next(c.field for c in codecs if c.start <= column < c.start + c.width)
+        raise InputError(f"row {row}, {field}: expected a number that is finite when standardised in float32")
+    return narrowed
