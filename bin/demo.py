@@ -24,11 +24,12 @@ from sklearn import datasets
 import sensenet
 from pyramid.recipe import categorical_field, numeric_field, tabular_jobs
 from pyramid.train.metrics import evaluate
-from pyramid.worker.protocol import COMPLETE
+from pyramid.worker import protocol
 
 SEED = 1
 TEST_SHARE = 0.2
 IDLE_SECONDS = 60
+COMPLETE = protocol.COMPLETE.decode()
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ def compile_steps(
         )
         return State(parameters, buffers, slots), mean
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def run(state: State, first_step: tf.Tensor, n_steps: tf.Tensor) -> tuple[State, tf.Tensor]:
         draws = sampler(first_step)
 
@@ -141,7 +141,7 @@ def compile_predictions(network: FlatNetwork, inputs: np.ndarray) -> Predict:
     """The function that gives the network's predictions, (rows, outputs), for fixed `inputs` from a state."""
     rows = tf.constant(inputs)
 
-    @tf.function
+    @tf.function(autograph=False)
     def predict(parameters: tf.Tensor, buffers: tuple[tf.Tensor, ...]) -> tf.Tensor:
         return network.apply(parameters, buffers, rows, training=False)[0].predictions
 
