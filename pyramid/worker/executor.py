@@ -1,0 +1,143 @@
+"""The warm child: runs one job after the other, tells of them over the socket that its parent gave it."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+import orjson
+
+from pyramid.errors import SettingsError, Violation
+from pyramid.jobs import JOBS, Job, load_job
+from pyramid.report import Report
+from pyramid.settings.base_settings import BaseSettings
+from pyramid.worker.limits import resident_bytes
+from pyramid.worker.orphan import end_with_parent
+from pyramid.worker.protocol import encode, failure
+from pyramid.workspace import Workspace
+from sensenet.files import remove_partial_files
+
+LOG_MESSAGES, LOG_PROGRESS_LINES, LOG_TRAINING = 1, 2, 3
+
+LoadJob = Callable[[str], Job]
+Send = Callable[[Mapping[str, Any]], None]
+
+
+def run_job(settings: BaseSettings, load: LoadJob, report: Report) -> dict[str, Any]:
+    """Run one job: the one place where whatever goes wrong in it becomes a failure, and no more than that.
+
+    Returns:
+        what its closing line says.
+    """
+    try:
+        job = load(settings.job_type)
+        workspace = Workspace.create(settings.output_directory)
+        return {**job(settings, workspace, report), "job_id": settings.job_id}
+    except BaseException as error:
+        return failure(error, settings.job_id)
+
+
+def serve(connection: socket.socket, load: LoadJob, warm: Callable[[], None]) -> None:
+    """Warm up, then run the jobs that come over `connection` until it closes; does not return.
+
+    Args:
+        load: gives the function of a job type.
+        warm: imports what jobs need.
+    """
+    jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(connection, jobs), daemon=True).start()
+
+    def send(message: Mapping[str, Any]) -> None:
+        connection.sendall(encode(message) + b"\n")
+
+    warm()
+    send({"kind": "warm"})
+    while True:
+        settings = BaseSettings.of_validated(jobs.get())
+        closing = run_job(settings, load, reporter(settings, send))
+        send({"kind": "closing", "closing": closing, "rss_bytes": resident_bytes()})
+
+
+def reporter(settings: BaseSettings, send: Send) -> Report:
+    """The report of a job, as its `logging_level` asks; its progress never falls."""
+    level, best = settings.logging_level, 0.0
+
+    def report(progress: float, **facts: Any) -> None:
+        nonlocal best
+        # The comparisons leave out what is not a number.
+        best = min(1.0, progress) if progress > best else best
+        if level == LOG_PROGRESS_LINES:
+            send({"kind": "progress", "progress": best, "facts": facts})
+        elif level == LOG_TRAINING or (level == LOG_MESSAGES and "message" in facts):
+            _tell_people(settings.job_id, best, facts)
+
+    return report
+
+
+def connect(arguments: list[str]) -> socket.socket:
+    """Take up the socket whose descriptor, and the parent whose process id, are the arguments."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    connection = socket.socket(fileno=int(arguments[0]))
+    connection.set_inheritable(False)
+    end_with_parent(int(arguments[1]))
+    return connection
+
+
+def main() -> None:
+    """Serve the jobs of this build, warmed with TensorFlow."""
+    serve(connect(sys.argv[1:]), _load_job, _import_all)
+
+
+def _listen(connection: socket.socket, jobs: queue.SimpleQueue[dict[str, Any]]) -> None:
+    directory = None
+    try:
+        with connection.makefile("rb") as lines:
+            for line in lines:
+                settings = orjson.loads(line)
+                directory = settings["output_directory"]
+                jobs.put(settings)
+        # The parent is gone: nobody else will clear away what the job was in the middle of.
+        if directory is not None:
+            remove_partial_files(directory, os.getpid())
+    finally:
+        os._exit(0)
+
+
+def _tell_people(job_id: str, progress: float, facts: Mapping[str, Any]) -> None:
+    message = facts.get("message", "")
+    rest = ", ".join(f"{name} {_short(value)}" for name, value in facts.items() if name != "message")
+    print(f"{job_id} {progress:4.0%} {message}{rest}", file=sys.stderr, flush=True)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _load_job(job_type: str) -> Job:
+    if job_type not in JOBS:
+        built_in = ", ".join(JOBS)
+        message = f'found "{job_type}", which is not supported by this build; allowed is one of {built_in}'
+        raise SettingsError([Violation("/job_type", message)])
+    return load_job(job_type)
+
+
+def _import_all() -> None:
+    import_module("tensorflow")
+    for job_type in JOBS:
+        # A job type that cannot be imported fails its own jobs, no others.
+        try:
+            load_job(job_type)
+        except Exception:
+            traceback.print_exc()
+
+
+if __name__ == "__main__":
+    main()

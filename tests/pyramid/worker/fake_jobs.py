@@ -1,0 +1,128 @@
+"""A child whose jobs do what `training_options` says, without TensorFlow."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from pyramid.report import Report
+from pyramid.settings.base_settings import BaseSettings
+from pyramid.worker.executor import connect, serve
+from pyramid.workspace import Workspace, whole_file
+
+KEPT: list[bytearray] = []
+
+
+def succeed(options: dict[str, Any], _workspace: Workspace, _report: Report) -> dict[str, Any]:
+    return {"value": options.get("value"), "pid": os.getpid()}
+
+
+def sleep(options: dict[str, Any], _workspace: Workspace, report: Report) -> dict[str, Any]:
+    report(0.0, message="asleep", pid=os.getpid())
+    time.sleep(options["seconds"])
+    return {}
+
+
+def hold_interpreter(options: dict[str, Any], _workspace: Workspace, report: Report) -> dict[str, Any]:
+    report(0.0, pid=os.getpid())
+    ctypes.PyDLL(None).sleep(int(options["seconds"]))
+    return {}
+
+
+def write_slowly(options: dict[str, Any], workspace: Workspace, report: Report) -> dict[str, Any]:
+    with whole_file(workspace.full_dataset) as temporary:
+        temporary.write_bytes(b"half of it")
+        report(0.5, message="writing", pid=os.getpid())
+        time.sleep(options["seconds"])
+    return {}
+
+
+def fail(options: dict[str, Any], _workspace: Workspace, _report: Report) -> dict[str, Any]:
+    raise {"ValueError": ValueError, "SystemExit": SystemExit, "MemoryError": MemoryError}[options["type"]](
+        "first line\nsecond line"
+    )
+
+
+def die(options: dict[str, Any], _workspace: Workspace, report: Report) -> dict[str, Any]:
+    report(0.2)
+    if "exit_code" in options:
+        os._exit(options["exit_code"])
+    os.kill(os.getpid(), signal.Signals[options["signal"]])
+    time.sleep(60)
+    return {}
+
+
+def make_noise(_options: dict[str, Any], _workspace: Workspace, _report: Report) -> dict[str, Any]:
+    os.write(1, b"noise by descriptor\n")
+    print("noise by print")
+    libc = ctypes.CDLL(None)
+    libc.puts(b"noise by C library")
+    libc.fflush(None)
+    return {"stdin": os.read(0, 10).decode()}
+
+
+def tell(options: dict[str, Any], _workspace: Workspace, report: Report) -> dict[str, Any]:
+    for progress in options["progress"]:
+        report(float(progress), message="on my way", iterations=7, accuracy=np.float32(0.5))
+    return {
+        "bad": float("nan"),
+        "worse": np.inf,
+        "array": np.arange(2),
+        "name": "a\udce9\u2028b",
+        "long": 2**70,
+    }
+
+
+def flood(options: dict[str, Any], _workspace: Workspace, report: Report) -> dict[str, Any]:
+    for number in range(options["lines"]):
+        report(number / options["lines"], message="x" * 1000)
+    return {}
+
+
+def grow(options: dict[str, Any], _workspace: Workspace, _report: Report) -> dict[str, Any]:
+    KEPT.append(bytearray(os.urandom(1) * options["megabytes"] * 1_000_000))
+    return {"pid": os.getpid()}
+
+
+def clock(_options: dict[str, Any], _workspace: Workspace, _report: Report) -> dict[str, Any]:
+    return {"now": time.time()}
+
+
+JOBS = {
+    job.__name__: job
+    for job in (
+        succeed,
+        sleep,
+        hold_interpreter,
+        write_slowly,
+        fail,
+        die,
+        make_noise,
+        tell,
+        flood,
+        grow,
+        clock,
+    )
+}
+
+
+def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[str, Any]:
+    options = settings.training_options
+    result = JOBS[options["do"]](options, workspace, report)
+    return {**result, "start_time": settings.start_time}
+
+
+def warm() -> None:
+    if "FAKE_WARM_EXIT_CODE" in os.environ:
+        os._exit(int(os.environ["FAKE_WARM_EXIT_CODE"]))
+    time.sleep(float(os.environ.get("FAKE_WARM_SECONDS", "0")))
+
+
+if __name__ == "__main__":
+    serve(connect(sys.argv[1:]), lambda _job_type: run, warm)
