@@ -153,10 +153,10 @@ class _NumericRun:
         return cls(raw, slice(start, start + len(positions)), mean, scale)
 
     def encode_into(self, rows: np.ndarray, out: np.ndarray) -> None:
-        values = rows[:, self.raw] - self.mean
-        values /= self.scale
         target = out[:, self.encoded]
         with np.errstate(over="ignore", invalid="ignore"):
+            values = rows[:, self.raw] - self.mean
+            values /= self.scale
             target[...] = values
         finite = np.isfinite(target)
         if not finite.all():
