@@ -27,18 +27,26 @@ def test_the_ready_line_comes_at_once(make_worker: Any) -> None:
     assert min(seconds) < READY_SECONDS, seconds
 
 
-def test_the_parent_imports_neither_tensorflow_nor_numpy() -> None:
-    code = "import sys, pyramid.worker.__main__; print(sorted({'tensorflow', 'keras', 'numpy'} & set(sys.modules)))"
-    assert (
-        subprocess.check_output([sys.executable, "-c", code], text=True, env=inherited_environment()).strip()
-        == "[]"
+def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python to its end, without input."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={**inherited_environment(), **environment},
     )
+
+
+def test_the_parent_imports_neither_tensorflow_nor_numpy() -> None:
+    answers = "from pyramid.worker.protocol import progress_line as p; p(None, 0, {'a': [1.5]})"
+    modules = "import sys; print({'tensorflow', 'keras', 'numpy'} & set(sys.modules))"
+    assert python("-c", f"import pyramid.worker.__main__; {answers}; {modules}").stdout.strip() == "set()"
 
 
 def test_the_version() -> None:
-    done = subprocess.run(
-        [*WORKER, "--version"], capture_output=True, text=True, check=False, env=inherited_environment()
-    )
+    done = python("-m", "pyramid.worker", "--version")
     assert (done.returncode, done.stdout) == (0, f"Pyramid {__version__}\n")
 
 
@@ -46,28 +54,14 @@ def test_the_version() -> None:
     "arguments", [[], ["0"], ["-1"], ["x"], ["nan"], ["inf"], ["1e3"], ["1_0"], ["5", "6"], ["--wrong"]]
 )
 def test_bad_arguments_give_the_usage(arguments: list[str]) -> None:
-    done = subprocess.run(
-        [*WORKER, *arguments],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        check=False,
-        env=inherited_environment(),
-    )
+    done = python("-m", "pyramid.worker", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert re.search("usage: pyramid .*TIMEOUT", done.stderr)
 
 
 @pytest.mark.parametrize("name", ["PYRAMID_MAX_RSS_MB", "PYRAMID_JOBS_PER_CHILD"])
 def test_a_bad_limit_is_named(name: str) -> None:
-    done = subprocess.run(
-        [*WORKER, "5"],
-        check=False,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        env={**inherited_environment(), name: "x"},
-    )
+    done = python("-m", "pyramid.worker", "5", **{name: "x"})
     assert (done.returncode, done.stdout) == (2, "")
     assert f"{name}: expected a number greater than 0, got 'x'" in done.stderr
 
