@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from pyramid.errors import WorkspaceError
 from pyramid.workspace import whole_file
 
 MAX_THREADS = 8
@@ -49,7 +50,12 @@ def write_matrices(
             files.append(file)
         for start, block in blocks:
             for file, target in zip(files, targets, strict=True):
-                file.write((block if target.rows is None else _pick(block, start, target.rows)).data)
+                picked = block if target.rows is None else _pick(block, start, target.rows)
+                try:
+                    file.write(picked.data)
+                except OSError as error:  # several files are open: say which
+                    reason = error.strerror or error
+                    raise WorkspaceError(f"{target.path} cannot be written: {reason}") from error
 
 
 def in_order(make: Callable[[int], _Made], starts: Iterable[int]) -> Iterator[_Made]:
