@@ -26,6 +26,7 @@ TREES_PER_HALF = 8
 FINAL_TREES_PER_HALF = 4
 MIN_ROWS_IN_LEAF = 16
 MAX_EXPLAINED_ROWS = 256
+ROWS_EXPLAINED_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,8 @@ def _field_shares(
 
     A forest that answers the same to every row gives its fields equal shares.
     """
-    strengths = np.abs(shap_values(trees, rows)).mean(axis=0)  # (window's columns, outputs)
+    blocks = [rows[i : i + ROWS_EXPLAINED_AT_ONCE] for i in range(0, len(rows), ROWS_EXPLAINED_AT_ONCE)]
+    strengths = sum(np.abs(shap_values(trees, block)).sum(axis=0) for block in blocks)  # (window, outputs)
     fields = [
         (position, columns.start - start, columns.stop - start)
         for position, columns in layout.fields
