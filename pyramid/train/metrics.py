@@ -52,6 +52,12 @@ def evaluate(truth: np.ndarray, predictions: np.ndarray, objective_type: str) ->
     return {name: float(metric(case)) for name, metric in metrics.items()}
 
 
+def mean_ranks(values: np.ndarray) -> np.ndarray:
+    """(rows,): the rank of each value from 1, the mean rank where several are equal."""
+    _, groups, sizes = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(sizes) - (sizes - 1) / 2)[groups]
+
+
 @dataclass(frozen=True)
 class _Curve:
     """What each class's threshold does, over all distinct scores: one flat array, class after class.
@@ -194,16 +200,10 @@ def _r_squared(case: _Numbers) -> Any:
 
 def _spearman_r(case: _Numbers) -> Any:
     """Correlation of the ranks (ties share their mean rank); 0 where truth or predictions are constant."""
-    truth, predictions = (_mean_ranks(values) for values in (case.truth, case.predictions))
+    truth, predictions = (mean_ranks(values) for values in (case.truth, case.predictions))
     truth, predictions = truth - truth.mean(), predictions - predictions.mean()
     spread = np.sqrt(np.sum(np.square(truth)) * np.sum(np.square(predictions)))
     return np.clip(_ratio(np.sum(truth * predictions), spread), -1.0, 1.0)
-
-
-def _mean_ranks(values: np.ndarray) -> np.ndarray:
-    """(rows,): the rank of each value from 1, the mean rank where several are equal."""
-    _, groups, sizes = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(sizes) - (sizes - 1) / 2)[groups]
 
 
 def _increments(cumulated: np.ndarray, starts: np.ndarray) -> np.ndarray:
