@@ -70,8 +70,8 @@ def test_the_label_of_a_row_does_not_change_its_own_features():
     for row in range(0, 400, 80):
         changed = labels.copy()
         changed[row] = 1 - labels[row]
-        rng = np.random.default_rng(0)
-        after = learn_embedding(inputs, changed, labels, layout_of(8, 2), True, rng).features  # the same halves
+        same_halves = np.random.default_rng(0)
+        after = learn_embedding(inputs, changed, labels, layout_of(8, 2), True, same_halves).features
         np.testing.assert_array_equal(after[row], before[row])
         assert not np.array_equal(after, before)
 
