@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from sensenet.document import dumps
+from sensenet.errors import ModelFormatError
+from sensenet.layers import LAYERS, dump_layers, parse_layers
+from sensenet.layers.activations import ACTIVATIONS
+from sensenet.layers.base import forward_layers
+from sensenet.network import build_network
+
+COLUMNS = 4
+
+
+def numbers(*shape: int, seed: int = 0) -> list[Any]:
+    return np.random.default_rng((seed, *shape)).normal(size=shape).astype(np.float32).tolist()
+
+
+def dense(columns: int, nodes: int, activation: str | None = None, seed: int = 0) -> dict[str, Any]:
+    weights, offset = numbers(columns, nodes, seed=seed), numbers(nodes, seed=seed)
+    return {"type": "dense", "weights": weights, "offset": offset, "activation_function": activation}
+
+
+def untrained(nodes: int, activation: str | None = None, **more: Any) -> dict[str, Any]:
+    raw = {"type": "dense", "weights": "glorot_uniform", "offset": "zeros", "number_of_nodes": nodes}
+    return {**raw, "activation_function": activation, **more}
+
+
+def normalization(columns: int, **more: Any) -> dict[str, Any]:
+    statistics = {name: numbers(columns, seed=i) for i, name in enumerate(("gamma", "beta", "mean"))}
+    variance = (0.5 + np.square(numbers(columns, seed=9))).astype(np.float32).tolist()
+    return {"type": "batch_normalization", **statistics, "variance": variance, **more}
+
+
+UNTRAINED_NORMALIZATION = {
+    "type": "batch_normalization",
+    "gamma": "ones",
+    "beta": "zeros",
+    "mean": "zeros",
+    "variance": "ones",
+}
+RELU = {"type": "activation", "activation_function": "relu"}
+
+EXAMPLES: dict[str, list[dict[str, Any]]] = {
+    "activation": [RELU, {"type": "activation", "activation_function": "softmax"}],
+    "batch_normalization": [normalization(COLUMNS, epsilon=0.01), UNTRAINED_NORMALIZATION],
+    "dense": [dense(COLUMNS, 3, "tanh"), untrained(3, "relu", seed=5), untrained(2)],
+    "dense_residual_block": [
+        {
+            "type": "dense_residual_block",
+            "dense_path": [dense(COLUMNS, 6), normalization(6), RELU, dense(6, COLUMNS)],
+            "identity_path": [],
+            "activation_function": "relu",
+        },
+        {
+            "type": "dense_residual_block",
+            "dense_path": [untrained(6, "swish"), untrained(2)],
+            "identity_path": [untrained(2)],
+            "activation_function": None,
+        },
+    ],
+    "dropout": [
+        {"type": "dropout", "dropout_type": "zero", "rate": 0.25},
+        {"type": "dropout", "dropout_type": "alpha", "rate": 0.5, "seed": 3},
+    ],
+}
+
+
+def check_layer(raw: dict[str, Any], columns: int) -> None:
+    """Parse, build, compare the formula with Keras, train a step, dump, parse again: the same network."""
+    # a dense layer before it gives the layer something to pass gradients to
+    network = build_network(parse_layers([untrained(columns), raw]), columns)
+    points = np.random.default_rng(7).normal(size=(16, columns)).astype(np.float32)
+    before = network.model(points).numpy()
+    np.testing.assert_allclose(
+        forward_layers(network.layers, tf.constant(points)), before, atol=1e-5, rtol=1e-5
+    )
+
+    train_a_step(network.model, points)
+    after = network.model(points).numpy()
+    assert not np.allclose(before, after, atol=1e-4)
+
+    written = parse_layers(dump_layers(network.trained_layers()))
+    read = build_network(written, columns)
+    np.testing.assert_array_equal(read.model(points), after)
+    assert dumps(dump_layers(read.trained_layers())) == dumps(dump_layers(network.trained_layers()))
+
+
+def train_a_step(model: keras.Model, points: np.ndarray) -> None:
+    with tf.GradientTape() as tape:
+        output = model(points, training=True)
+        loss = tf.reduce_mean(tf.square(output - tf.reverse(output, [1])[:, :1] - 1.0))
+    for variable, gradient in zip(
+        model.trainable_variables, tape.gradient(loss, model.trainable_variables), strict=True
+    ):
+        variable.assign_sub(0.5 * gradient)
+
+
+@pytest.mark.parametrize(("kind", "raw"), [(kind, raw) for kind in EXAMPLES for raw in EXAMPLES[kind]])
+def test_every_layer_type_survives_training_and_writing(kind: str, raw: dict[str, Any]) -> None:
+    check_layer(raw, COLUMNS)
+
+
+def test_every_registered_layer_type_has_an_example() -> None:
+    assert set(EXAMPLES) == set(LAYERS)
+
+
+def apply(name: str, x: np.ndarray) -> np.ndarray:
+    layers = parse_layers([{"type": "activation", "activation_function": name}])
+    return forward_layers(layers, tf.constant(x, tf.float32)).numpy()
+
+
+X = np.array([[-4.0, -1.5], [-0.4, 0.3], [2.0, 7.0]])
+
+
+@pytest.mark.parametrize(
+    ("name", "formula"),
+    [
+        ("linear", lambda x: x),
+        ("identity", lambda x: x),
+        ("relu", lambda x: np.maximum(x, 0)),
+        ("relu6", lambda x: np.clip(x, 0, 6)),
+        ("leaky_relu", lambda x: np.where(x < 0, 0.1 * x, x)),
+        ("mish", lambda x: x * np.tanh(np.log1p(np.exp(x)))),
+        ("swish", lambda x: x / (1 + np.exp(-x))),
+        ("hard_sigmoid", lambda x: np.clip(0.2 * x + 0.5, 0, 1)),
+        ("softplus", lambda x: np.log1p(np.exp(x))),
+        ("softsign", lambda x: x / (1 + np.abs(x))),
+        ("exponential", np.exp),
+        ("softmax", lambda x: np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)),
+        ("elu", lambda x: np.where(x < 0, np.exp(x) - 1, x)),
+    ],
+)
+def test_activations_follow_their_formulas(name: str, formula: Any) -> None:
+    np.testing.assert_allclose(apply(name, X), formula(X), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(ACTIVATIONS))
+def test_every_activation_works_in_keras_too(name: str) -> None:
+    layers = parse_layers([{"type": "activation", "activation_function": name}])
+    network = build_network(layers, 2)
+    np.testing.assert_allclose(network.model(X.astype(np.float32)), apply(name, X), rtol=1e-6, atol=1e-6)
+
+
+def test_a_wider_initializer_scale_follows_the_fans() -> None:
+    network = build_network(parse_layers([untrained(300), untrained(100)]), 200)
+    first, second = (layer.weights for layer in network.layers)
+    assert np.abs(first).max() <= np.sqrt(6 / 500)
+    assert np.isclose(first.std(), np.sqrt(2 / 500), rtol=0.02)
+    assert np.isclose(second.std(), np.sqrt(2 / 400), rtol=0.02)
+
+
+@pytest.mark.parametrize("name", ["glorot_normal", "he_normal", "lecun_normal"])
+def test_normal_initializers_are_cut_off_and_scaled(name: str) -> None:
+    weights = build_network(parse_layers([untrained(400, None) | {"weights": name}]), 400).layers[0].weights
+    deviation = {"glorot_normal": 1 / 20, "he_normal": np.sqrt(2) / 20, "lecun_normal": 1 / 20}[name]
+    assert np.isclose(weights.std(), deviation, rtol=0.02)
+    assert np.abs(weights).max() <= 2 * deviation / 0.8796
+
+
+BROKEN = {
+    "rate": (
+        [{"type": "dropout", "rate": "0.5"}],
+        'layers[0].rate: expected a number in [0, 1), got "0.5"',
+    ),
+    "type": ([{"type": "dens"}], 'layers[0].type: expected a layer type; did you mean "dense"?, got "dens"'),
+    "activation": (
+        [dense(2, 2, "rleu")],
+        'layers[0].activation_function: expected the name of an activation; did you mean "relu"?, got "rleu"',
+    ),
+    "ragged": (
+        [{**dense(2, 2), "weights": [[1.0], [1.0, 2.0]]}],
+        "layers[0].weights: expected numbers in 2 dimensions, got lists of different lengths",
+    ),
+    "text numbers": ([{**dense(2, 2), "offset": ["1", "2"]}], "layers[0].offset: expected numbers"),
+    "null numbers": ([{**dense(2, 2), "offset": [1.0, None]}], "layers[0].offset: expected numbers"),
+    "infinite": ([{**dense(2, 2), "offset": [1.0, 1e39]}], "layers[0].offset: expected finite numbers"),
+    "forward": (
+        [dense(2, 2), {**dense(2, 2), "inputs": [1]}],
+        "layers[1].inputs[0]: expected an integer in [0, 0], got 1",
+    ),
+    "two inputs": (
+        [dense(2, 2), dense(2, 2), {**RELU, "inputs": [0, 1]}],
+        "layers[2].inputs: expected one earlier layer, got 2",
+    ),
+    "nodes": ([untrained(10**9)], "layers[0].number_of_nodes: expected an integer in [1, 1000000]"),
+    "initializer": ([untrained(2) | {"weights": "glorot"}], "layers[0].weights: expected numbers or an init"),
+    "image dropout": (
+        [{"type": "dropout", "dropout_type": "block", "rate": 0.1}],
+        'layers[0].dropout_type: expected "zero" or "alpha", got "block"',
+    ),
+    "inside": (
+        [{**EXAMPLES["dense_residual_block"][0], "dense_path": [{"type": "dense"}]}],
+        'layers[0].dense_path[0]: "weights" is missing',
+    ),
+    "not a list": ({"type": "dense"}, "layers: expected a list, got an object of 1"),
+    "not an object": ([3], "layers[0]: expected an object, got 3"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_layer_is_refused_with_its_place(case: str) -> None:
+    raw, message = BROKEN[case]
+    with pytest.raises(ModelFormatError) as caught:
+        parse_layers(raw)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ([dense(3, 2), dense(3, 1)], "layers[1].weights: expected numbers of shape [2, 1], got [3, 1]"),
+        ([dense(3, 2), normalization(3)], "layers[1].gamma: expected numbers of shape [2], got [3]"),
+        ([{**dense(3, 2), "offset": [1.0]}], "layers[0].offset: expected numbers of shape [2], got [1]"),
+        (
+            [{**normalization(3), "variance": [-1.0] * 3}],
+            "layers[0].variance: expected variances of at least 0",
+        ),
+        (
+            [{"type": "dense_residual_block", "dense_path": [dense(3, 2)], "identity_path": []}],
+            "layers[0]: expected paths of one width, got 2 from dense_path and 3 from identity_path",
+        ),
+        ([], "layers: expected at least one layer, got none"),
+    ],
+)
+def test_layers_that_do_not_fit_together_are_refused(raw: list[dict[str, Any]], message: str) -> None:
+    with pytest.raises(ModelFormatError) as caught:
+        build_network(parse_layers(raw), 3)
+    assert str(caught.value).startswith(message)
+
+
+def test_blocks_nested_without_end_are_refused() -> None:
+    raw: dict[str, Any] = {"type": "dense_residual_block", "dense_path": [], "identity_path": []}
+    raw["dense_path"].append(raw)
+    with pytest.raises(ModelFormatError, match="nested deeper than"):
+        parse_layers([raw])
