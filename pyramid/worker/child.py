@@ -30,18 +30,24 @@ class Child:
         jobs: how many jobs it has been given.
     """
 
-    def __init__(self, command: Sequence[str] = EXECUTOR):
-        """Start `command`; the descriptor of its socket and our process id are appended to it."""
+    def __init__(self, command: Sequence[str] = EXECUTOR, yielding: bool = False):
+        """Start `command`.
+
+        Args:
+            command: gets three more arguments: the descriptor of its socket, our process id, `yielding` as 0 or 1.
+            yielding: whether its warming up gives way to a running job.
+        """
         ours, theirs = socket.socketpair()
         with theirs:
-            # A session of its own keeps the signals of a terminal, and of whoever signals our group, away from it:
-            # ending it in good order is our work. Its standard output is our standard error.
+            # A group of its own keeps the signals of a terminal, and of whoever signals our group, away from it: ending
+            # it in good order is our work. A session of its own would do so too, but Linux may share the processor
+            # evenly among sessions, and a child that yields would not. Its standard output is our standard error.
             self.process = subprocess.Popen(
-                [*command, str(theirs.fileno()), str(os.getpid())],
+                [*command, str(theirs.fileno()), str(os.getpid()), str(int(yielding))],
                 stdin=subprocess.DEVNULL,
                 stdout=STDERR,
                 pass_fds=[theirs.fileno()],
-                start_new_session=True,
+                process_group=0,
                 env=_environment(os.environ),
             )
         ours.setblocking(False)

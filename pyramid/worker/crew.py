@@ -85,7 +85,7 @@ class Crew:
         """Warm a successor where the serving child, after a job that left it this large, has served long enough."""
         child = self._serving
         if child is not None and self._successor is None and self._limits.exceeded(rss_bytes, child.jobs):
-            self._successor = Child(self._command)
+            self._successor = Child(self._command, yielding=True)
 
     def kill_serving(self) -> int | None:
         """End the serving child in the middle of its job.

@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -25,6 +25,7 @@ from pyramid.worker.protocol import encode, failure
 from pyramid.workspace import Workspace
 from sensenet.files import remove_partial_files
 
+WARMING_NICENESS = 10
 LOG_MESSAGES, LOG_PROGRESS_LINES, LOG_TRAINING = 1, 2, 3
 
 LoadJob = Callable[[str], Job]
@@ -45,20 +46,26 @@ def run_job(settings: BaseSettings, load: LoadJob, report: Report) -> dict[str, 
         return failure(error, settings.job_id)
 
 
-def serve(connection: socket.socket, load: LoadJob, warm: Callable[[], None]) -> None:
-    """Warm up, then run the jobs that come over `connection` until it closes; does not return.
+def serve(arguments: Sequence[str], load: LoadJob, warm: Callable[[], None]) -> None:
+    """Warm up, then run the jobs that the parent sends until it ends; does not return.
 
     Args:
+        arguments: those that `pyramid.worker.child.Child` gives.
         load: gives the function of a job type.
         warm: imports what jobs need.
     """
+    descriptor, parent_pid, yielding = map(int, arguments)
+    connection = _connect(descriptor, parent_pid)
     jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(connection, jobs), daemon=True).start()
 
     def send(message: Mapping[str, Any]) -> None:
         connection.sendall(encode(message) + b"\n")
 
-    warm()
+    if yielding:
+        _yielding(warm)
+    else:
+        warm()
     send({"kind": "warm"})
     while True:
         settings = BaseSettings.of_validated(jobs.get())
@@ -82,18 +89,36 @@ def reporter(settings: BaseSettings, send: Send) -> Report:
     return report
 
 
-def connect(arguments: list[str]) -> socket.socket:
-    """Take up the socket whose descriptor, and the parent whose process id, are the arguments."""
+def main() -> None:
+    """Serve the jobs of this build, warmed with TensorFlow."""
+    serve(sys.argv[1:], _load_job, _import_all)
+
+
+def _connect(descriptor: int, parent_pid: int) -> socket.socket:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    connection = socket.socket(fileno=int(arguments[0]))
+    connection = socket.socket(fileno=descriptor)
     connection.set_inheritable(False)
-    end_with_parent(int(arguments[1]))
+    end_with_parent(parent_pid)
     return connection
 
 
-def main() -> None:
-    """Serve the jobs of this build, warmed with TensorFlow."""
-    serve(connect(sys.argv[1:]), _load_job, _import_all)
+def _yielding(warm: Callable[[], None]) -> None:
+    """Warm up with the processor time that running jobs leave.
+
+    Linux keeps a niceness for each thread, and whoever is not root cannot take it back: so a thread of its own warms
+    up, and the one that runs jobs stays as it is. Threads inherit the niceness, too: those of the linear algebra
+    libraries start when these are imported, and must not.
+    """
+    import_module("scipy.linalg")
+
+    def run() -> None:
+        if sys.platform == "linux":
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), WARMING_NICENESS)
+        warm()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
 
 
 def _listen(connection: socket.socket, jobs: queue.SimpleQueue[dict[str, Any]]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from pyramid.report import Report
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.worker.executor import connect, serve
+from pyramid.worker.executor import serve
 from pyramid.workspace import Workspace, whole_file
 
 KEPT: list[bytearray] = []
@@ -79,19 +79,16 @@ def tell(options: dict[str, Any], _workspace: Workspace, report: Report) -> dict
     }
 
 
-def flood(options: dict[str, Any], _workspace: Workspace, report: Report) -> dict[str, Any]:
+def flood(options: dict[str, Any], workspace: Workspace, report: Report) -> dict[str, Any]:
     for number in range(options["lines"]):
         report(number / options["lines"], message="x" * 1000)
+    (workspace.root / "done").touch()
     return {}
 
 
 def grow(options: dict[str, Any], _workspace: Workspace, _report: Report) -> dict[str, Any]:
     KEPT.append(bytearray(os.urandom(1) * options["megabytes"] * 1_000_000))
-    return {"pid": os.getpid()}
-
-
-def clock(_options: dict[str, Any], _workspace: Workspace, _report: Report) -> dict[str, Any]:
-    return {"now": time.time()}
+    return {"pid": os.getpid(), "niceness": os.getpriority(os.PRIO_PROCESS, 0)}
 
 
 JOBS = {
@@ -107,7 +104,6 @@ JOBS = {
         tell,
         flood,
         grow,
-        clock,
     )
 }
 
@@ -125,4 +121,4 @@ def warm() -> None:
 
 
 if __name__ == "__main__":
-    serve(connect(sys.argv[1:]), lambda _job_type: run, warm)
+    serve(sys.argv[1:], lambda _job_type: run, warm)

@@ -232,13 +232,19 @@ def test_an_orchestrator_may_write_everything_before_it_reads(make_job: Any, tmp
     assert process.wait(10) == 0
 
 
-def test_a_reader_that_sleeps_does_not_stop_the_job(make_job: Any, make_worker: Any) -> None:
-    worker = make_worker()
-    os.kill(worker.pid, signal.SIGSTOP)
-    worker.submit(make_job("flood", level=2, lines=3000))
-    time.sleep(0.2)
-    os.kill(worker.pid, signal.SIGCONT)
-    assert "error" not in worker.closing(20)
+def test_no_job_waits_for_a_reader_that_sleeps(make_worker: Any, make_job: Any, tmp_path: Path) -> None:
+    path = make_worker().job_file(make_job("flood", level=2, lines=5000))
+    with subprocess.Popen(
+        [*FAKE_WORKER, "20"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=inherited_environment()
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(f"{path}\n".encode())
+        process.stdin.close()
+        wait_until((tmp_path / "output" / "done").exists, 20, "the end of the job")
+        lines = process.stdout.read().splitlines()
+    assert b'"progress":1.0' in lines[-2]
+    assert b'"error"' not in lines[-1]
+    assert 100 < len(lines) < 5000, "the lines that were not read are left out, not kept"
 
 
 @pytest.mark.parametrize("limit", [{"PYRAMID_JOBS_PER_CHILD": "3"}, {"PYRAMID_MAX_RSS_MB": "200"}])
@@ -250,8 +256,10 @@ def test_a_child_is_replaced_once_its_successor_is_warm(
     worker.run(make_job(), 10)
     for _ in range(14):
         sent = time.monotonic()
-        pids.append(worker.run(make_job("grow", megabytes=60), 10)["pid"])
+        closing = worker.run(make_job("grow", megabytes=60), 10)
+        pids.append(closing["pid"])
         slowest = max(slowest, time.monotonic() - sent)
+        assert closing["niceness"] == os.getpriority(os.PRIO_PROCESS, 0), "only the warming up gives way"
         time.sleep(0.1)
     assert slowest < 0.5, "a job waited for a child to warm up"
     assert len(set(pids)) >= 2
