@@ -43,14 +43,17 @@ def write_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
         _write_names(file.create_group("top_level_model_weights"), "weight_names", [])
 
 
-def read_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
+def read_weights(model: keras.Model, path: str | os.PathLike[str], finite: bool = True) -> None:
     """Fill a functional model from a file that we or tf-keras wrote; all weights or none are changed.
+
+    Args:
+        finite: whether to refuse NaN and infinity.
 
     Raises:
         ModelFormatError: not such a file.
         WeightsError: its weights are not those of the model; names the first layer that differs.
     """
-    stored = stored_weights(path)
+    stored = stored_weights(path, finite)
     layers = [layer for layer in model.layers if _variables(layer)]
     if len(stored) != len(layers):
         raise WeightsError(
@@ -68,22 +71,24 @@ def read_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
             variable.assign(array)
 
 
-def stored_weights(path: str | os.PathLike[str]) -> list[tuple[str, list[np.ndarray]]]:
+def stored_weights(path: str | os.PathLike[str], finite: bool = True) -> list[tuple[str, list[np.ndarray]]]:
     """The layers of a weight file that have weights, in its order: (name, float32 arrays).
 
     Raises:
-        ModelFormatError: not an HDF5 file of this layout, or one that holds NaN or infinity.
+        ModelFormatError: not an HDF5 file of this layout, or (where `finite`) one that holds NaN or infinity.
     """
     try:
         with h5py.File(path, "r") as file:
             root = file
             if not _has_names(file, "layer_names") and "model_weights" in file:
                 root = file["model_weights"]
-            layers = [(name, _read_layer(root[name])) for name in _read_names(root, "layer_names")]
+            size_bytes = os.stat(path).st_size
+            names = _read_names(root, "layer_names")
+            layers = [(name, _read_layer(_member(root, name), size_bytes)) for name in names]
     except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise ModelFormatError(f"{os.fspath(path)}: not a Keras HDF5 weight file ({error})") from error
     for name, arrays in layers:
-        if not all(np.isfinite(array).all() for array in arrays):
+        if finite and not all(np.isfinite(array).all() for array in arrays):
             raise ModelFormatError(
                 f"{os.fspath(path)}: layer {name}: expected finite numbers, got NaN or infinity"
             )
@@ -100,11 +105,27 @@ def _weight_name(layer: Any, variable: Any) -> str:
     return f"{layer.name}/{name}:0"
 
 
-def _read_layer(group: Any) -> list[np.ndarray]:
-    arrays = [np.asarray(group[name]) for name in _read_names(group, "weight_names")]
-    if any(array.dtype.kind not in "iuf" for array in arrays):
-        raise ValueError(f"{group.name} holds something else than numbers")
-    return [array.astype(np.float32) for array in arrays]
+def _read_layer(group: Any, size_bytes: int) -> list[np.ndarray]:
+    arrays = []
+    for name in _read_names(group, "weight_names"):
+        data = _member(group, name)
+        if not isinstance(data, h5py.Dataset) or data.dtype.kind not in "iuf":
+            raise ValueError(f"{group.name}/{name} holds something else than numbers")
+        # a few bytes can promise any size, compressed, in another file or not at all
+        if data.is_virtual or data.external or data.nbytes > size_bytes:
+            raise ValueError(f"{group.name}/{name} is not stored in this file as it is")
+        arrays.append(np.asarray(data).astype(np.float32))
+    return arrays
+
+
+def _member(group: Any, name: str) -> Any:
+    """What `name` leads to in `group`, by links inside the file only."""
+    place = group
+    for part in name.strip("/").split("/"):
+        if not isinstance(place.get(part, getlink=True), h5py.HardLink):
+            raise ValueError(f"{place.name}/{part} lies outside of the file, or elsewhere in it")
+        place = place[part]
+    return place
 
 
 def _write_names(group: Any, key: str, names: Sequence[str]) -> None:

@@ -1,0 +1,119 @@
+"""The job `finalize_output`: what training jobs left becomes a model document, its weights and its bundle."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyramid.errors import WorkspaceError
+from pyramid.final_model import plain_document, search_document
+from pyramid.report import Report
+from pyramid.settings.base_settings import BaseSettings
+from pyramid.workspace import Workspace, whole_file, write_json
+from sensenet import create_model
+from sensenet.document import shorten
+from sensenet.errors import ModelFormatError
+
+# measured numbers: a null among them is how JSON wrote down NaN
+MEASURED_KEYS = ("validation_metrics", "evaluation_metrics", "importances")
+
+
+def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[str, Any]:
+    """Write the final model of the training job `job_id`, or with `is_search` that of all search submodels.
+
+    Returns:
+        The result of spec page 1: paths as text, sizes in bytes; the TensorFlow.js keys are None.
+
+    Raises:
+        WorkspaceError: a piece that is missing, unreadable or does not fit, a number that is not finite, or a file
+            that cannot be written.
+        SettingsError: layers that `deepnet_version` cannot say.
+    """
+    report(0.0, message="reading the trained networks")
+    if settings.is_search:
+        document = search_document(workspace, settings.model_fraction, settings.deepnet_version)
+    else:
+        document = plain_document(workspace, settings.job_id, settings.deepnet_version)
+    _check_numbers(document, workspace)
+    report(0.4, message="writing the final model")
+    try:
+        model = create_model(document)
+    except ModelFormatError as error:
+        raise WorkspaceError(f"what {workspace.root} holds does not fit together: {error}") from error
+    write_json(workspace.final_model, document)
+    write_json(workspace.short_model, shorten(document))
+    report(0.6, message="writing the weights and the bundle")
+    with whole_file(workspace.final_weights) as temporary:
+        model.save_weights(temporary)
+    _write_bundle(model, workspace.final_bundle)
+    return _result(workspace)
+
+
+def _write_bundle(model: Any, path: Path) -> None:
+    # a bundle is made from a folder of files: that is no business of the output directory, above all if the job
+    # is killed meanwhile
+    with tempfile.TemporaryDirectory(prefix="pyramid.") as folder:
+        bundle = model.save_bundle(Path(folder) / path.name)
+        with whole_file(path) as temporary:
+            shutil.copyfile(bundle, temporary)
+
+
+def _result(workspace: Workspace) -> dict[str, Any]:
+    files = {
+        "final_model": workspace.final_model,
+        "short_model": workspace.short_model,
+        "weights": workspace.final_weights,
+        "bundle": workspace.final_bundle,
+    }
+    return {
+        "final_model_path": str(workspace.final_model),
+        "short_model_path": str(workspace.short_model),
+        "weight_path": str(workspace.final_weights),
+        "bundle_path": str(workspace.final_bundle),
+        "tfjs_model_path": None,
+        "tfjs_weight_paths": None,
+        **{f"{name}_size": path.stat().st_size for name, path in files.items()},
+    }
+
+
+def _check_numbers(document: Mapping[str, Any], workspace: Workspace) -> None:
+    measured = [(document[key], f"/{key}") for key in MEASURED_KEYS if document[key] is not None]
+    path = _not_finite(document, "") or next(
+        (found for value, place in measured if (found := _not_finite(value, place, null_is_nan=True))), None
+    )
+    if path is not None:
+        raise WorkspaceError(
+            f"the final model of {workspace.root} would hold a number that is not finite at {path}: the training "
+            "job that left it there has to be run again"
+        )
+
+
+def _not_finite(value: Any, path: str, null_is_nan: bool = False) -> str | None:
+    """The JSON pointer to the first NaN or infinity in `value`; to the array for one in an array."""
+    if value is None:
+        return path if null_is_nan else None
+    if isinstance(value, np.ndarray):
+        return None if np.isfinite(value).all() else path
+    if isinstance(value, float):
+        return None if math.isfinite(value) else path
+    inside = _inside(value, path)
+    return next((found for inner, place in inside if (found := _not_finite(inner, place, null_is_nan))), None)
+
+
+def _inside(value: Any, path: str) -> list[tuple[Any, str]]:
+    """The values directly in an object or a list, with their JSON pointers (RFC 6901)."""
+    if isinstance(value, Mapping):
+        return [(inner, f"{path}/{_escaped(str(key))}") for key, inner in value.items()]
+    if isinstance(value, (list, tuple)):
+        return [(inner, f"{path}/{position}") for position, inner in enumerate(value)]
+    return []
+
+
+def _escaped(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")

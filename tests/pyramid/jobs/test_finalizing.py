@@ -1,0 +1,399 @@
+"""Finalizing, from submodels that are fabricated: no training job runs here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from pyramid.errors import SettingsError, WorkspaceError
+from pyramid.jobs.finalizing import run
+from pyramid.report import ignore
+from pyramid.settings.base_settings import BaseSettings
+from pyramid.workspace import Workspace, write_json
+from sensenet import create_model
+from sensenet.export.h5 import write_weights
+from sensenet.layers import parse_layers
+from sensenet.network import build_network
+
+INPUTS = [
+    {"index": 2, "type": "numeric", "mean": 5.0, "stdev": 2.0},
+    {"index": 0, "type": "categorical", "values": ["a", "b"]},
+    {"index": 3, "type": "numeric", "mean": 0.0, "stdev": 1.0},
+]
+OBJECTIVES = {
+    "categorical": {"index": 4, "type": "categorical", "values": ["x", "y", "z"]},
+    "numeric": {"index": 4, "type": "numeric", "mean": 100.0, "stdev": 10.0},
+}
+COLUMNS = 4
+LEAF = [[0.2, 0.3, 0.5], None]
+FOREST = [[0, 4], [[0, 0.25, LEAF, [2, 0.5, LEAF, [[0.1, 0.9, 0.0], None]]], [3, -0.5, LEAF, LEAF]]]
+TREE_FEATURES = 3
+POINTS = [["a", None, 4.0, 1.5], ["b", None, 9.0, -1.0], [None, None, 5.5, 0.1]]
+FILES = {"final_model.json", "short_model.json", "final_model_weights.h5", "final_model_bundle.smbundle"}
+RESULT_KEYS = {
+    *("final_model_path", "short_model_path", "weight_path", "bundle_path", "tfjs_model_path"),
+    *("tfjs_weight_paths", "final_model_size", "short_model_size", "weights_size", "bundle_size"),
+}
+
+
+def readout(objective_type: str, nodes: int) -> list[dict]:
+    """Dense, normalised, with dropout and a residual block: untrained."""
+    last = {"categorical": (3, "softmax"), "numeric": (1, None)}[objective_type]
+    dense = {"type": "dense", "weights": "glorot_uniform", "offset": "zeros"}
+    normalization = {"type": "batch_normalization", "gamma": "ones", "beta": "zeros", "mean": "zeros"}
+    normalization["variance"] = "ones"
+    return [
+        {**dense, "number_of_nodes": nodes},
+        normalization,
+        {"type": "activation", "activation_function": "relu"},
+        {"type": "dropout", "dropout_type": "zero", "rate": 0.3},
+        {
+            "type": "dense_residual_block",
+            "dense_path": [
+                {**dense, "number_of_nodes": nodes, "activation_function": "tanh"},
+                {**dense, "number_of_nodes": nodes},
+            ],
+            "identity_path": [],
+            "activation_function": "relu",
+        },
+        {**dense, "number_of_nodes": last[0], "activation_function": last[1]},
+    ]
+
+
+def fabricate_submodel(
+    workspace: Workspace,
+    job_id: str = "m1",
+    objective_type: str = "categorical",
+    uses_trees: bool = False,
+    accuracy: float | None = None,
+    nodes: int = 5,
+    **changes,
+):
+    """Leave what a training job leaves, with random weights; an `accuracy` makes it a search submodel.
+
+    Gives the Keras model that the weights are from.
+    """
+    submodel = workspace.submodel(job_id)
+    input_size = COLUMNS + TREE_FEATURES * uses_trees
+    layers = readout(objective_type, nodes)
+    model = build_network(parse_layers(layers), input_size).model
+    rng = np.random.default_rng(nodes)
+    model.set_weights([rng.uniform(0.1, 1.0, weight.shape) for weight in model.get_weights()])
+    is_search = accuracy is not None
+    info = {
+        "job_id": job_id,
+        "preprocess": INPUTS,
+        "output_exposition": OBJECTIVES[objective_type],
+        "class_index": 4,
+        "weight_index": None,
+        "optypes": ["categorical", None, "numeric", "numeric", objective_type],
+        "training_options": {"seed": nodes},
+        "importances": [0.5, nodes / 100, 0.5 - nodes / 100],
+        "holdout_images": None,
+        "validation_metrics": {"accuracy": 0.5},
+        "evaluation_metrics": {"accuracy": accuracy} if is_search else None,
+        "iterations": nodes,
+        "elapsed_time": 0.25 * nodes,
+        "configuration_parameters": {"number_of_layers": nodes} if is_search else None,
+        "base_image_network": None,
+        "image_training_type": None,
+        "layers": layers,
+        "input_size": input_size,
+        "uses_trees": uses_trees,
+        "deepnet_version": None,
+    }
+    submodel.root.mkdir(parents=True)
+    write_json(submodel.fit_info, info | changes)
+    write_weights(model, submodel.weights)
+    if is_search:
+        write_json(submodel.evaluations, [{"accuracy": accuracy}, {"accuracy": accuracy + 0.01}])
+    if uses_trees:
+        write_json(workspace.trees, [FOREST])
+    return model
+
+
+def finalize(workspace: Workspace, objective_type: str = "categorical", **changes) -> dict:
+    settings = {
+        "job_type": "finalize_output",
+        "job_id": "m1",
+        "is_search": False,
+        "objective_type": objective_type,
+        "output_directory": str(workspace.root),
+        "info_list": [*INPUTS, OBJECTIVES[objective_type]],
+    }
+    return run(BaseSettings(settings | changes), workspace, ignore)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace.create(tmp_path / "out")
+
+
+def encoded_points() -> np.ndarray:
+    """POINTS as the columns that the networks take, trees not counted."""
+    return np.array([[-0.5, 1, 0, 1.5], [2.0, 0, 1, -1.0], [0.25, 0, 0, 0.1]], np.float32)
+
+
+def tree_features() -> np.ndarray:
+    """What FOREST's two trees say of `encoded_points`, in their mean."""
+    leaf, right = np.array(LEAF[0]), np.array([0.1, 0.9, 0.0])
+    second_leaves = [leaf, right, leaf]  # only the second point goes right, and right again
+    return np.array([(first + leaf) / 2 for first in second_leaves], np.float32)
+
+
+def expected_predictions(model, uses_trees: bool, objective_type: str = "categorical") -> np.ndarray:
+    inputs = encoded_points()
+    if uses_trees:
+        inputs = np.concatenate([tree_features(), inputs], axis=1)
+    outputs = model(inputs, training=False).numpy()
+    return outputs * 10 + 100 if objective_type == "numeric" else outputs
+
+
+def assert_all_forms_predict(result: dict, expected: np.ndarray) -> None:
+    """The document, the short document with the weights, and the bundle."""
+    restored = create_model(result["short_model_path"])
+    restored.load_weights(result["weight_path"])
+    for model in (create_model(result["final_model_path"]), restored, create_model(result["bundle_path"])):
+        np.testing.assert_allclose(model(POINTS), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("version", [None, "alpha", "beta"])
+@pytest.mark.parametrize("uses_trees", [False, True])
+@pytest.mark.parametrize("objective_type", ["categorical", "numeric"])
+def test_a_trained_network_predicts_the_same_in_every_form(workspace, objective_type, uses_trees, version):
+    model = fabricate_submodel(
+        workspace, objective_type=objective_type, uses_trees=uses_trees, deepnet_version=version
+    )
+    result = finalize(workspace, objective_type)
+    assert_all_forms_predict(result, expected_predictions(model, uses_trees, objective_type))
+    document = json.loads(workspace.final_model.read_bytes())
+    assert all(("type" in layer) == (version != "alpha") for layer in document["layers"])
+    assert (document["trees"] is not None) == uses_trees
+
+
+def test_the_result_names_the_files_and_their_sizes(workspace):
+    fabricate_submodel(workspace)
+    result = finalize(workspace)
+    assert result.keys() == RESULT_KEYS
+    assert result["tfjs_model_path"] is result["tfjs_weight_paths"] is None
+    for path, size in (
+        ("final_model_path", "final_model_size"),
+        ("short_model_path", "short_model_size"),
+        ("weight_path", "weights_size"),
+        ("bundle_path", "bundle_size"),
+    ):
+        assert Path(result[path]).stat().st_size == result[size] > 0
+    assert {path.name for path in workspace.root.iterdir()} == {*FILES, "submodel_m1"}
+
+
+def test_the_document_says_what_the_training_job_left(workspace):
+    fabricate_submodel(workspace)
+    finalize(workspace)
+    document = json.loads(workspace.final_model.read_bytes())
+    info = json.loads(workspace.submodel("m1").fit_info.read_bytes())
+    kept = {"preprocess", "output_exposition", "class_index", "weight_index", "optypes", "training_options"}
+    kept |= {"iterations", "elapsed_time", "validation_metrics", "evaluation_metrics", "importances"}
+    assert document.keys() == kept | {"layers", "trees", "image_network"}
+    assert {key: document[key] for key in kept} == {key: info[key] for key in kept}
+    assert "dropout" not in {layer["type"] for layer in document["layers"]}
+    short = json.loads(workspace.short_model.read_bytes())
+    assert short["layers"][0]["weights"] == "glorot_uniform"
+    assert short["layers"][0]["number_of_nodes"] == 5
+    assert short | {"layers": None} == document | {"layers": None}
+
+
+def test_the_job_can_ask_for_the_legacy_form_itself(workspace):
+    fabricate_submodel(workspace)
+    finalize(workspace, deepnet_version="alpha")
+    layers = json.loads(workspace.final_model.read_bytes())["layers"]
+    assert all("type" not in layer for layer in layers)
+
+
+def test_what_the_legacy_form_cannot_say_is_an_error_in_the_settings(workspace):
+    layers = readout("categorical", 5)
+    layers[4]["identity_path"] = [{**layers[0], "number_of_nodes": 5}]
+    fabricate_submodel(workspace, layers=layers)
+    write_weights(build_network(parse_layers(layers), COLUMNS).model, workspace.submodel("m1").weights)
+    with pytest.raises(SettingsError, match=r"/deepnet_version.*identity_path"):
+        finalize(workspace, deepnet_version="alpha")
+
+
+@pytest.mark.parametrize("is_search", [False, True])
+def test_the_same_submodels_give_the_same_bytes(workspace, is_search):
+    fabricate_submodel(workspace, accuracy=0.7, uses_trees=True)
+    fabricate_submodel(workspace, "m2", accuracy=0.8, nodes=3)
+    names = ("final_model", "short_model")
+    finalize(workspace, is_search=is_search)
+    first = [getattr(workspace, name).read_bytes() for name in names]
+    finalize(workspace, is_search=is_search)
+    assert [getattr(workspace, name).read_bytes() for name in names] == first
+
+
+def test_a_search_joins_its_best_networks(workspace):
+    models = {
+        "worst": fabricate_submodel(workspace, "worst", accuracy=0.2, nodes=4),
+        "good": fabricate_submodel(workspace, "good", accuracy=0.6, nodes=6),
+        "best": fabricate_submodel(workspace, "best", accuracy=0.9, nodes=8, uses_trees=True),
+    }
+    result = finalize(workspace, is_search=True, model_fraction=0.7)
+    kept = [expected_predictions(models["best"], True), expected_predictions(models["good"], False)]
+    assert_all_forms_predict(result, np.mean(kept, axis=0))
+    document = json.loads(workspace.final_model.read_bytes())
+    assert "layers" not in document
+    assert [network["trees"] for network in document["networks"]] == [True, False]
+    assert document["importances"] == pytest.approx([0.5, 0.07, 0.43])
+    assert document["validation_metrics"] == {"accuracy": pytest.approx(0.75)}
+    assert (document["iterations"], document["elapsed_time"]) == (18, 4.5)
+    candidates = document["candidates"]
+    assert [one["iterations"] for one in candidates] == [8, 6, 4]
+    assert [one["relative_value"] for one in candidates] == pytest.approx([5 / 6, 3 / 6, 1 / 6])
+    assert candidates[2] == {
+        "relative_value": candidates[2]["relative_value"],
+        "evaluation_metrics": {"accuracy": 0.2},
+        "iterations": 4,
+        "elapsed_time": 1.0,
+        "configuration_parameters": {"number_of_layers": 4},
+    }
+
+
+def test_a_search_keeps_at_least_one_network_and_writes_trees_only_for_those_kept(workspace):
+    fabricate_submodel(workspace, "m1", accuracy=0.1, uses_trees=True)
+    fabricate_submodel(workspace, "m2", accuracy=0.9)
+    finalize(workspace, is_search=True)
+    document = json.loads(workspace.final_model.read_bytes())
+    assert len(document["networks"]) == 1
+    assert document["trees"] is None
+
+
+def test_a_search_leaves_out_what_no_search_job_wrote(workspace):
+    fabricate_submodel(workspace, "plain")
+    fabricate_submodel(workspace, "m1", accuracy=0.5)
+    finalize(workspace, is_search=True)
+    assert len(json.loads(workspace.final_model.read_bytes())["candidates"]) == 1
+
+
+PIECES = {
+    "fit info": ("submodel_m1/model_fit_info.json", "training"),
+    "weights": ("submodel_m1/model_weights.h5", "training job m1"),
+    "trees": ("trees.json", "dataset_caching"),
+}
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "a list of nothing"])
+@pytest.mark.parametrize("piece", sorted(PIECES))
+def test_a_missing_or_broken_piece_is_named_with_the_job_that_writes_it(workspace, piece, damage):
+    fabricate_submodel(workspace, uses_trees=True)
+    name, job = PIECES[piece]
+    path = workspace.root / name
+    content = {"cut": path.read_bytes()[:40], "a list of nothing": b"[null]"}.get(damage)
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(WorkspaceError) as error:
+        finalize(workspace)
+    assert str(path) in str(error.value)
+    assert job in str(error.value)
+    assert not FILES & {path.name for path in workspace.root.iterdir()}
+
+
+def test_a_fit_info_without_a_key_says_which(workspace):
+    fabricate_submodel(workspace)
+    path = workspace.submodel("m1").fit_info
+    info = json.loads(path.read_bytes())
+    del info["optypes"], info["layers"]
+    write_json(path, info)
+    with pytest.raises(WorkspaceError, match=r"m1.*the keys layers, optypes are missing"):
+        finalize(workspace)
+
+
+def test_weights_of_another_network_are_refused(workspace):
+    fabricate_submodel(workspace)
+    fabricate_submodel(workspace, "m2", nodes=7)
+    workspace.submodel("m2").weights.replace(workspace.submodel("m1").weights)
+    with pytest.raises(WorkspaceError, match=r"submodel_m1/model_weights.h5.*shapes"):
+        finalize(workspace)
+
+
+def test_trees_that_do_not_fit_the_network_are_refused(workspace):
+    fabricate_submodel(workspace, uses_trees=True)
+    write_json(workspace.trees, [FOREST, FOREST])
+    with pytest.raises(WorkspaceError, match=r"does not fit together: layers\[0\]"):
+        finalize(workspace)
+
+
+def test_an_unknown_job_id_lists_those_that_are_there(workspace):
+    fabricate_submodel(workspace, "other")
+    with pytest.raises(WorkspaceError, match=r"training job m1 has left nothing .* submodel_other"):
+        finalize(workspace)
+
+
+def test_a_search_without_evaluated_submodels_is_an_error(workspace):
+    fabricate_submodel(workspace)
+    with pytest.raises(WorkspaceError, match=r"no submodel_\* directory with evaluations.json"):
+        finalize(workspace, is_search=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"preprocess": INPUTS[:1]}, "m2.*preprocess does not fit"),
+        ({"importances": [1.0]}, "m2.*importances does not fit"),
+        ({"evaluation_metrics": None}, "m2.*evaluation_metrics is None"),
+    ],
+)
+def test_submodels_of_different_searches_are_refused(workspace, changes, message):
+    fabricate_submodel(workspace, "m1", accuracy=0.9)
+    fabricate_submodel(workspace, "m2", accuracy=0.8, **changes)
+    with pytest.raises(WorkspaceError, match=message):
+        finalize(workspace, is_search=True, model_fraction=1.0)
+
+
+@pytest.mark.parametrize(
+    "evaluations",
+    [{"accuracy": 0.5}, [0.5], [{"accuracy": None}], [], 3],
+    ids=["object", "numbers", "null", "empty", "number"],
+)
+def test_evaluations_that_cannot_be_ranked_are_an_error(workspace, evaluations):
+    fabricate_submodel(workspace, accuracy=0.9)
+    write_json(workspace.submodel("m1").evaluations, evaluations)
+    with pytest.raises(WorkspaceError, match="cannot be ranked"):
+        finalize(workspace, is_search=True)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize(
+    ("position", "place"), [(0, "/layers/0/offset"), (1, "/layers/1/beta"), (-1, "/layers/4/offset")]
+)
+def test_a_weight_that_is_not_finite_is_placed_in_the_document(workspace, bad, position, place):
+    fabricate_submodel(workspace)
+    with h5py.File(workspace.submodel("m1").weights, "r+") as file:
+        groups = [file[name.decode()] for name in file.attrs["layer_names"]]
+        layer = [group for group in groups if len(group.attrs["weight_names"])][position]
+        layer[layer.attrs["weight_names"][1].decode()][0] = bad
+    with pytest.raises(WorkspaceError, match=f"not finite at {place}:"):
+        finalize(workspace)
+    assert not FILES & {path.name for path in workspace.root.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"validation_metrics": {"accuracy": 0.5, "auc": None}}, "/validation_metrics/auc"),
+        ({"importances": [0.5, None, 0.5]}, "/importances/1"),
+    ],
+)
+def test_a_null_among_measured_numbers_counts_as_not_finite(workspace, changes, place):
+    fabricate_submodel(workspace, **changes)
+    with pytest.raises(WorkspaceError, match=f"not finite at {place}:"):
+        finalize(workspace)
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_file_that_cannot_be_written_is_named_and_nothing_partial_stays(workspace, name):
+    fabricate_submodel(workspace)
+    (workspace.root / name / "in the way").mkdir(parents=True)
+    with pytest.raises(WorkspaceError, match=f"{name} cannot be written"):
+        finalize(workspace)
+    assert {path.name for path in workspace.root.iterdir()} <= {*FILES, "submodel_m1"}
