@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -82,7 +83,7 @@ def stored_weights(path: str | os.PathLike[str], finite: bool = True) -> list[tu
             root = file
             if not _has_names(file, "layer_names") and "model_weights" in file:
                 root = file["model_weights"]
-            size_bytes = os.stat(path).st_size
+            size_bytes = Path(path).stat().st_size
             names = _read_names(root, "layer_names")
             layers = [(name, _read_layer(_member(root, name), size_bytes)) for name in names]
     except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:

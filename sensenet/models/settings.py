@@ -43,7 +43,7 @@ RULES: Mapping[str, _Rule] = MappingProxyType(
         "iou_threshold": _SHARE,
         "load_pretrained_weights": _FLAG,
         "max_objects": _Rule(
-            lambda value: _is_number(value) and value == int(value) and 1 <= value <= MAX_OBJECTS,
+            lambda value: _is_number(value) and isinstance(value, int) and 1 <= value <= MAX_OBJECTS,
             f"an integer in [1, {MAX_OBJECTS}]",
         ),
         "output_unfiltered_boxes": _FLAG,

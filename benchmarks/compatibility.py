@@ -1,0 +1,142 @@
+"""Whether the public package and we read each other's files: `PEER_PYTHON=... python benchmarks/compatibility.py`.
+
+PEER_PYTHON names the interpreter of a virtualenv with `bigml-sensenet`. Models are those of
+`../shared/conformance/models/regression.json.gz` where it is there, and a search model made here. Each line says
+which files were written by whom and read by whom, and the largest difference from the expected predictions.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+CONFORMANCE = ROOT.parent / "shared" / "conformance"
+TOLERANCE = 1e-6
+
+PEER_PROGRAM = """
+import json, os, sys
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import numpy as np
+from sensenet.models.wrappers import create_model
+folder, points, result = sys.argv[1], json.load(open(sys.argv[1] + "/points.json")), {}
+def attempt(name, predict):
+    try:
+        result[name] = np.asarray(predict()).tolist()
+    except Exception as error:
+        result[name] = type(error).__name__ + ": " + str(error)[:90]
+def load(name):
+    return create_model(json.load(open(f"{folder}/{name}")))
+def weighted():
+    model = load("short.json")
+    model._model.load_weights(f"{folder}/ours.h5")
+    return model(points)
+attempt("original", lambda: load("original.json")(points))
+attempt("dumped", lambda: load("dumped.json")(points))
+if os.path.exists(f"{folder}/legacy.json"):
+    attempt("legacy", lambda: load("legacy.json")(points))
+attempt("weights", weighted)
+attempt("bundle", lambda: create_model(f"{folder}/ours.smbundle")(points))
+model = load("original.json")
+model.save_weights(f"{folder}/peer.h5")
+model.save_bundle(f"{folder}/peer")
+json.dump(result, open(f"{folder}/result.json", "w"))
+"""
+
+
+def recorded_models() -> list[tuple[str, dict[str, Any], list[Any]]]:
+    """(name, document, points) of each model."""
+    sys.path.insert(0, str(ROOT / "tests" / "sensenet"))
+    import model_documents
+
+    models = []
+    if CONFORMANCE.is_dir():
+        with gzip.open(CONFORMANCE / "models" / "regression.json.gz") as file:
+            entries = json.load(file)
+        for number, entry in enumerate(entries):
+            points = [case["input"] for case in entry["validation"]]
+            models.append((f"regression {number}", entry["model"], points))
+    # the public package takes neither numeric strings in lists of points nor nulls of binary fields
+    points = [[1.5, "a", None, 2.0], [-3.0, "c", None, 1.0], [0.25, None, None, 1.5]]
+    return [*models, ("search", model_documents.search(), points)]
+
+
+def check(
+    peer_python: str, document: dict[str, Any], points: list[Any], folder: Path
+) -> list[tuple[str, str]]:
+    import numpy as np
+
+    import sensenet
+    from sensenet.document import dump_model, dumps, parse_model, shorten
+    from sensenet.errors import ModelFormatError
+    from sensenet.layers import to_legacy
+
+    spec = parse_model(document)
+    ours = sensenet.create_model(document)
+    (folder / "points.json").write_text(json.dumps(points))
+    (folder / "original.json").write_text(json.dumps(document))
+    (folder / "dumped.json").write_bytes(dumps(dump_model(spec)))
+    (folder / "short.json").write_bytes(dumps(shorten(document)))
+    if not spec.is_search:
+        columns = spec.input_size + (spec.tree_outputs if spec.networks[0].uses_trees else 0)
+        legacy = {**document, "layers": to_legacy(spec.networks[0].layers, columns)}
+        (folder / "legacy.json").write_bytes(dumps(legacy))
+    ours.save_weights(folder / "ours.h5")
+    ours.save_bundle(folder / "ours")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [peer_python, "-c", PEER_PROGRAM, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=folder)
+    if done.returncode:
+        raise SystemExit(f"the public package failed:\n{done.stderr[-2000:]}")
+    theirs = json.loads((folder / "result.json").read_text())
+    expected = np.array(theirs["original"])
+
+    def verdict(predict: Callable[[], Any]) -> str:
+        try:
+            difference = float(np.abs(np.asarray(predict()) - expected).max())
+        except ModelFormatError as error:
+            return f"refused: {str(error).rsplit('/', 1)[-1]:.90}"
+        return f"{difference:.1e} {'ok' if difference <= TOLERANCE else 'WRONG'}"
+
+    def weighted() -> Any:
+        model = sensenet.create_model(folder / "short.json")
+        model.load_weights(folder / "peer.h5")
+        return model(points)
+
+    def peers(name: str) -> str:
+        found = theirs[name]
+        return f"refused: {found}" if isinstance(found, str) else verdict(lambda: found)
+
+    lines = [("the same document, both", verdict(lambda: ours(points)))]
+    names = {"dumped": "document", "legacy": "legacy document", "weights": "weights", "bundle": "bundle"}
+    lines += [
+        (f"our {label}, read by theirs", peers(name)) for name, label in names.items() if name in theirs
+    ]
+    lines += [("their weights, read by ours", verdict(weighted))]
+    bundle = verdict(lambda: sensenet.create_model(folder / "peer.smbundle")(points))
+    return [*lines, ("their bundle, read by ours", bundle)]
+
+
+def main() -> int:
+    peer_python = os.environ.get("PEER_PYTHON")
+    if not peer_python:
+        print("skipped: set PEER_PYTHON to the interpreter of a virtualenv with bigml-sensenet")
+        return 0
+    wrong = 0
+    for name, document, points in recorded_models():
+        with tempfile.TemporaryDirectory() as folder:
+            for label, outcome in check(peer_python, document, points, Path(folder)):
+                wrong += outcome.endswith("WRONG")
+                print(f"{name:14}{label:36}{outcome}")
+    return min(wrong, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
