@@ -204,13 +204,8 @@ class _Budget:
         return max(1, self.most_rows // LEAST_NODES)
 
     def nodes(self, n_lines: int) -> int:
-        return int(
-            np.clip(
-                min(CHEAP_GRADIENTS, self.max_gradients) // (self.n_outputs * n_lines),
-                LEAST_NODES,
-                MOST_NODES,
-            )
-        )
+        n_rows = min(CHEAP_GRADIENTS // self.n_outputs, self.most_rows)
+        return int(np.clip(n_rows // n_lines, LEAST_NODES, MOST_NODES))
 
     def refinements(self, n_rows: int) -> int:
         return max(0, min(MOST_REFINEMENTS, self.most_rows // n_rows - 1))
