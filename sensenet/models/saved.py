@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import op_def_registry
 
 from sensenet.errors import ModelFormatError
+from sensenet.models.keras_metadata import keras_api, write_metadata
 
 SETTINGS_FILE = "assets/settings.json"
 RAW_SIGNATURE = "serving_default"
@@ -74,15 +75,42 @@ def save_functions(
     """
     module = tf.Module()
     module.tracked = functions.tracked
+    module.keras_api = keras_api(lambda inputs: apply(functions.raw, inputs), input_columns(functions.raw))
     signatures = {RAW_SIGNATURE: functions.raw}
     if functions.preprocessed is not None:
         signatures[PREPROCESSED_SIGNATURE] = functions.preprocessed
     # a prediction needs no gradients: without this, those of some activations are saved as functions of their own
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(module, os.fspath(directory), signatures=signatures, options=options)
+    write_metadata(Path(directory))
     path = Path(directory) / SETTINGS_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(orjson.dumps(settings))
+
+
+def apply(function: Any, inputs: tf.Tensor) -> tf.Tensor:
+    """The only output of a concrete function, or loaded signature, with one input."""
+    positional, named = function.structured_input_signature
+    result = function(inputs) if positional else function(**dict.fromkeys(named, inputs))
+    return next(iter(result.values())) if isinstance(result, Mapping) else result
+
+
+def input_columns(function: Any) -> int:
+    """How many columns a concrete function, or loaded signature, takes.
+
+    Raises:
+        ModelFormatError: it takes something else than one matrix of float32.
+    """
+    positional, named = function.structured_input_signature
+    inputs = [*positional, *named.values()]
+    if (
+        len(inputs) != 1
+        or inputs[0].shape.rank != 2
+        or inputs[0].dtype != tf.float32
+        or not inputs[0].shape[1]
+    ):
+        raise ModelFormatError(f"saved_model.pb: expected one input, a float32 matrix, got {inputs}")
+    return int(inputs[0].shape[1])
 
 
 def load_settings(directory: str | os.PathLike[str]) -> dict[str, Any]:

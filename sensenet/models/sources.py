@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from sensenet.document import ModelSpec
 from sensenet.errors import ModelFormatError, WeightsError
 from sensenet.export.h5 import read_weights
 from sensenet.models.compiled import FittedModel, compile_model, fit_model, raw_function, run
 from sensenet.models.keras_model import build_model, trained_networks
-from sensenet.models.saved import SavedFunctions
+from sensenet.models.saved import SavedFunctions, apply, input_columns
 from sensenet.preprocess.tabular import ColumnCodec
 
 
@@ -110,15 +110,14 @@ class BundleSource:
         Raises:
             ModelFormatError: it takes other inputs.
         """
-        wanted = {
-            name: tuple(tensor.shape) for name, tensor in self._function.structured_input_signature[1].items()
-        }
-        if list(wanted.values()) != [(None, columns)]:
-            raise ModelFormatError(f"saved_model.pb: expected one input of {columns} columns, got {wanted}")
+        if (taken := input_columns(self._function)) != columns:
+            raise ModelFormatError(
+                f"saved_model.pb: expected a function of {columns} columns, got one of {taken}"
+            )
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
         """See `Source`."""
-        return run(self._call, inputs)
+        return run(partial(apply, self._function), inputs)
 
     def functions(self, codecs: Sequence[ColumnCodec], normalized: bool) -> SavedFunctions:
         """See `Source`."""
@@ -139,8 +138,3 @@ class BundleSource:
     @property
     def _function(self) -> Any:
         return self.saved.raw if self.saved.preprocessed is None else self.saved.preprocessed
-
-    def _call(self, inputs: tf.Tensor) -> tf.Tensor:
-        (name,) = self._function.structured_input_signature[1]
-        (output,) = self._function(**{name: inputs}).values()
-        return output

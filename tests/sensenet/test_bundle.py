@@ -153,7 +153,7 @@ def test_a_damaged_graph_is_our_error(bundle: Path, tmp_path: Path) -> None:
     [
         ({"deepnet_type": "ObjectDetector"}, "type 'ObjectDetector' cannot be run"),
         ({"_preprocessors": None}, "_preprocessors: expected a list"),
-        ({"_preprocessors": documents.FIELDS[:1]}, "expected one input of 1 columns"),
+        ({"_preprocessors": documents.FIELDS[:1]}, "expected a function of 1 columns, got one of 5"),
         ({"_output_exposition": {"type": "numeric"}}, '_output_exposition: "mean" is missing'),
         ({"rescale_type": "stretch"}, "rescale_type: expected"),
     ],
@@ -216,3 +216,16 @@ def test_the_serving_signature_takes_raw_columns(bundle: Path, tmp_path: Path) -
     served = serve(numeric_inputs=tf.constant(raw, tf.float32))["output"].numpy()
     expected = sensenet.create_model(bundle)(documents.POINTS)
     assert served == pytest.approx(expected, abs=1e-6)
+
+
+def test_keras_2_finds_a_model_in_the_bundle(bundle: Path, tmp_path: Path) -> None:
+    folder = Path(read_bundle(bundle, tmp_path / "keras"))
+    metadata = (folder / "keras_metadata.pb").read_bytes()
+    # message 1 of (3: path, 4: identifier, 5: JSON, 6: version), each with its length before it
+    assert metadata[:1] == b"\x0a"
+    assert b"\x1a\x04root\x22\x0f_tf_keras_model\x2a" in metadata
+    assert metadata.endswith(b"\x32\x04\x08\x02\x10\x01")
+    call = tf.saved_model.load(str(folder)).keras_api.call_and_return_conditional_losses
+    output, losses = call(tf.constant([[1.5, 0, 2]], tf.float32))
+    assert output.numpy() == pytest.approx(sensenet.create_model(bundle)(documents.POINTS[0]), abs=1e-6)
+    assert losses == []

@@ -1,0 +1,70 @@
+"""What makes a SavedModel of ours a model for Keras 2, which the published package opens bundles with.
+
+Keras 2 looks for a file `keras_metadata.pb` that says which of the SavedModel's objects are models, and for a
+function `keras_api.call_and_return_conditional_losses` in each. The file is a protocol buffer, `SavedMetadata` of
+tf-keras: a list of nodes {3: path, 4: identifier, 5: JSON, 6: version}; TensorFlow does not bring that type along.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import tensorflow as tf
+
+METADATA_FILE = "keras_metadata.pb"
+MODEL_IDENTIFIER = b"_tf_keras_model"
+VERSION = b"\x08\x02\x10\x01"  # producer 2, min_consumer 1
+METADATA: dict[str, Any] = {
+    "name": "deepnet",
+    "class_name": "Deepnet",
+    "config": {},
+    "dtype": "float32",
+    "batch_input_shape": None,
+    "trainable": True,
+    "expects_training_arg": False,
+    "is_graph_network": False,
+    "must_restore_from_config": False,
+}
+
+
+def keras_api(predict: Any, columns: int) -> tf.Module:
+    """What Keras 2 calls: an object for a model's attribute `keras_api`.
+
+    Args:
+        predict: (rows, columns) float32 tensor -> output tensor.
+        columns: of its input.
+    """
+
+    def call(inputs: tf.Tensor) -> tuple[tf.Tensor, list[Any]]:
+        return predict(inputs), []
+
+    api = tf.Module()
+    signature = [tf.TensorSpec((None, columns), tf.float32, name="inputs")]
+    api.call_and_return_conditional_losses = tf.function(call, input_signature=signature, autograph=False)
+    return api
+
+
+def write_metadata(directory: Path) -> None:
+    """Declare the root object of the SavedModel in `directory` a Keras model.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    texts = {3: b"root", 4: MODEL_IDENTIFIER, 5: orjson.dumps(METADATA), 6: VERSION}
+    node = b"".join(_field(number, content) for number, content in texts.items())
+    (directory / METADATA_FILE).write_bytes(_field(1, node))
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A length-delimited field of a protocol buffer message."""
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*encoded, value])
