@@ -30,7 +30,7 @@ REFINEMENT = 4
 CHEAP_GRADIENTS = 1_500_000
 # ... and what they all may be by default, however many outputs its network has, or weights
 MAX_GRADIENTS = 1 << 24
-MAX_MULTIPLICATIONS = 1 << 40
+MAX_MULTIPLICATIONS = 1 << 38
 ROWS_PER_CALL = 8192
 MULTIPLICATIONS_PER_CALL = 1 << 28
 
