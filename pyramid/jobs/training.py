@@ -24,7 +24,7 @@ from pyramid.train.dataset import (
 )
 from pyramid.train.fit import Fit, Limits, Metrics, fit
 from pyramid.train.importances import expected_gradients, field_importances
-from pyramid.train.loop import FlatNetwork, State, compile_predictions, compile_steps
+from pyramid.train.loop import FlatNetwork, State, compile_steps
 from pyramid.train.losses import make_loss
 from pyramid.train.metrics import evaluate
 from pyramid.train.optimizers import learning_rate, make_optimizer
@@ -130,12 +130,12 @@ def _train(network: Network, dataset: Dataset, settings: BaseSettings, started: 
         make_loss(settings.loss_function, objective),
         optimizer,
         lambda iteration: learning_rate(settings.learning_rate, warmup, iteration),
+        holdout.inputs,
     )
     parameters, buffers = flat.read()
     fitted = fit(
         State(parameters, buffers, optimizer.initial_slots(parameters)),
         steps,
-        compile_predictions(flat, holdout.inputs),
         _evaluator(holdout),
         limits,
         lambda progress, **facts: report(0.05 + 0.85 * progress, **facts),

@@ -11,7 +11,7 @@ import numpy as np
 
 from pyramid.errors import TrainingError
 from pyramid.report import Report
-from pyramid.train.loop import Predict, State, Steps
+from pyramid.train.loop import State, Steps
 from pyramid.train.metrics import HEADLINE
 from pyramid.train.monitor import Monitor, are_finite
 
@@ -122,7 +122,6 @@ class _Progress:
 def fit(
     state: State,
     steps: Steps,
-    predict: Predict,
     evaluate: Callable[[np.ndarray], Metrics],
     limits: Limits,
     report: Report,
@@ -131,8 +130,7 @@ def fit(
 
     Args:
         steps: as `compile_steps` gives it, for calls of up to `limits.steps_per_call`.
-        predict: the predictions for the holdout rows.
-        evaluate: the metrics of such predictions.
+        evaluate: the metrics of its predictions for the holdout rows.
         report: told of each check, a few times a second at most.
 
     Raises:
@@ -141,8 +139,8 @@ def fit(
     progress = _Progress(state)
     stopped_by = None
     while stopped_by is None:
-        loss = _train_until_check(progress, steps, limits)
-        stopped_by = _check(progress, loss, predict, evaluate, limits, report)
+        loss, predictions = _train_until_check(progress, steps, limits)
+        stopped_by = _check(progress, loss, evaluate(predictions), limits, report)
     if progress.best is None:
         raise TrainingError(
             f"the training never reached finite metrics: after {progress.iterations} iterations the loss was "
@@ -152,37 +150,34 @@ def fit(
     return Fit(best_state, metrics, progress.iterations, progress.checks, stopped_by)
 
 
-def _train_until_check(progress: _Progress, steps: Steps, limits: Limits) -> float:
-    """Run steps until the next check is due; gives the mean loss of the last call (0 where no step was due)."""
+def _train_until_check(progress: _Progress, steps: Steps, limits: Limits) -> tuple[float, np.ndarray]:
+    """Run steps until the next check is due; gives the mean loss of the last call, and the holdout predictions."""
     due = progress.iterations + limits.steps_to_check(progress.worse)
     if limits.max_iterations is not None:
         due = min(due, limits.max_iterations)
     last_check = time.perf_counter()
-    loss = 0.0
-    while progress.iterations < due:
+    while True:
         n_steps = progress.steps_in_call(min(due - progress.iterations, limits.steps_per_call))
         began = time.perf_counter()
-        progress.state, mean_loss = steps(progress.state, progress.iterations, n_steps)
+        progress.state, mean_loss, predictions = steps(progress.state, progress.iterations, n_steps)
         loss = float(mean_loss)
-        progress.seconds_per_step = (time.perf_counter() - began) / n_steps
+        progress.seconds_per_step = (time.perf_counter() - began) / max(1, n_steps)
         progress.iterations += n_steps
         progress.calls += 1
         waited = time.perf_counter() - last_check
-        if not math.isfinite(loss) or waited >= limits.max_seconds_per_update or limits.out_of_time():
-            break
-    return loss
+        overdue = waited >= limits.max_seconds_per_update or limits.out_of_time()
+        if progress.iterations >= due or overdue or not math.isfinite(loss):
+            return loss, predictions.numpy()
 
 
 def _check(
     progress: _Progress,
     loss: float,
-    predict: Predict,
-    evaluate: Callable[[np.ndarray], Metrics],
+    metrics: Metrics,
     limits: Limits,
     report: Report,
 ) -> str | None:
-    """Look at the holdout; gives what ends the training, or None."""
-    metrics = evaluate(predict(progress.state).numpy())
+    """Judge the holdout metrics; gives what ends the training, or None."""
     progress.checks += 1
     if not math.isfinite(loss) or not are_finite(metrics):
         _report(progress, progress.best[1] if progress.best else {}, limits, report, _warning(progress))

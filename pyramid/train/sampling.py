@@ -45,7 +45,6 @@ class Draws(NamedTuple):
     shares: tf.Tensor | None = None
 
 
-Draw = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 Sampler = Callable[[tf.Tensor], Draws]
 
 
@@ -62,71 +61,66 @@ def make_sampler(
     Returns:
         A function from the first step (int64 scalar) to `Draws`.
     """
-    draw = _balanced_draw(labels, seed) if balanced else _epoch_draw(len(labels), seed)
+    shape = (steps, batch_size)
+    draw = _balanced_draw(labels, seed, shape) if balanced else _epoch_draw(len(labels), seed, shape)
+    if not mixup_alpha:
+        return lambda first_step: Draws(draw(first_step * batch_size))
     mix = _mixup(labels, seed, mixup_alpha)
-
-    def sampler(first_step: tf.Tensor) -> Draws:
-        step = first_step + tf.range(steps, dtype=tf.int64)[:, None]  # (steps, 1)
-        slot = tf.range(batch_size, dtype=tf.int64)[None]  # (1, batch)
-        rows = draw(step * batch_size + slot, step + slot)
-        return mix(rows, first_step) if mix else Draws(rows)
-
-    return sampler
+    return lambda first_step: mix(draw(first_step * batch_size), first_step * batch_size)
 
 
-def _epoch_draw(n_rows: int, seed: int) -> Draw:
+def _epoch_draw(n_rows: int, seed: int, shape: tuple[int, int]) -> Callable[[tf.Tensor], tf.Tensor]:
     """Each epoch takes every row once, in an order of its own; batches run on over the end of an epoch."""
 
-    def draw(position: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
-        epoch = tf.cast(position // n_rows, tf.uint32)
-        within = tf.cast(position % n_rows, tf.uint32)
+    def draw(first_position: tf.Tensor) -> tf.Tensor:
+        # the epochs are counted in 64 bits once, so that all else is done in 32
+        first_epoch = tf.cast(first_position // n_rows, tf.uint32)
+        offset = tf.cast(first_position % n_rows, tf.int32)
+        position = tf.cast(offset + _slots(shape), tf.uint32)
+        size = tf.constant(n_rows, tf.uint32)
+        epoch = first_epoch + position // size
         key = _hash(epoch ^ tf.constant(_mixed_seed(seed, "epoch"), tf.uint32))
-        return tf.cast(permute(within, n_rows, key), tf.int32)
+        return tf.cast(permute(position % size, n_rows, key), tf.int32)
 
     return draw
 
 
-def _balanced_draw(labels: np.ndarray, seed: int) -> Draw:
+def _balanced_draw(labels: np.ndarray, seed: int, shape: tuple[int, int]) -> Callable[[tf.Tensor], tf.Tensor]:
     """The slots of a batch go round the classes that have rows; within a class rows are drawn at random."""
     _, counts = np.unique(labels, return_counts=True)
     by_class = tf.constant(np.argsort(labels, kind="stable"), tf.int32)
     starts = tf.constant(np.cumsum(counts) - counts, tf.int32)
     sizes = tf.constant(counts, tf.uint32)
-    key = tf.constant(_mixed_seed(seed, "balance"), tf.uint32)
+    key = _mixed_seed(seed, "balance")
 
-    def draw(position: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:
-        group = tf.cast(turn % len(counts), tf.int32)
-        chance = _position_hash(position, key)
-        offset = tf.cast(_below(chance, tf.gather(sizes, group)), tf.int32)
-        return tf.gather(by_class, tf.gather(starts, group) + offset)
+    def draw(first_position: tf.Tensor) -> tf.Tensor:
+        turn = tf.cast(first_position % len(counts), tf.int32)
+        group = (turn + _slots(shape)) % len(counts)
+        offset = _below(_chances(first_position, shape, key), tf.gather(sizes, group))
+        return tf.gather(by_class, tf.gather(starts, group) + tf.cast(offset, tf.int32))
 
     return draw
 
 
-def _mixup(labels: np.ndarray, seed: int, alpha: float) -> Callable[[tf.Tensor, tf.Tensor], Draws] | None:
+def _mixup(labels: np.ndarray, seed: int, alpha: float) -> Callable[[tf.Tensor, tf.Tensor], Draws]:
     """Mixup (arXiv 1710.09412) between rows of different classes; of any two rows where the labels are all one.
 
     Beta(alpha, alpha) is drawn from a table of its quantiles, as XLA has no gamma sampler.
     """
-    if alpha == 0:
-        return None
     quantiles = (np.arange(BETA_QUANTILES) + 0.5) / BETA_QUANTILES
     table = tf.constant(betaincinv(alpha, alpha, quantiles), tf.float32)
-    order = np.argsort(labels, kind="stable")
     classes, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
     own = counts if len(classes) > 1 else np.zeros(1, np.int64)
-    by_class = tf.constant(order, tf.int32)
+    by_class = tf.constant(np.argsort(labels, kind="stable"), tf.int32)
     ends = tf.constant(np.cumsum(own)[inverse], tf.int32)  # (rows,) where the others of the sorted ring begin
     others = tf.constant((len(labels) - own)[inverse], tf.uint32)
-    key = _mixed_seed(seed, "mixup")
+    partner_key, share_key = _mixed_seed(seed, "partner"), _mixed_seed(seed, "share")
 
-    def mix(rows: tf.Tensor, first_step: tf.Tensor) -> Draws:
-        step = first_step + tf.range(tf.shape(rows)[0], dtype=tf.int64)[:, None]
-        position = step * rows.shape[1] + tf.range(rows.shape[1], dtype=tf.int64)[None]
-        offset = _below(_position_hash(position, tf.constant(key, tf.uint32)), tf.gather(others, rows))
+    def mix(rows: tf.Tensor, first_position: tf.Tensor) -> Draws:
+        shape = (int(rows.shape[0]), int(rows.shape[1]))
+        offset = _below(_chances(first_position, shape, partner_key), tf.gather(others, rows))
         partner = (tf.gather(ends, rows) + tf.cast(offset, tf.int32)) % len(labels)
-        chance = _position_hash(position, tf.constant(key ^ 0x5BD1E995, tf.uint32))
-        cell = _below(chance, tf.constant(BETA_QUANTILES, tf.uint32))
+        cell = _below(_chances(first_position, shape, share_key), tf.constant(BETA_QUANTILES, tf.uint32))
         return Draws(rows, tf.gather(by_class, partner), tf.gather(table, tf.cast(cell, tf.int32)))
 
     return mix
@@ -173,11 +167,18 @@ def _hash(value: tf.Tensor) -> tf.Tensor:
     return value ^ tf.bitwise.right_shift(value, tf.constant(16, tf.uint32))
 
 
-def _position_hash(position: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-    """A uniform uint32 for every int64 position."""
+def _slots(shape: tuple[int, int]) -> tf.Tensor:
+    """(steps, batch) int32: 0, 1, 2, ... in the order in which rows are drawn."""
+    return tf.reshape(tf.range(shape[0] * shape[1]), shape)
+
+
+def _chances(first_position: tf.Tensor, shape: tuple[int, int], key: int) -> tf.Tensor:
+    """(steps, batch) uniform uint32, a function of each position, an int64, and the key."""
+    position = first_position + tf.cast(_slots(shape), tf.int64)
     low = tf.cast(position & tf.constant(0xFFFFFFFF, tf.int64), tf.uint32)
     high = tf.cast(tf.bitwise.right_shift(position, tf.constant(32, tf.int64)), tf.uint32)
-    return _hash(_hash(low ^ key) + _hash(high + key))
+    word = tf.constant(key, tf.uint32)
+    return _hash(_hash(low ^ word) + _hash(high + word))
 
 
 def _mixed_seed(seed: int, purpose: str) -> int:

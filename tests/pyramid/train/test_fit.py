@@ -42,10 +42,8 @@ class Script:
         assert float(state.parameters[0]) == first_step
         self.calls.append(n_steps)
         time.sleep(self._seconds * n_steps)
-        return state_at(first_step + n_steps), tf.constant(self._loss(first_step + n_steps))
-
-    def predict(self, state):
-        return state.parameters
+        state = state_at(first_step + n_steps)
+        return state, tf.constant(self._loss(first_step + n_steps)), state.parameters
 
     def evaluate(self, predictions: np.ndarray):
         step = int(predictions[0])
@@ -54,7 +52,7 @@ class Script:
 
     def run(self, limits: Limits):
         report = lambda progress, **facts: self.reports.append({"progress": progress} | facts)  # noqa: E731
-        return fit(state_at(0), self.steps, self.predict, self.evaluate, limits, report)
+        return fit(state_at(0), self.steps, self.evaluate, limits, report)
 
 
 def test_patience_ends_the_training_and_the_best_weights_come_back():

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from pyramid.recipe import readout_layers
-from pyramid.train.loop import FlatNetwork, State, compile_predictions, compile_steps
+from pyramid.train.loop import FlatNetwork, State, compile_steps
 from pyramid.train.losses import crossentropy
 from pyramid.train.optimizers import make_optimizer
 from pyramid.train.sampling import Rows, make_sampler
@@ -39,8 +39,9 @@ def network(dropout_rate: float = 0.0, batch_normalization: bool = True) -> Flat
 def prepare(flat: FlatNetwork, rows: Rows, labels: np.ndarray, **sampling):
     options = {"seed": 0, "steps": 8, "batch_size": BATCH, "balanced": False, "mixup_alpha": 0.0} | sampling
     optimizer = make_optimizer(MOMENTUM)
+    sampler = make_sampler(labels, **options)
     steps = compile_steps(
-        flat, rows, make_sampler(labels, **options), crossentropy, optimizer, lambda _: tf.constant(RATE)
+        flat, rows, sampler, crossentropy, optimizer, lambda _: tf.constant(RATE), rows.inputs.numpy()
     )
     parameters, buffers = flat.read()
     return steps, State(parameters, buffers, optimizer.initial_slots(parameters))
@@ -53,7 +54,7 @@ def test_steps_go_where_keras_goes_on_the_same_batches():
     optimizer = keras.optimizers.SGD(RATE, momentum=0.9, nesterov=True)
     steps, state = prepare(flat, rows, labels)
     draws = make_sampler(labels, 0, 8, BATCH, balanced=False, mixup_alpha=0.0)(tf.constant(0, tf.int64))
-    state, loss = steps(state, 0, 8)
+    state, loss, _ = steps(state, 0, 8)
     losses = []
     for batch in draws.rows.numpy():
         with tf.GradientTape() as tape:
@@ -77,7 +78,7 @@ def test_a_run_is_the_same_bit_for_bit_however_its_calls_are_cut(dropout_rate):
         steps, state = prepare(network(dropout_rate), rows, labels, mixup_alpha=0.3)
         first = 0
         for n_steps in cuts:
-            state, _ = steps(state, first, n_steps)
+            state, *_ = steps(state, first, n_steps)
             first += n_steps
         outcomes.append(state.parameters.numpy())
     assert np.array_equal(*outcomes)
@@ -87,7 +88,7 @@ def test_dropout_draws_anew_at_every_step():
     labels, rows = training_rows()
     steps, state = prepare(network(dropout_rate=0.5), rows, labels)
     before = [buffer.numpy() for buffer in state.buffers]
-    state, _ = steps(state, 0, 4)
+    state, *_ = steps(state, 0, 4)
     changed = [(b != a.numpy()).any() for b, a in zip(before, state.buffers, strict=True)]
     assert all(changed)
 
@@ -109,10 +110,9 @@ def test_predictions_are_those_of_the_written_network():
     labels, rows = training_rows()
     flat = network()
     steps, state = prepare(flat, rows, labels)
-    state, _ = steps(state, 0, 8)
-    predicted = compile_predictions(flat, rows.inputs.numpy())(state).numpy()
+    state, _, predicted = steps(state, 0, 8)
     flat.write(state)
     np.testing.assert_allclose(
         predicted, flat.network.model(rows.inputs, training=False), rtol=1e-5, atol=1e-6
     )
-    np.testing.assert_allclose(predicted.sum(1), 1, rtol=1e-5)
+    np.testing.assert_allclose(predicted.numpy().sum(1), 1, rtol=1e-5)
