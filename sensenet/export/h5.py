@@ -8,6 +8,8 @@ set per weight; layers are matched by their order, for names are running counter
 from __future__ import annotations
 
 import os
+import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -32,12 +34,13 @@ def write_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
         OSError: the file cannot be written.
     """
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        _write_names(file, "layer_names", [layer.name for layer in model.layers])
+        layer_names = _stable_names(model.layers)
+        _write_names(file, "layer_names", layer_names)
         file.attrs["backend"] = b"tensorflow"
         file.attrs["keras_version"] = b"2.16.0"
-        for layer in model.layers:
-            group = file.create_group(layer.name)
-            names = [_weight_name(layer, variable) for variable in _variables(layer)]
+        for layer_name, layer in zip(layer_names, model.layers, strict=True):
+            group = file.create_group(layer_name)
+            names = [_weight_name(layer_name, layer, variable) for variable in _variables(layer)]
             for name, variable in zip(names, _variables(layer), strict=True):
                 group.create_dataset(name, data=variable.numpy())
             _write_names(group, "weight_names", names)
@@ -101,9 +104,20 @@ def _variables(layer: Any) -> list[Any]:
     return [*layer.trainable_weights, *layer.non_trainable_weights]
 
 
-def _weight_name(layer: Any, variable: Any) -> str:
+def _weight_name(layer_name: str, layer: Any, variable: Any) -> str:
     name = KERAS_2_NAMES.get((type(layer).__name__, variable.name), variable.name)
-    return f"{layer.name}/{name}:0"
+    return f"{layer_name}/{name}:0"
+
+
+def _stable_names(layers: Sequence[Any]) -> list[str]:
+    """Names with counters of their own: those of Keras go on counting as long as the process lives."""
+    seen: Counter[str] = Counter()
+    names = []
+    for layer in layers:
+        kind = re.sub(r"_[1-9]\d*$", "", layer.name)
+        names.append(f"{kind}_{seen[kind]}" if seen[kind] else kind)
+        seen[kind] += 1
+    return names
 
 
 def _read_layer(group: Any, size_bytes: int) -> list[np.ndarray]:

@@ -133,7 +133,7 @@ def test_every_loss_function_is_learnt_with(cached, loss):
         {"tree_embedding": False},
         {"balance_objective": True, "mixup_alpha": 1.0, "label_smoothing_factor": 0.1},
     ],
-    ids=lambda options: "+".join(options),
+    ids="+".join,
 )
 def test_every_option_is_learnt_with_and_repeats_bit_for_bit(cached, plain_weights, options):
     result, workspace = train(cached(), job_id="option", learning_rate=0.02, **options)
