@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,38 +22,22 @@ from pyramid.train.dataset import (
     split_holdout,
 )
 from pyramid.train.fit import Fit, Limits, Metrics, fit
+from pyramid.train.fit_info import configuration, fit_info
 from pyramid.train.importances import expected_gradients, field_importances
 from pyramid.train.loop import FlatNetwork, State, compile_steps
 from pyramid.train.losses import make_loss
 from pyramid.train.metrics import evaluate
 from pyramid.train.optimizers import learning_rate, make_optimizer
 from pyramid.train.sampling import Rows, make_sampler
-from pyramid.workspace import Submodel, Workspace, read_json, whole_file, write_json
+from pyramid.workspace import Workspace, read_json, whole_file, write_json
 from sensenet.errors import ModelFormatError
 from sensenet.export.h5 import write_weights
-from sensenet.layers import dump_layers, parse_layers
+from sensenet.layers import parse_layers
 from sensenet.network import Network, build_network
 
 EVALUATION_SAMPLES = 128
 EVALUATION_SHARE = 0.2
 MAX_EVALUATION_ROWS = 256
-
-CONFIGURATION_KEYS = (
-    "activation_function",
-    "balance_objective",
-    "batch_size",
-    "descent_algorithm",
-    "dropout_rate",
-    "loss_function",
-    "largest_layer_size",
-    "learn_residuals",
-    "learning_rate",
-    "mixup_alpha",
-    "number_of_layers",
-    "seed",
-    "topology",
-    "tree_embedding",
-)
 
 # what each random generator of a job is for; a number of its own keeps their streams apart
 SPLIT, EVALUATION = 1, 2
@@ -76,7 +59,7 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     fitted = _train(network, dataset, settings, started, report)
     submodel = workspace.submodel(settings.job_id)
     report(0.9, message="measuring the trained network")
-    evaluation_metrics = _evaluate_submodel(network, settings, workspace, submodel)
+    evaluation_metrics, samples = _evaluations(network, settings, workspace)
     importances = _importances(network, settings, workspace)
     report(0.97, message="writing the trained network")
     with whole_file(submodel.weights) as temporary:
@@ -87,11 +70,14 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
         "evaluation_metrics": evaluation_metrics,
         "iterations": fitted.iterations,
         "elapsed_time": time.time() - started,
-        "configuration_parameters": _configuration(settings),
+        "configuration_parameters": configuration(settings),
         "base_image_network": None,
         "image_training_type": None,
     }
-    write_json(submodel.fit_info, result | _fit_info(settings, dataset, importances))
+    # the evaluations come last: where they are, the submodel is whole
+    write_json(submodel.fit_info, result | fit_info(settings, dataset.inputs.shape[1], importances))
+    if samples is not None:
+        write_json(submodel.evaluations, samples)
     return result
 
 
@@ -181,21 +167,20 @@ def _metrics(truth: np.ndarray, predictions: np.ndarray, objective_type: str) ->
     return evaluate(truth, predictions, objective_type)
 
 
-def _evaluate_submodel(
-    network: Network, settings: BaseSettings, workspace: Workspace, submodel: Submodel
-) -> Metrics | None:
-    """Of a search submodel: write the metrics on samples of the evaluation set, give those on all of it."""
+def _evaluations(
+    network: Network, settings: BaseSettings, workspace: Workspace
+) -> tuple[Metrics | None, list[Metrics] | None]:
+    """Of a search submodel: the metrics on all of the evaluation set, and those on samples of it."""
     if settings.job_type != "search_submodel":
-        return None
+        return None, None
     dataset = read_dataset(workspace.evaluation_dataset, settings)
     predictions = _predict(network, dataset.inputs)
     size = max(1, min(MAX_EVALUATION_ROWS, round(EVALUATION_SHARE * len(dataset))))
     rng = np.random.default_rng([settings.seed, EVALUATION])
-    samples = [stratified_sample(dataset.strata, size, rng) for _ in range(EVALUATION_SAMPLES)]
-    truth = dataset.truth
-    evaluations = [_metrics(truth[rows], predictions[rows], dataset.objective_type) for rows in samples]
-    write_json(submodel.evaluations, evaluations)
-    return _metrics(truth, predictions, dataset.objective_type)
+    truth, strata = dataset.truth, dataset.strata
+    draws = [stratified_sample(strata, size, rng) for _ in range(EVALUATION_SAMPLES)]
+    samples = [_metrics(truth[rows], predictions[rows], dataset.objective_type) for rows in draws]
+    return _metrics(truth, predictions, dataset.objective_type), samples
 
 
 def _importances(network: Network, settings: BaseSettings, workspace: Workspace) -> list[float]:
@@ -215,39 +200,3 @@ def _importances(network: Network, settings: BaseSettings, workspace: Workspace)
 
 def _predict(network: Network, inputs: np.ndarray) -> np.ndarray:
     return tf.function(lambda rows: network.model(rows, training=False))(tf.constant(inputs)).numpy()
-
-
-def _configuration(settings: BaseSettings) -> dict[str, Any] | None:
-    if settings.job_type != "search_submodel":
-        return None
-    return {key: getattr(settings, key) for key in CONFIGURATION_KEYS}
-
-
-def _fit_info(settings: BaseSettings, dataset: Dataset, importances: Sequence[float]) -> dict[str, Any]:
-    """What finalizing needs to know of the network beside its weights."""
-    inputs = settings.info_list[: -2 if settings.instance_weights else -1]
-    objective = settings.info_list[-1]
-    return {
-        "class_index": objective.get("index"),
-        "weight_index": settings.info_list[-2].get("index") if settings.instance_weights else None,
-        "optypes": _optypes(settings.info_list),
-        "preprocess": [_described(field, ("type", "index", "mean", "stdev", "values")) for field in inputs],
-        "output_exposition": _described(objective, ("type", "mean", "stdev", "values")),
-        "training_options": settings.training_options or {},
-        "importances": list(importances),
-        "holdout_images": None,
-        "layers": dump_layers(parse_layers(settings.layers), short=True),
-        "input_size": dataset.inputs.shape[1],
-        "uses_trees": bool(settings.tree_embedding and settings.tree_inputs),
-        "deepnet_version": settings.deepnet_version,
-    }
-
-
-def _described(field: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
-    return {key: field[key] for key in keys if key in field}
-
-
-def _optypes(info_list: Sequence[Mapping[str, Any]]) -> list[str | None]:
-    """The type of each column of the rows that the model predicts; None for columns it does not know."""
-    types = {field["index"]: field["type"] for field in info_list if "index" in field}
-    return [types.get(column) for column in range(max(types, default=-1) + 1)]

@@ -13,6 +13,7 @@ from pyramid.jobs.dataset_caching import run as cache
 from pyramid.recipe import categorical_field, numeric_field, readout_layers, tabular_jobs
 from pyramid.report import ignore
 from pyramid.settings.base_settings import BaseSettings
+from pyramid.train.fit_info import CONFIGURATION_KEYS
 from pyramid.train.losses import LOSSES
 from pyramid.train.optimizers import OPTIMIZERS
 from pyramid.workspace import Workspace, read_json
@@ -101,7 +102,7 @@ def test_a_search_submodel_is_measured_on_samples_of_the_evaluation_set(cached):
     assert all(sample.keys() == result["evaluation_metrics"].keys() for sample in samples)
     mean = np.mean([sample["accuracy"] for sample in samples])
     assert mean == pytest.approx(result["evaluation_metrics"]["accuracy"], abs=0.05)
-    assert set(result["configuration_parameters"]) == set(training.CONFIGURATION_KEYS)
+    assert set(result["configuration_parameters"]) == set(CONFIGURATION_KEYS)
     assert result["configuration_parameters"]["topology"] == "dense"
 
 
