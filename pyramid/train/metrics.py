@@ -92,12 +92,18 @@ class _Classes:
     scores: np.ndarray
 
     @cached_property
+    def true_scores(self) -> np.ndarray:
+        """(rows,): the score of each row's class."""
+        return self.scores[np.arange(len(self.truth)), self.truth]
+
+    @cached_property
     def curve(self) -> _Curve:
         n_rows, n_classes = self.scores.shape
         falling = -np.ascontiguousarray(self.scores.T)  # (classes, rows)
         order = np.argsort(falling, axis=1)
-        falling = np.take_along_axis(falling, order, axis=1)
-        is_class = self.truth[order] == np.arange(n_classes)[:, None]
+        class_column = np.arange(n_classes)[:, None]
+        falling = falling[class_column, order]
+        is_class = self.truth[order] == class_column
         hits = np.cumsum(is_class, axis=1, dtype=np.int64)
         last = np.ones((n_classes, n_rows), bool)  # of its group of equal scores
         np.not_equal(falling[:, 1:], falling[:, :-1], out=last[:, :-1])
@@ -129,14 +135,14 @@ class _Numbers:
 
 def _accuracy(case: _Classes) -> Any:
     """Share of the rows where the true class alone has the highest score: a tie at the top is a miss."""
-    true_scores = np.take_along_axis(case.scores, case.truth[:, None], axis=1)
-    return np.mean(np.sum(case.scores >= true_scores, axis=1) == 1)
+    at_least_as_high = np.count_nonzero(case.scores >= case.true_scores[:, None], axis=1)
+    return np.count_nonzero(at_least_as_high == 1) / len(case.truth)
 
 
 def _likelihood(case: _Classes) -> Any:
     """exp(-log loss), the geometric mean of the probabilities given to the true classes."""
-    probabilities = np.take_along_axis(case.scores, case.truth[:, None], axis=1).astype(np.float64)
-    return np.exp(np.mean(np.log(np.clip(probabilities, LEAST_PROBABILITY, 1.0))))
+    probabilities = np.clip(case.true_scores.astype(np.float64), LEAST_PROBABILITY, 1.0)
+    return np.exp(np.log(probabilities).mean())
 
 
 def _auc(case: _Classes) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from scipy.special import betaincinv
 
-SHUFFLE_ROUNDS = 24
+SHUFFLE_ROUNDS = 12
 BETA_QUANTILES = 4096
 
 
