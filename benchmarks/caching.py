@@ -143,7 +143,7 @@ def prepare_job(kind: str, directory: Path, rows: int):
         def report(progress: float, message: str = "") -> None:
             now = time.perf_counter()
             steps[last[1]] = steps.get(last[1], 0.0) + now - last[0]
-            last[:] = [now, "Encoding" if message.startswith("Encoded") else message]
+            last[:] = [now, "encoding" if message.startswith("encoded") else message]
 
         dataset_caching.run(settings, Workspace.create(output), report)
         report(1.0)

@@ -65,12 +65,12 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
         DataError: the file breaks the format, or a row's objective or weight is missing; names file and row.
         WorkspaceError: a result cannot be written.
     """
-    report(0.0, message="Reading the rows")
+    report(0.0, message="reading the rows")
     source = _open_source(settings)
     wants_trees = bool(settings.tree_embedding or settings.is_search)
     embedding, learning_rows = None, np.zeros(0, np.int64)
     if wants_trees:
-        report(0.05, message="Learning trees")
+        report(0.05, message="learning trees")
         learning_rows = stratified_sample(source.strata(), MAX_LEARNING_ROWS, _stream(settings, LEARNING))
         embedding = _learn(source, learning_rows, _stream(settings, LEARNING))
     tree_inputs = embedding.n_features if embedding else 0
@@ -79,7 +79,7 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     targets = _targets(settings, workspace, len(source.rows), row_size)
     blocks = _matrix_blocks(replace(source, encoding=encoding), embedding, learning_rows, report)
     write_matrices(targets, blocks, len(source.rows), encoding.layout.row_columns)
-    report(0.9, message="Choosing rows for evaluations and importances")
+    report(0.9, message="choosing rows for evaluations and importances")
     _write_samples(settings, workspace, source, encoding, targets[0].rows)
     if embedding:
         write_json(workspace.trees, dump_forests(embedding.forests))
@@ -168,7 +168,7 @@ def _matrix_blocks(
     for number, made in enumerate(in_order(make, range(0, n_rows, ROWS_AT_ONCE))):
         if number % BLOCKS_PER_REPORT == 0:
             source.rows.forget_pages()
-            report(0.3 + 0.6 * made[0] / n_rows, message=f"Encoded {made[0]} of {n_rows} rows")
+            report(0.3 + 0.6 * made[0] / n_rows, message=f"encoded {made[0]} of {n_rows} rows")
         yield made
 
 

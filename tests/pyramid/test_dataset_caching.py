@@ -246,7 +246,7 @@ def test_progress_rises_and_says_what_is_done(tmp_path):
     )
     shares = [progress for progress, _ in told]
     assert shares == sorted(shares) and shares[0] >= 0 and shares[-1] <= 1
-    assert {"Reading the rows", "Learning trees"} <= {message for _, message in told}
+    assert {"reading the rows", "learning trees"} <= {message for _, message in told}
 
 
 @pytest.mark.parametrize(
