@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyramid.settings.base_settings import BaseSettings
-from sensenet.layers import dump_layers, parse_layers
 
 CONFIGURATION_KEYS = (
     "activation_function",
@@ -51,7 +50,7 @@ def fit_info(settings: BaseSettings, input_size: int, importances: Sequence[floa
         "training_options": settings.training_options or {},
         "importances": list(importances),
         "holdout_images": None,
-        "layers": dump_layers(parse_layers(settings.layers), short=True),
+        "layers": settings.layers,
         "input_size": input_size,
         "uses_trees": bool(settings.tree_embedding and settings.tree_inputs),
         "deepnet_version": settings.deepnet_version,

@@ -120,7 +120,7 @@ class DenseResidualBlock(LayerSpec):
 
 def selection(have: int, want: int) -> np.ndarray:
     """The [have, want] matrix that cuts, or tiles and cuts, a row of `have` numbers to `want`."""
-    return np.eye(have, dtype=np.float32)[:, np.arange(want) % have]
+    return np.ascontiguousarray(np.eye(have, dtype=np.float32)[:, np.arange(want) % have])
 
 
 def is_selection(path: Layers) -> bool:

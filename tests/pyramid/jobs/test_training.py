@@ -7,9 +7,11 @@ import json
 import numpy as np
 import pytest
 
+import sensenet
 from pyramid.errors import DataError, SettingsError, TrainingError, WorkspaceError
 from pyramid.jobs import training
 from pyramid.jobs.dataset_caching import run as cache
+from pyramid.jobs.finalizing import run as finalize
 from pyramid.recipe import categorical_field, numeric_field, readout_layers, tabular_jobs
 from pyramid.report import ignore
 from pyramid.settings.base_settings import BaseSettings
@@ -175,6 +177,41 @@ def test_max_iterations_and_progress_lines(cached):
     assert {"likelihood", "accuracy", "checks", "seconds_per_iteration", "time_elapsed"} <= training_lines[
         0
     ].keys()
+
+
+LEGACY = {"weights": "glorot_uniform", "offset": "zeros", "residuals": False}
+LEGACY_LAYERS = [
+    LEGACY | {"number_of_nodes": 6, "activation_function": "tanh", "seed": 1},
+    LEGACY
+    | {
+        "number_of_nodes": 16,
+        "scale": "ones",
+        "mean": "zeros",
+        "stdev": "ones",
+        "activation_function": "relu",
+    }
+    | {"residuals": True},
+    LEGACY | {"number_of_nodes": 3, "activation_function": "softmax"},
+]
+
+
+@pytest.mark.parametrize("version", [None, "alpha"])
+def test_layers_of_the_legacy_form_are_trained_and_finalized_in_either_form(cached, version):
+    job = cached() | {"job_id": f"legacy-{version}", "layers": LEGACY_LAYERS, "deepnet_version": version}
+    result, workspace = train(job, learning_rate=0.02)
+    assert result["validation_metrics"]["accuracy"] > 0.75
+    finalize(BaseSettings(job | {"job_type": "finalize_output"}), workspace, ignore)
+    document = json.loads(workspace.final_model.read_bytes())
+    assert all(("type" in layer) == (version is None) for layer in document["layers"])
+    rows, info_list = make_rows(numeric=False)
+    colors = [info_list[1]["values"][int(color)] for color in rows[:, 1]]
+    # columns 2, 0 and 3 of the points are the fields
+    points = [
+        [color, None, first, noise]
+        for color, first, noise in zip(colors, rows[:, 0], rows[:, 2], strict=True)
+    ]
+    predictions = sensenet.create_model(str(workspace.final_model))(points)
+    assert (predictions.argmax(1) == rows[:, -1]).mean() > 0.8
 
 
 def test_one_input_field_has_all_the_importance(tmp_path):
