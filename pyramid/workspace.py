@@ -119,6 +119,19 @@ class Submodel:
         """A search submodel's metrics on samples of the evaluation set."""
         return self.root / "evaluations.json"
 
+    def withdraw_evaluations(self) -> None:
+        """Remove the evaluations of an earlier job, so that they do not pass for those of new weights.
+
+        Raises:
+            WorkspaceError: the file cannot be removed.
+        """
+        try:
+            self.evaluations.unlink(missing_ok=True)
+        except OSError as error:
+            raise WorkspaceError(
+                f"{self.evaluations} cannot be removed: {error.strerror or error}"
+            ) from error
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:

@@ -148,16 +148,17 @@ class _NumericRun:
     @classmethod
     def of(cls, positions: list[int], start: int, info_list: Sequence[Mapping[str, Any]]) -> _NumericRun:
         raw = slice(positions[0], positions[-1] + 1)
-        mean = np.array([info_list[i]["mean"] for i in positions], np.float64)
-        scale = np.array([_scale(info_list[i]) for i in positions])
+        mean = np.array([info_list[i]["mean"] for i in positions], np.float32)
+        scale = np.array([_scale(info_list[i]) for i in positions], np.float32)
         return cls(raw, slice(start, start + len(positions)), mean, scale)
 
     def encode_into(self, rows: np.ndarray, out: np.ndarray) -> None:
         target = out[:, self.encoded]
         with np.errstate(over="ignore", invalid="ignore"):
-            values = rows[:, self.raw] - self.mean
-            values /= self.scale
-            target[...] = values
+            # all in float32, as those do who read the model: a value may stand on the threshold of a tree
+            values = rows[:, self.raw].astype(np.float32)
+            values -= self.mean
+            np.divide(values, self.scale, out=target)
         finite = np.isfinite(target)
         if not finite.all():
             target[~finite] = 0.0

@@ -64,6 +64,7 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     report(0.97, message="writing the trained network")
     with whole_file(submodel.weights) as temporary:
         write_weights(network.model, temporary)
+    submodel.withdraw_evaluations()
     result = {
         "job_id": settings.job_id,
         "validation_metrics": fitted.metrics,

@@ -110,7 +110,8 @@ def loss_weights(
 ) -> np.ndarray | None:
     """(rows,) float32: how much each row counts in the loss; None where all count the same.
 
-    The product of the row's weight and its class's; a class without one counts as 1. Only ratios matter: the mean
+    The product of the row's weight and its class's; a class without one counts as
+    the mean of those given. Only ratios matter: the mean
     is 1, so that the learning rate keeps its meaning.
 
     Raises:
@@ -121,7 +122,8 @@ def loss_weights(
     weights = np.ones(len(dataset)) if dataset.weights is None else dataset.weights.astype(np.float64)
     if class_weights:
         given = {str(name): weight for name, weight in class_weights}
-        per_class = np.array([given.get(str(value), 1.0) for value in values or ()])
+        others = sum(given.values()) / len(given)
+        per_class = np.array([given.get(str(value), others) for value in values or ()])
         weights = weights * per_class[dataset.labels]
     total = weights.sum()
     if total <= 0:

@@ -34,13 +34,11 @@ class Optimizer:
 
     def initial_slots(self, parameters: tf.Tensor) -> Vectors:
         """The state before the first step."""
-        return tuple(tf.fill(tf.shape(parameters), value) for value in self.slots)
+        return tuple(tf.fill(tf.shape(parameters), tf.constant(value, tf.float32)) for value in self.slots)
 
 
 def sgd(settings: Any) -> Optimizer:
-    """Plain gradient descent; with `momentum` as `momentum` below."""
-    if settings.momentum:
-        return momentum(settings)
+    """Plain gradient descent, whatever `momentum` says."""
     return Optimizer((), lambda gradient, parameters, slots, _, rate: (parameters - rate * gradient, slots))
 
 
@@ -157,7 +155,9 @@ def ftrl(settings: Any) -> Optimizer:
         total = slots[0] + gradient**2
         linear = slots[1] + gradient - (total**power - slots[0] ** power) / rate * parameters
         quadratic = total**power / rate + 2 * l2
-        return (tf.clip_by_value(linear, -l1, l1) - linear) / quadratic, (total, linear)
+        # 0/0 for a parameter without any gradient yet, where init_accumulator is 0
+        moved = tf.math.divide_no_nan(tf.clip_by_value(linear, -l1, l1) - linear, quadratic)
+        return tf.where(quadratic == 0, parameters, moved), (total, linear)
 
     return Optimizer((settings.init_accumulator, 0.0), update)
 

@@ -21,7 +21,7 @@ from sensenet.layers.dense import MAX_NODES, Dense, parse_offset, parse_seed
 from sensenet.layers.dropout import Dropout
 from sensenet.layers.initializers import Parameter, parameter
 from sensenet.layers.normalization import BatchNormalization
-from sensenet.parsing import integer, required
+from sensenet.parsing import expected, integer, required
 
 EPSILON = 1e-3
 UNTRAINED = {
@@ -78,6 +78,9 @@ def _parse_layer(raw: Mapping[str, Any], path: str) -> tuple[Any, ...]:
 
 
 def _parse_dense(raw: Mapping[str, Any], path: str) -> Dense:
+    if "type" in raw and "weights" not in raw:
+        wanted = "a dense layer, for the list is of the legacy form (not all of it has types)"
+        expected(path, wanted, raw["type"])
     weights = parameter(required(raw, "weights", path), f"{path}.weights", 2)
     if isinstance(weights, str):
         nodes = integer(required(raw, "number_of_nodes", path), f"{path}.number_of_nodes", 1, MAX_NODES)

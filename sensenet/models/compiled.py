@@ -98,7 +98,8 @@ def raw_function(spec: ModelSpec, codecs: Sequence[ColumnCodec], predict: Any, n
     def serve(numeric_inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         absent = tf.math.is_nan(numeric_inputs)
         numbers = (tf.where(absent, missing, numeric_inputs) - offset) / scale  # (rows, fields)
-        codes = tf.cast(tf.where(absent, tf.constant(-1.0), numeric_inputs), tf.int32)
+        whole = numeric_inputs == tf.floor(numeric_inputs)  # NaN is not
+        codes = tf.cast(tf.where(whole, numeric_inputs, tf.constant(-1.0)), tf.int32)
         blocks = [
             tf.one_hot(codes[:, position], codec.width)
             if isinstance(codec.field, CategoricalField)

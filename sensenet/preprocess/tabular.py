@@ -1,6 +1,7 @@
 """Raw values of a table become columns of numbers: standardised, or one column a category.
 
-Numbers are computed in float64 and narrowed once, (value - mean) / stdev, as the training matrix is.
+Numbers are standardised in float32, (value - mean) / stdev, all three narrowed first: as the training matrix is,
+and as other readers of the documents do. A value may stand exactly on the threshold of a tree.
 """
 
 from __future__ import annotations
@@ -141,8 +142,8 @@ def encode_row(codecs: Sequence[ColumnCodec], values: Sequence[Any]) -> np.ndarr
             elif code >= 0:
                 encoded[codec.start + code] = 1.0
         else:
-            encoded[codec.start] = (codec.number(value, 0) - codec.offset) / codec.scale
-    return _narrowed(np.array([encoded], np.float64), codecs)
+            encoded[codec.start] = standardised(codec.number(value, 0), codec.offset, codec.scale)
+    return _checked(np.array([encoded], np.float32), codecs)
 
 
 def encode_columns(codecs: Sequence[ColumnCodec], columns: Sequence[Any], n_rows: int) -> np.ndarray:
@@ -151,7 +152,7 @@ def encode_columns(codecs: Sequence[ColumnCodec], columns: Sequence[Any], n_rows
     Raises:
         InputError: a value that its field cannot take; gives row and field.
     """
-    encoded = np.zeros((n_rows, codecs[-1].start + codecs[-1].width if codecs else 0))
+    encoded = np.zeros((n_rows, codecs[-1].start + codecs[-1].width if codecs else 0), np.float32)
     rows = np.arange(n_rows)
     for codec, values in zip(codecs, columns, strict=True):
         if isinstance(codec.field, CategoricalField):
@@ -162,8 +163,8 @@ def encode_columns(codecs: Sequence[ColumnCodec], columns: Sequence[Any], n_rows
             else:
                 encoded[:, codec.start] = codes
         else:
-            encoded[:, codec.start] = (codec.numbers(values) - codec.offset) / codec.scale
-    return _narrowed(encoded, codecs)
+            encoded[:, codec.start] = standardised(codec.numbers(values), codec.offset, codec.scale)
+    return _checked(encoded, codecs)
 
 
 def encode_numbers(codecs: Sequence[ColumnCodec], values: np.ndarray) -> np.ndarray:
@@ -175,20 +176,26 @@ def encode_numbers(codecs: Sequence[ColumnCodec], values: np.ndarray) -> np.ndar
     offset, scale, missing = (
         np.array([getattr(c, k) for c in codecs]) for k in ("offset", "scale", "missing")
     )
-    numbers = values.astype(np.float64)
-    absent = np.isnan(numbers)
-    if absent.any():
-        numbers = np.where(absent, missing, numbers)
-    numbers -= offset
-    numbers /= scale
-    return _narrowed(numbers, codecs)
+    absent = np.isnan(values) if values.dtype.kind == "f" else None
+    if absent is not None and absent.any():
+        values = np.where(absent, missing, values)
+    return _checked(standardised(values, offset, scale), codecs)
 
 
-def _narrowed(encoded: np.ndarray, codecs: Sequence[ColumnCodec]) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        narrowed = encoded.astype(np.float32)
-    if not np.isfinite(narrowed).all():
-        row, column = np.argwhere(~np.isfinite(narrowed))[0]
+def standardised(values: Any, offset: Any, scale: Any) -> Any:
+    """`(values - offset) / scale` in float32, each narrowed first; infinite where float32 cannot hold it."""
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        return (np.float32(values) - np.float32(offset)) / np.float32(scale)
+
+
+def _checked(encoded: np.ndarray, codecs: Sequence[ColumnCodec]) -> np.ndarray:
+    """`encoded` itself.
+
+    Raises:
+        InputError: a number that is not finite in float32; gives row and field.
+    """
+    if not np.isfinite(encoded).all():
+        row, column = np.argwhere(~np.isfinite(encoded))[0]
         field = next(c.field for c in codecs if c.start <= column < c.start + c.width)
         raise InputError(f"row {row}, {field}: expected a number that is finite when standardised in float32")
-    return narrowed
+    return encoded

@@ -83,7 +83,7 @@ def test_every_form_of_one_point_gives_the_same_row(form: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.uint8, bool])
-def test_arrays_of_numbers_are_standardised_in_float64(dtype: Any) -> None:
+def test_arrays_of_numbers_are_standardised_as_lists_are(dtype: Any) -> None:
     points = np.array([[1, 0, 1, 9], [0, 1, 1, 9]], dtype)
     rows = [[float(v) for v in row] for row in points]
     np.testing.assert_array_equal(encode_points(NUMERIC, points), encode_points(NUMERIC, rows))

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import sensenet
 from pyramid.errors import DataError, SettingsError, TrainingError, WorkspaceError
@@ -20,6 +21,7 @@ from pyramid.train.losses import LOSSES
 from pyramid.train.optimizers import OPTIMIZERS
 from pyramid.workspace import Workspace, read_json
 from sensenet.export.h5 import stored_weights
+from sensenet.models.bundle import read_bundle
 
 N_ROWS = 200
 NUMERIC_LOSSES = ("mean_squared_error", "huber", "mean_percentage_error")
@@ -212,6 +214,26 @@ def test_layers_of_the_legacy_form_are_trained_and_finalized_in_either_form(cach
     ]
     predictions = sensenet.create_model(str(workspace.final_model))(points)
     assert (predictions.argmax(1) == rows[:, -1]).mean() > 0.8
+
+
+def test_a_bundle_serves_the_numbers_of_the_model_where_values_stand_on_thresholds(tmp_path):
+    rng = np.random.default_rng(2)
+    x = rng.integers(0, 30, (150, 3)) / 10  # coarse decimals, as people measure
+    rows = np.column_stack([x, x[:, 0] + x[:, 1] > 2.9]).astype(float)
+    info_list = [
+        *(numeric_field(i, column) for i, column in enumerate(x.T)),
+        categorical_field(3, ["no", "yes"]),
+    ]
+    caching, job, finalizing = tabular_jobs(tmp_path, rows, info_list, patience=4)
+    workspace = Workspace.create(tmp_path)
+    cached = cache(BaseSettings(caching), workspace, ignore)
+    train(job | {"tree_inputs": cached["tree_inputs"]})
+    finalize(BaseSettings(finalizing), workspace, ignore)
+    model = sensenet.create_model(str(workspace.final_model))
+    folder = read_bundle(workspace.final_bundle, tmp_path / "saved")
+    served = tf.saved_model.load(folder).signatures["serving_default"](tf.constant(x, tf.float32))
+    np.testing.assert_allclose(next(iter(served.values())), model(x), atol=1e-6)
+    np.testing.assert_allclose(model(x.astype(np.float32)), model(x.tolist()), atol=1e-6)
 
 
 def test_one_input_field_has_all_the_importance(tmp_path):

@@ -93,3 +93,31 @@ def test_the_rate_warms_up_quadratically():
     rates = [float(learning_rate(0.2, 4, tf.constant(float(i)))) for i in range(1, 7)]
     assert rates == pytest.approx([0.2 / 16, 0.2 / 4, 0.2 * 9 / 16, 0.2, 0.2, 0.2])
     assert float(learning_rate(0.2, 0, tf.constant(1.0))) == pytest.approx(0.2)
+
+
+def test_sgd_stays_plain_whatever_momentum_the_option_map_carries():
+    steps = []
+    for given in ({}, {"momentum": 0.9}):
+        optimizer = make_optimizer(settings("sgd", **given))
+        steps.append(
+            optimizer.update(
+                tf.ones(3), tf.zeros(3), optimizer.initial_slots(tf.zeros(3)), tf.constant(1.0), 0.1
+            )[0]
+        )
+    assert np.array_equal(*steps)
+
+
+@pytest.mark.parametrize("name", ["adagrad", "ftrl"])
+@pytest.mark.parametrize("accumulator", [0, 1])
+def test_a_whole_number_is_an_accumulator_and_a_parameter_without_gradient_stays(name, accumulator):
+    optimizer = make_optimizer(settings(name, init_accumulator=accumulator))
+    parameters = tf.constant([0.5, 0.5])
+    moved, _ = optimizer.update(
+        tf.constant([0.0, 1.0]),
+        parameters,
+        optimizer.initial_slots(parameters),
+        tf.constant(1.0),
+        tf.constant(0.1),
+    )
+    assert np.isfinite(moved).all()
+    assert float(moved[1]) < 0.5
