@@ -192,8 +192,8 @@ def read_array(path: Path, written_by: str, mmap: bool = False) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise _unreadable(path, written_by, reason) from error
+        known = isinstance(error, OSError) and error.strerror
+        raise _unreadable(path, written_by, known or "it is not a whole .npy file") from error
 
 
 def _make_directory(path: Path) -> None:

@@ -35,7 +35,9 @@ def take_in(line: Line) -> Intake:
     try:
         job = read_job(line)
         job_id = _id_in(job)
-        return Intake(job_id, settings=BaseSettings(job))
+        settings = BaseSettings(job)
+        _check_depth(settings, line)
+        return Intake(job_id, settings=settings)
     except Exception as error:
         return Intake(job_id, error=error)
 
@@ -69,6 +71,16 @@ def read_job(line: Line) -> Any:
         return orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise JobFileError(f"the job file {shown!r} is not valid JSON: {error}") from error
+
+
+def _check_depth(settings: BaseSettings, line: Line) -> None:
+    """Refuse what can be read but not handed to a child: orjson writes less deep nesting than it reads."""
+    try:
+        orjson.dumps(settings.as_dict())
+    except TypeError as error:
+        raise JobFileError(
+            f"the job file {os.fsdecode(line.text)!r} is nested too deeply: {error}"
+        ) from error
 
 
 def _id_in(job: Any) -> str | None:

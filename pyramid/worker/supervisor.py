@@ -32,6 +32,8 @@ EXIT_DONE, EXIT_OUTPUT_GONE = 0, 128 + signal.SIGPIPE
 OUTBOX_ROOM_BYTES = 1_000_000
 # How often a busy child is looked at, should a process that it left behind keep its connection open.
 HEARTBEAT_SECONDS = 1.0
+# The longest wait in one go: poll counts milliseconds in a C int, which an idle time of a month would not fit.
+LONGEST_WAIT_SECONDS = 3600.0
 # What answering takes at most after a signal: reading the ids of waiting jobs, and all of it.
 READ_IDS_SECONDS, LAST_WORDS_SECONDS = 0.5, 1.5
 
@@ -124,7 +126,7 @@ class Supervisor:
             return HEARTBEAT_SECONDS
         if self._queue:
             return 0.0 if self._outbox.has_room else HEARTBEAT_SECONDS
-        until_idle = max(0.0, self._last_activity + self._idle_seconds - now)
+        until_idle = min(LONGEST_WAIT_SECONDS, max(0.0, self._last_activity + self._idle_seconds - now))
         return min(HEARTBEAT_SECONDS, until_idle) if self._crew.is_changing else until_idle
 
     def _read_input(self) -> None:

@@ -376,3 +376,11 @@ def _reference() -> Any:
 def _owner(error: Any) -> str:
     """The key of the job that an error is about; empty for missing keys, which jsonschema names in prose."""
     return str(error.absolute_path[0]) if error.absolute_path else ""
+
+
+@pytest.mark.parametrize("name", ["initial_model/../../x", "simple\n", "initial_model\n"])
+def test_an_image_network_name_that_is_no_directory_name_is_refused(name):
+    job = {"job_type": "image_training", "base_image_network": name, "image_training_type": "fine_tune"}
+    with pytest.raises(SettingsError) as refused:
+        BaseSettings(job)
+    assert "/base_image_network" in {violation.path for violation in refused.value.violations}

@@ -282,3 +282,10 @@ def test_the_parents_memory_stays_flat(make_worker: Any, make_job: Any) -> None:
         worker.send(path)
         worker.closing(10)
     assert resident_kb() - before < 3000
+
+
+def test_an_idle_time_of_a_month_is_waited_for(make_worker: Any, make_job: Any) -> None:
+    worker = make_worker(idle_seconds=2_592_000)
+    assert "error" not in worker.run(make_job())
+    worker.send("terminate")
+    assert worker.exit_code() == 0

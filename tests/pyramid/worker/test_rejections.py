@@ -158,3 +158,15 @@ def test_blank_lines_are_ignored(shared: Worker) -> None:
     shared.write(b"\n  \n\r\n\t\n")
     with pytest.raises(TimeoutError):
         shared.next_answer(0.2)
+
+
+def test_a_job_nested_too_deeply_to_hand_on_is_refused_and_the_worker_lives(
+    shared: Worker, make_job: Any
+) -> None:
+    nested: Any = 1
+    for _ in range(300):
+        nested = [nested]
+    closing = shared.run(make_job(job_id="deep") | {"training_options": {"do": "succeed", "deep": nested}})
+    assert closing["job_id"] == "deep"
+    assert "nested too deeply" in closing["error_message"]
+    assert "error" not in shared.run(make_job())
