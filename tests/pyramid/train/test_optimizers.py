@@ -48,6 +48,12 @@ def gradient(parameters: np.ndarray) -> np.ndarray:
     return parameters * np.linspace(0.1, 3, len(parameters), dtype=np.float32) - 0.2
 
 
+def descend(optimizer, parameters, slots, iteration):
+    """One step down the quadratic."""
+    slope = tf.constant(gradient(parameters.numpy()))
+    return optimizer.update(slope, parameters, slots, tf.constant(float(iteration)), tf.constant(RATE))
+
+
 def test_every_algorithm_is_compared_with_keras():
     assert set(CASES) == set(OPTIMIZERS)
 
@@ -62,13 +68,7 @@ def test_five_steps_go_where_keras_goes(name):
     variable, keras_optimizer = keras.Variable(start), reference()
     for iteration in range(1, 6):
         keras_optimizer.apply([tf.constant(gradient(variable.numpy()))], [variable])
-        parameters, slots = optimizer.update(
-            tf.constant(gradient(parameters.numpy())),
-            parameters,
-            slots,
-            tf.constant(float(iteration)),
-            tf.constant(RATE),
-        )
+        parameters, slots = descend(optimizer, parameters, slots, iteration)
         np.testing.assert_allclose(parameters, variable.numpy(), rtol=2e-5, atol=1e-6)
 
 
@@ -79,13 +79,7 @@ def test_every_algorithm_descends(name):
     slots = optimizer.initial_slots(parameters)
     first = np.abs(gradient(parameters.numpy())).sum()
     for iteration in range(1, 200):
-        parameters, slots = optimizer.update(
-            tf.constant(gradient(parameters.numpy())),
-            parameters,
-            slots,
-            tf.constant(float(iteration)),
-            tf.constant(RATE),
-        )
+        parameters, slots = descend(optimizer, parameters, slots, iteration)
     assert np.abs(gradient(parameters.numpy())).sum() < first
 
 
