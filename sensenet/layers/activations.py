@@ -106,10 +106,6 @@ class Activation(LayerSpec):
         layer = keras.layers.Activation(keras_activation(self.activation_function))
         return Built(layer(tensors[0]), (layer,))
 
-    def trained(self, parts: Sequence[Any]) -> Self:
-        """See `LayerSpec.trained`."""
-        return self
-
     def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
         """See `LayerSpec.forward`."""
         return apply_activation(self.activation_function, tensors[0])

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
+import numpy as np
 import tensorflow as tf
 
 NETWORK_INPUT = -1
 """The entry of `LayerSpec.inputs` that stands for what the list of layers itself takes."""
 
 Shape = tuple[int, ...]
-"""The shape of one row of a tensor: (columns,) for tables."""
+"""The shape of one row of a tensor: (columns,) for tables, (height, width, channels) for images."""
 
 Tensor = TypeVar("Tensor")
 
@@ -34,6 +35,10 @@ class LayerSpec(ABC):
     """
 
     type_name: ClassVar[str]
+    parameters: ClassVar[tuple[str, ...]] = ()
+    """The attributes that hold arrays, in the order of weight files; one that is None is left out."""
+    takes_many: ClassVar[bool] = False
+    """Whether the layer joins any number of inputs; all others take one."""
     inputs: tuple[int, ...] = (NETWORK_INPUT,)
 
     @classmethod
@@ -67,12 +72,28 @@ class LayerSpec(ABC):
         """Connect the (fitted) spec as Keras layers to symbolic `tensors`."""
 
     @abstractmethod
+    def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+        """The (fitted) layer's formula for prediction; arrays (or tensors) become constants (or captures)."""
+
+    def arrays(self) -> dict[str, Any]:
+        """The spec's parameters by name, in the order of weight files."""
+        return {name: value for name in self.parameters if (value := getattr(self, name)) is not None}
+
+    def with_arrays(self, arrays: Sequence[Any]) -> Self:
+        """The spec with other parameters, in the order of `arrays()`."""
+        return replace(self, **dict(zip(self.arrays(), arrays, strict=True))) if self.parameters else self
+
     def trained(self, parts: Sequence[Any]) -> Self:
         """The spec with the arrays that the Keras layers of `Built.parts` hold now."""
+        return self.with_arrays(parts[0].get_weights()) if self.parameters else self
 
-    @abstractmethod
-    def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """The (fitted) layer's formula for prediction, its arrays as constants."""
+    def followed_by(self, scale: np.ndarray, shift: np.ndarray) -> LayerSpec | None:
+        """One (fitted) layer for this one and `x * scale + shift` behind it; None where it cannot say that.
+
+        Args:
+            scale, shift: float64, one number a channel of the output.
+        """
+        return None
 
     def split_activation(self) -> tuple[LayerSpec, str | None]:
         """The spec without its last non-linear function, and that function's name; None where it has none."""
@@ -82,17 +103,20 @@ class LayerSpec(ABC):
 Layers = tuple[LayerSpec, ...]
 
 
-def walk(layers: Layers, source: Tensor, step: Callable[[int, LayerSpec, list[Tensor]], Tensor]) -> Tensor:
-    """Send `source` through `layers` in order; `step(position, layer, inputs)` gives each layer's output.
-
-    Returns:
-        The last layer's output; `source` itself if there are no layers.
-    """
+def walk_all(
+    layers: Layers, source: Tensor, step: Callable[[int, LayerSpec, list[Tensor]], Tensor]
+) -> list[Tensor]:
+    """Send `source` through `layers` in order: every layer's output, as `step(position, layer, inputs)` gives it."""
     outputs: list[Tensor] = []
     for position, layer in enumerate(layers):
         taken = [source if index == NETWORK_INPUT else outputs[index] for index in layer.inputs]
         outputs.append(step(position, layer, taken))
-    return outputs[-1] if outputs else source
+    return outputs
+
+
+def walk(layers: Layers, source: Tensor, step: Callable[[int, LayerSpec, list[Tensor]], Tensor]) -> Tensor:
+    """The last of `walk_all`; `source` itself if there are no layers."""
+    return (walk_all(layers, source, step) or [source])[-1]
 
 
 def fit_layers(layers: Layers, shape: Shape, seed: Sequence[int], path: str) -> tuple[Layers, Shape]:

@@ -33,6 +33,7 @@ class Dense(LayerSpec):
     """
 
     type_name: ClassVar[str] = "dense"
+    parameters: ClassVar[tuple[str, ...]] = ("weights", "offset")
     weights: Parameter
     offset: Parameter
     number_of_nodes: int
@@ -91,14 +92,13 @@ class Dense(LayerSpec):
 
     def trained(self, parts: Sequence[Any]) -> Self:
         """See `LayerSpec.trained`."""
-        weights, offset = parts[0].get_weights()
-        return replace(self, weights=weights, offset=offset, seed=None)
+        return replace(super().trained(parts), seed=None)
 
     def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
         """See `LayerSpec.forward`."""
-        product = tf.matmul(tensors[0], tf.constant(self.weights))  # (rows, nodes)
+        product = tf.matmul(tensors[0], tf.convert_to_tensor(self.weights))  # (rows, nodes)
         if np.any(self.offset):
-            product = tf.nn.bias_add(product, tf.constant(self.offset))
+            product = tf.nn.bias_add(product, tf.convert_to_tensor(self.offset))
         return apply_activation(self.activation_function, product)
 
     def split_activation(self) -> tuple[LayerSpec, str | None]:

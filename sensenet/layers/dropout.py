@@ -60,10 +60,6 @@ class Dropout(LayerSpec):
         layer = DROPOUTS[self.dropout_type](self.rate, seed=(self.seed or 0) % MAX_KERAS_SEED)
         return Built(layer(tensors[0]), (layer,))
 
-    def trained(self, parts: Sequence[Any]) -> Self:
-        """See `LayerSpec.trained`."""
-        return self
-
     def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
         """See `LayerSpec.forward`."""
         return tensors[0]

@@ -31,6 +31,7 @@ class BatchNormalization(LayerSpec):
     """
 
     type_name: ClassVar[str] = "batch_normalization"
+    parameters: ClassVar[tuple[str, ...]] = ("gamma", "beta", "mean", "variance")
     gamma: Parameter
     beta: Parameter
     mean: Parameter
@@ -76,18 +77,13 @@ class BatchNormalization(LayerSpec):
         layer.set_weights([self.gamma, self.beta, self.mean, self.variance])
         return Built(output, (layer,))
 
-    def trained(self, parts: Sequence[Any]) -> Self:
-        """See `LayerSpec.trained`."""
-        gamma, beta, mean, variance = parts[0].get_weights()
-        return replace(self, gamma=gamma, beta=beta, mean=mean, variance=variance)
-
     def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
         """See `LayerSpec.forward`."""
-        scale, shift = self.affine()
+        scale, shift = (values.astype(np.float32) for values in self.affine())
         return tensors[0] * tf.constant(scale) + tf.constant(shift)
 
     def affine(self) -> tuple[np.ndarray, np.ndarray]:
-        """(scale, shift) of the same function as x * scale + shift, float32."""
+        """(scale, shift) of the same function as x * scale + shift, float64."""
         gamma, beta, mean, variance = (np.asarray(getattr(self, name), np.float64) for name in UNTRAINED)
         scale = gamma / np.sqrt(variance + self.epsilon)
-        return scale.astype(np.float32), (beta - mean * scale).astype(np.float32)
+        return scale, beta - mean * scale

@@ -29,6 +29,7 @@ LAYERS: Mapping[str, type[LayerSpec]] = MappingProxyType(
 
 MAX_LAYERS = 10_000
 MAX_NESTING = 8
+MAX_INPUTS = 1000
 
 
 def parse_layers(raw_list: Any, path: str = "layers") -> Layers:
@@ -69,17 +70,20 @@ def _parse_modern(raw_list: Any, path: str, nesting: int) -> Layers:
         if not isinstance(kind, str) or kind not in LAYERS:
             expected(f"{place}.type", f"a layer type{hint(kind, LAYERS)}", kind)
         spec = LAYERS[kind].parse(raw, place, nested)
-        layers.append(replace(spec, inputs=_parse_inputs(raw.get("inputs"), position, place)))
+        inputs = _parse_inputs(raw.get("inputs"), position, place, spec.takes_many)
+        layers.append(replace(spec, inputs=inputs))
     return tuple(layers)
 
 
-def _parse_inputs(value: Any, position: int, place: str) -> tuple[int, ...]:
+def _parse_inputs(value: Any, position: int, place: str, takes_many: bool) -> tuple[int, ...]:
     if position == 0:
         return (NETWORK_INPUT,)
     if value is None:
         return (position - 1,)
     indices = sequence(value, f"{place}.inputs")
-    if len(indices) != 1:
+    if takes_many and not 1 <= len(indices) <= MAX_INPUTS:
+        raise ModelFormatError(f"{place}.inputs: expected 1 to {MAX_INPUTS} earlier layers, got {len(indices)}")
+    if not takes_many and len(indices) != 1:
         raise ModelFormatError(f"{place}.inputs: expected one earlier layer, got {len(indices)}")
     return tuple(integer(index, f"{place}.inputs[{k}]", 0, position - 1) for k, index in enumerate(indices))
 
