@@ -132,22 +132,32 @@ def fit_layers(layers: Layers, shape: Shape, seed: Sequence[int], path: str) -> 
     return tuple(fitted), output
 
 
-def build_layers(layers: Layers, tensor: Any) -> Built:
-    """`LayerSpec.build` for a list of layers; `parts` has one tuple of parts for each layer."""
-    parts = []
+def build_all(layers: Layers, tensor: Any) -> list[Built]:
+    """`LayerSpec.build` for every layer of a list."""
+    built: list[Built] = []
 
     def step(position: int, layer: LayerSpec, tensors: list[Any]) -> Any:
-        built = layer.build(tensors)
-        parts.append(built.parts)
-        return built.output
+        built.append(layer.build(tensors))
+        return built[-1].output
 
-    output = walk(layers, tensor, step)
-    return Built(output, tuple(parts))
+    walk_all(layers, tensor, step)
+    return built
+
+
+def build_layers(layers: Layers, tensor: Any) -> Built:
+    """`LayerSpec.build` for a list of layers; `parts` has one tuple of parts for each layer."""
+    built = build_all(layers, tensor)
+    return Built(built[-1].output if built else tensor, tuple(one.parts for one in built))
+
+
+def forward_all(layers: Layers, tensor: tf.Tensor) -> list[tf.Tensor]:
+    """`LayerSpec.forward` for every layer of a list."""
+    return walk_all(layers, tensor, lambda position, layer, tensors: layer.forward(tensors))
 
 
 def forward_layers(layers: Layers, tensor: tf.Tensor) -> tf.Tensor:
-    """`LayerSpec.forward` for a list of layers."""
-    return walk(layers, tensor, lambda position, layer, tensors: layer.forward(tensors))
+    """The last of `forward_all`; `tensor` itself if there are no layers."""
+    return (forward_all(layers, tensor) or [tensor])[-1]
 
 
 def trained_layers(layers: Layers, parts: Sequence[Sequence[Any]]) -> Layers:
