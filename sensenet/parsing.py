@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, NoReturn
 
 import numpy as np
@@ -12,6 +13,7 @@ import orjson
 from sensenet.errors import ModelFormatError
 
 MAX_SHOWN = 60
+_TRUTH_TYPES = frozenset({bool, np.bool_})
 
 
 def shown(value: Any) -> str:
@@ -92,14 +94,44 @@ def array(value: Any, path: str, dimensions: int) -> np.ndarray:
     if not isinstance(value, (list, np.ndarray)):
         expected(path, expectation, value)
     try:
+        numbers = float32_array(value)
+    except ValueError as error:
+        raise ModelFormatError(f"{path}: expected {expectation}, got {error}") from None
+    if numbers.ndim != dimensions:
+        given = f"numbers in {numbers.ndim} dimension{'s' if numbers.ndim > 1 else ''}"
+        raise ModelFormatError(f"{path}: expected {expectation}, got {given}")
+    if not np.isfinite(numbers).all():
+        raise ModelFormatError(f"{path}: expected finite numbers, got NaN or infinity")
+    return numbers
+
+
+def float32_array(value: Any) -> np.ndarray:
+    """Nested lists of nothing but numbers, or an array of numbers, as a contiguous float32 array.
+
+    Raises:
+        ValueError: says what `value` is instead.
+    """
+    try:
         numbers = np.asarray(value)
     except ValueError:
-        raise ModelFormatError(f"{path}: expected {expectation}, got lists of different lengths") from None
-    if numbers.dtype.kind not in "iuf" or numbers.ndim != dimensions or numbers.size == 0:
-        given = f"{numbers.dtype.name} in {numbers.ndim} dimensions" if numbers.size else "no numbers"
-        raise ModelFormatError(f"{path}: expected {expectation}, got {given}")
+        raise ValueError("lists of different lengths") from None
+    if numbers.size == 0:
+        raise ValueError("no numbers")
+    if numbers.dtype.kind not in "iuf":
+        raise ValueError(f"{numbers.dtype.name} in {numbers.ndim} dimensions")
     with np.errstate(over="ignore"):
         narrowed = np.ascontiguousarray(numbers, dtype=np.float32)
-    if not np.isfinite(narrowed).all():
-        raise ModelFormatError(f"{path}: expected finite numbers, got NaN or infinity")
+    # among numbers a truth value becomes 0 or 1: only where these stand, the lists need be looked through
+    if (
+        numbers is not value
+        and ((narrowed == 0) | (narrowed == 1)).any()
+        and _has_truth_value(value, numbers.ndim)
+    ):
+        raise ValueError("truth values among numbers")
     return narrowed
+
+
+def _has_truth_value(nested: Iterable[Any], depth: int) -> bool:
+    for _ in range(depth - 1):
+        nested = chain.from_iterable(nested)
+    return not _TRUTH_TYPES.isdisjoint(map(type, nested))
