@@ -25,6 +25,8 @@ setup(
         "jsonschema>=4.20",
         "orjson>=3.9",
         "h5py>=3.10",
+        "requests>=2.31",
+        "tqdm>=4.66",
     ],
     extras_require={
         "test": [
@@ -36,6 +38,8 @@ setup(
             "pytest-timeout>=2.3",
             "ruff>=0.6",
             "types-jsonschema",
+            "types-requests",
+            "types-tqdm",
         ],
     },
     entry_points={

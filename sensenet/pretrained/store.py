@@ -1,0 +1,183 @@
+"""The cache directory of published weights: what is there is read, what is missing is downloaded, once.
+
+A weight file gets its name only when it is whole and holds the layers of its network; its SHA-256 stands beside
+it in `<file>.sha256` (the format of `sha256sum`) and is checked whenever the file is asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from sensenet.errors import SettingsError, WeightsError
+from sensenet.files import TEMPORARY_SUFFIX, atomic_path, temporary_path
+from sensenet.pretrained.download import DownloadPolicy, fetch
+from sensenet.pretrained.layout import PretrainedLayers, read_layers
+from sensenet.pretrained.networks import NETWORKS, find
+
+CACHE_VARIABLE = "BIGML_SENSENET_CACHE_PATH"
+URL_VARIABLE = "BIGML_SENSENET_WEIGHTS_URL"
+DEFAULT_CACHE = "~/.bigml_sensenet"
+DEFAULT_URL = "https://s3.amazonaws.com/bigml-cnns/"
+LOCK_POLL_SECONDS = 0.1
+QUIET_WAIT_SECONDS = 1.0
+PATIENT = DownloadPolicy()
+
+
+def cache_directory() -> Path:
+    """Where weight files are kept: `BIGML_SENSENET_CACHE_PATH`, or `~/.bigml_sensenet`; it need not exist."""
+    return Path(os.environ.get(CACHE_VARIABLE) or DEFAULT_CACHE).expanduser().absolute()
+
+
+def weights_url(name: str) -> str:
+    """Where the weights of `name` are downloaded from: below `BIGML_SENSENET_WEIGHTS_URL`, or BigML's bucket.
+
+    Raises:
+        SettingsError: no network with published weights.
+    """
+    base = os.environ.get(URL_VARIABLE) or DEFAULT_URL
+    return f"{base.rstrip('/')}/{_file_name(name)}"
+
+
+def weights_path(name: str, policy: DownloadPolicy = PATIENT) -> Path:
+    """The weight file of a published network in the cache directory, downloaded if it is not there.
+
+    Args:
+        name: a network of `sensenet.pretrained.NETWORKS` that has a version.
+        policy: how patient the download is.
+
+    Raises:
+        SettingsError: no network with published weights.
+        WeightsError: the file cannot be had, is not what it should be, or has changed; says what to do.
+    """
+    path = cache_directory() / _file_name(name)
+    if not path.exists():
+        with _writing_to(path, name), _locked(path, policy):
+            # another process may have brought it while this one waited for the lock
+            if not path.exists():
+                _bring(name, path, policy)
+    _check(name, path)
+    return path
+
+
+def pretrained_layers(name: str, policy: DownloadPolicy = PATIENT) -> PretrainedLayers:
+    """The fitted layers of a published network: (image layers, readout layers).
+
+    Raises:
+        SettingsError, WeightsError: as `weights_path`.
+    """
+    return read_layers(name, weights_path(name, policy))
+
+
+def _file_name(name: str) -> str:
+    version = find(name).version
+    if version is None:
+        published = ", ".join(known for known, network in NETWORKS.items() if network.version)
+        raise SettingsError(f"{name} has no published weights; those that have are {published}")
+    return f"{name}_weights_{version}.h5"
+
+
+def _bring(name: str, path: Path, policy: DownloadPolicy) -> None:
+    # whoever holds the lock knows that these are left by processes that were killed
+    for leftover in path.parent.glob(f".{path.name}.*{TEMPORARY_SUFFIX}"):
+        leftover.unlink(missing_ok=True)
+    url = weights_url(name)
+    try:
+        with atomic_path(path) as temporary:
+            fetch(url, temporary, policy)
+            read_layers(name, temporary)
+            # written first: a file under its final name always has the hash of its own bytes beside it
+            _remember(path, _sha256(temporary))
+    except WeightsError as error:
+        reason = str(error).replace(str(temporary_path(path)), url)
+        raise WeightsError(
+            f"cannot get the weights of {name}: {reason}. To do without the network, bring {path.name} from {url} "
+            f"and put it at {path} (or name another cache directory in {CACHE_VARIABLE}, or another base address "
+            f"in {URL_VARIABLE})"
+        ) from error
+
+
+def _check(name: str, path: Path) -> None:
+    """Compare a file with what is remembered of it; one put there by hand is looked into, then remembered."""
+    try:
+        found = _sha256(path)
+        remembered = _remembered(path)
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
+    if remembered is None:
+        read_layers(name, path)
+        with contextlib.suppress(OSError):  # a cache directory that may only be read
+            _remember(path, found)
+    elif found != remembered:
+        raise WeightsError(
+            f"{path}: the file has changed: its SHA-256 was {remembered}, now it is {found}. Delete it to download "
+            f"it again; if it was changed on purpose, delete {_hash_path(path)} instead"
+        )
+
+
+def _hash_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _remember(path: Path, digest: str) -> None:
+    with atomic_path(_hash_path(path)) as temporary:
+        temporary.write_text(f"{digest}  {path.name}\n")
+
+
+def _remembered(path: Path) -> str | None:
+    try:
+        return _hash_path(path).read_text(errors="replace").split(" ", 1)[0].strip()
+    except FileNotFoundError:
+        return None
+
+
+@contextlib.contextmanager
+def _writing_to(path: Path, name: str) -> Iterator[None]:
+    """Make the cache directory; say so where it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise WeightsError(
+            f"cannot keep the weights of {name}: the cache directory {path.parent} cannot be written "
+            f"({error.strerror or error}); put {path.name} there by hand, or name another directory in {CACHE_VARIABLE}"
+        ) from error
+
+
+@contextlib.contextmanager
+def _locked(path: Path, policy: DownloadPolicy) -> Iterator[None]:
+    """Hold the lock of a weight file; the system takes it back from a process that dies."""
+    with path.with_name(f"{path.name}.lock").open("a") as file:
+        started = time.monotonic()
+        is_told = False
+        while not _try_lock(file.fileno()):
+            waited_seconds = time.monotonic() - started
+            if waited_seconds >= policy.lock_wait_seconds:
+                raise WeightsError(
+                    f"waited {waited_seconds:.0f} s for another process that downloads {path} (it holds the lock "
+                    f"{file.name}): end that process, or put the file there by hand"
+                )
+            if waited_seconds >= QUIET_WAIT_SECONDS and not is_told:
+                print(f"waiting for another process that downloads {path}", file=sys.stderr)
+                is_told = True
+            time.sleep(LOCK_POLL_SECONDS)
+        yield
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
