@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-if TYPE_CHECKING:
-    from sensenet.image_network import Branch
-    from sensenet.preprocess.image import Placement
+from sensenet.image_network import Branch
+from sensenet.preprocess.image import Placement
 
 MAX_PIXELS = 2**30
 

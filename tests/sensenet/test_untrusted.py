@@ -1,0 +1,267 @@
+"""Documents from anywhere: whatever is in them, a model or one of our errors comes out, and soon."""
+
+from __future__ import annotations
+
+import copy
+import gzip
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import model_documents as documents
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import sensenet
+from sensenet.errors import ModelFormatError, SensenetError
+
+MAX_SECONDS = 20
+SIZE = documents.COLUMNS + documents.TREE_OUTPUTS
+LEGACY_LAYER = {
+    "weights": documents.numbers(3, SIZE),
+    "offset": documents.numbers(3),
+    "scale": documents.numbers(3, seed=1),
+    "mean": documents.numbers(3, seed=2),
+    "stdev": [0.5, 1.0, 1.5],
+    "activation_function": "relu",
+    "residuals": False,
+}
+LEGACY_RESIDUAL = {**LEGACY_LAYER, "weights": documents.numbers(3, 3), "residuals": True}
+
+DOCUMENTS = {
+    "classifier": documents.classifier(),
+    "regression": {"object": {"deepnet": {"network": documents.regression()}}},
+    "search": documents.search(),
+    "legacy": documents.classifier(
+        layers=[LEGACY_LAYER, LEGACY_LAYER | {"weights": documents.numbers(3, 3)}, LEGACY_RESIDUAL],
+        trees=documents.FOREST,
+    ),
+    "untrained": documents.regression(
+        layers=[
+            {"type": "dense", "weights": "glorot_uniform", "number_of_nodes": 4, "seed": 1},
+            {"type": "dropout", "rate": 0.5},
+            {"type": "dense", "weights": "zeros", "number_of_nodes": 1},
+        ]
+    ),
+}
+
+NESTED: Any = 1
+for _ in range(200):
+    NESTED = [NESTED]
+
+VALUES = st.sampled_from(
+    [
+        *(
+            None,
+            True,
+            False,
+            0,
+            1,
+            -1,
+            3,
+            0.5,
+            -0.0,
+            2**31,
+            2**63,
+            10**400,
+            1e39,
+            1e308,
+            float("nan"),
+            float("inf"),
+        ),
+        *("", "0.5", "zeros", "relu", "softmax", "dense", "image", "dense_residual_block", "\ud800", "\0"),
+        *([], [[]], [0], [1.0, 2.0], [None], [[1.0], [1.0, 2.0]], [True, 1.0], ["a"], [{}], NESTED),
+        *({}, {"type": "dense"}, {"type": "numeric", "index": 0}, {"type": "dropout", "rate": 0.5}),
+    ]
+)
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every (container, key) in a document."""
+    keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    for key in keys:
+        yield value, key
+        yield from places(value[key])
+
+
+def names_first(value: Any) -> list[tuple[Any, Any]]:
+    """The places of a document, those in objects ten times: there are fewer of them than numbers in arrays."""
+    found = list(places(value))
+    return found + [place for place in found if isinstance(place[0], dict)] * 10
+
+
+@st.composite
+def mutated(draw: Any) -> Any:
+    document = copy.deepcopy(draw(st.sampled_from(list(DOCUMENTS.values()))))
+    for _ in range(draw(st.integers(1, 3))):
+        choices = names_first(document)
+        if not choices:
+            break
+        container, key = draw(st.sampled_from(choices))
+        kind = draw(st.sampled_from(["replace", "replace", "delete", "swap", "repeat"]))
+        if kind == "replace":
+            container[key] = copy.deepcopy(draw(VALUES))
+        elif kind == "delete":
+            del container[key]
+        elif kind == "repeat" and isinstance(container, list):
+            container.insert(key, copy.deepcopy(container[key]))
+        else:
+            other, other_key = draw(st.sampled_from(choices))
+            container[key], other[other_key] = copy.deepcopy(other[other_key]), copy.deepcopy(container[key])
+    return document
+
+
+def make_and_predict(source: Any) -> None:
+    """Succeed, or fail with our errors, in bounded time."""
+    start = time.monotonic()
+    try:
+        sensenet.create_model(source)(documents.POINTS)
+    except SensenetError as error:
+        assert len(str(error)) < 1000
+    assert time.monotonic() - start < MAX_SECONDS
+
+
+@given(mutated())
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+def test_changed_documents_give_a_model_or_our_error(document: Any) -> None:
+    make_and_predict(document)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_unchanged_documents_are_good(name: str) -> None:
+    assert len(sensenet.create_model(DOCUMENTS[name])(documents.POINTS)) == len(documents.POINTS)
+
+
+ENCODED = json.dumps(documents.classifier(trees=documents.FOREST, layers=[documents.dense(SIZE, 3)])).encode()
+COMPRESSED = gzip.compress(ENCODED)
+
+
+@given(share=st.floats(0, 1, exclude_max=True), compressed=st.booleans())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_cut_files_are_our_errors(tmp_path: Path, share: float, compressed: bool) -> None:
+    whole = COMPRESSED if compressed else ENCODED
+    path = tmp_path / "cut.json"
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(ModelFormatError, match=r"cut\.json: (not|expected)"):
+        sensenet.create_model(path)
+
+
+@given(share=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255), compressed=st.booleans())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damaged_files_give_a_model_or_our_error(
+    tmp_path: Path, share: float, byte: int, compressed: bool
+) -> None:
+    content = bytearray(COMPRESSED if compressed else ENCODED)
+    content[int(share * len(content))] = byte
+    path = tmp_path / "damaged.json"
+    path.write_bytes(content)
+    make_and_predict(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not valid JSON"),
+        (b"null", "expected an object"),
+        (b"[]", "expected an object"),
+        (b"\xff\xfe{}", "not valid JSON"),
+        (b'{"layers": [{"weights": [[NaN]]}]}', r"not valid JSON: .*line 1 column 27"),
+        (b'{"layers": [{"weights": [[-Infinity]]}]}', r"not valid JSON: .*line 1 column 2"),
+        (b"[" * 10**6, "not valid JSON"),
+        (b'{"model":' * 10**5 + b"1" + b"}" * 10**5, "not valid JSON"),
+        (b'{"model":' * 100 + b"1" + b"}" * 100, "expected a network"),
+        (b'{"layers": ' + b"[" * 900 + b"]" * 900 + b"}", r"layers\[0\]: expected an object"),
+        (b'{"networks": [], "preprocess": []}', "expected at least one network"),
+    ],
+    ids=range(11),
+)
+def test_odd_files_are_told(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "odd.json"
+    path.write_bytes(content)
+    with pytest.raises(ModelFormatError, match=message):
+        sensenet.create_model(path)
+
+
+def untrained(nodes: Any) -> dict[str, Any]:
+    return {"type": "dense", "weights": "zeros", "number_of_nodes": nodes}
+
+
+def search_of(n: int) -> dict[str, Any]:
+    network = {"layers": [documents.dense(documents.COLUMNS, 1)], "trees": False}
+    return {**documents.regression(), "layers": None, "networks": [network] * n}
+
+
+# what would take all memory or an endless time if it were believed
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"layers": [untrained(10**9)]}, r"layers\[0\].number_of_nodes: expected an integer in"),
+        ({"layers": [untrained(10**6), untrained(10**6)]}, r"layers\[1\].*too many"),
+        ({"layers": [untrained(2**70)]}, r"layers\[0\].number_of_nodes: expected an integer in"),
+        ({"layers": [{"type": "dropout", "rate": 0}] * 20_000}, "layers: expected at most"),
+        ({"layers": [documents.dense(5, 1) | {"inputs": [5]}]}, None),
+        (
+            {"layers": [documents.dense(5, 1), documents.dense(1, 1) | {"inputs": [1]}]},
+            r"layers\[1\].inputs\[0\]: expected an integer in \[0, 0\]",
+        ),
+        (
+            {"layers": [documents.dense(5, 1), documents.dense(1, 1) | {"inputs": [-1]}]},
+            r"layers\[1\].inputs\[0\]: expected an integer in \[0, 0\]",
+        ),
+        (
+            {"layers": [documents.dense(5, 1) | {"offset": [float("nan")]}]},
+            r"layers\[0\].offset: expected finite",
+        ),
+        ({"layers": [documents.dense(5, 1) | {"offset": [True]}]}, r"layers\[0\].offset: expected numbers"),
+        (
+            {"layers": [documents.dense(5, 2) | {"offset": [True, 0.5]}, documents.dense(2, 1)]},
+            r"layers\[0\].offset: expected numbers in 1 dimension, got truth values",
+        ),
+        ({"layers": [documents.dense(5, 1) | {"offset": NESTED}]}, r"layers\[0\].offset: expected numbers"),
+        (
+            {"layers": [documents.dense(5, 1) | {"offset": [10**400]}]},
+            r"layers\[0\].offset: expected numbers",
+        ),
+        ({"trees": [[[0, 2**40], [[[1.0], None]]]]}, r"trees\[0\]"),
+        ({"trees": [[[0, 5], [[0, 0.5, [[1.0] * 10, None], [[1.0], None]]]]]}, r"trees\[0\]\[1\]\[0\]"),
+    ],
+    ids=range(14),
+)
+def test_great_and_odd_numbers_are_told(changes: dict[str, Any], message: str | None) -> None:
+    document = documents.regression(**changes)
+    start = time.monotonic()
+    if message is None:
+        sensenet.create_model(document)
+    else:
+        with pytest.raises(ModelFormatError, match=message):
+            sensenet.create_model(document)
+    assert time.monotonic() - start < MAX_SECONDS
+
+
+def test_a_structure_that_contains_itself_is_refused() -> None:
+    numbers: list[Any] = [1.0]
+    numbers.append(numbers)
+    tree: list[Any] = [0, 0.5]
+    tree += [tree, tree]
+    network: dict[str, Any] = {}
+    network["model"] = network
+    layer = documents.dense(5, 1)
+    for document in (
+        network,
+        documents.regression(layers=[layer | {"offset": numbers}]),
+        documents.regression(trees=[[[0, 5], [tree]]]),
+    ):
+        with pytest.raises(ModelFormatError):
+            sensenet.create_model(document)
+
+
+def test_the_document_handed_in_is_left_as_it_is() -> None:
+    document = documents.classifier()
+    document["layers"][0]["weights"] = np.array(document["layers"][0]["weights"], np.float32)
+    before = copy.deepcopy(document)
+    sensenet.create_model(document)(documents.POINTS)
+    assert str(document) == str(before)
