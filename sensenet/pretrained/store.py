@@ -31,8 +31,16 @@ PATIENT = DownloadPolicy()
 
 
 def cache_directory() -> Path:
-    """Where weight files are kept: `BIGML_SENSENET_CACHE_PATH`, or `~/.bigml_sensenet`; it need not exist."""
-    return Path(os.environ.get(CACHE_VARIABLE) or DEFAULT_CACHE).expanduser().absolute()
+    """Where weight files are kept: `BIGML_SENSENET_CACHE_PATH`, or `~/.bigml_sensenet`; it need not exist.
+
+    Raises:
+        WeightsError: the path begins with `~`, and this user has no home directory.
+    """
+    named = os.environ.get(CACHE_VARIABLE) or DEFAULT_CACHE
+    try:
+        return Path(named).expanduser().absolute()
+    except RuntimeError as error:
+        raise WeightsError(f"{named}: {error} Name a cache directory in {CACHE_VARIABLE}") from error
 
 
 def weights_url(name: str) -> str:
@@ -57,11 +65,13 @@ def weights_path(name: str, policy: DownloadPolicy = PATIENT) -> Path:
         WeightsError: the file cannot be had, is not what it should be, or has changed; says what to do.
     """
     path = cache_directory() / _file_name(name)
-    if not path.exists():
-        with _writing_to(path, name), _locked(path, policy):
-            # another process may have brought it while this one waited for the lock
-            if not path.exists():
-                _bring(name, path, policy)
+    with _cache_of(name, path):
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _locked(path, policy):
+                # another process may have brought it while this one waited for the lock
+                if not path.exists():
+                    _bring(name, path, policy)
     _check(name, path)
     return path
 
@@ -143,10 +153,9 @@ def _remembered(path: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def _writing_to(path: Path, name: str) -> Iterator[None]:
-    """Make the cache directory; say so where it cannot be written."""
+def _cache_of(name: str, path: Path) -> Iterator[None]:
+    """Say so where the cache directory cannot be made or written."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
         raise WeightsError(
