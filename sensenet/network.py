@@ -11,7 +11,7 @@ import keras
 from sensenet.errors import ModelFormatError
 from sensenet.layers import LayerSpec, without_dropout
 from sensenet.layers.activations import keras_activation
-from sensenet.layers.base import Layers, build_layers, fit_layers, trained_layers
+from sensenet.layers.base import Layers, Shape, build_layers, fit_layers, trained_layers
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Network:
 
     Attributes:
         layers: the specs, every parameter an array (what the Keras layers began with).
-        model: functional, blocks laid out flat; takes (rows, input_size) float32.
+        model: functional, blocks laid out flat; takes (rows, *input_shape) float32.
         logits_model: the same layers up to `final_activation`.
         final_activation: name of the last non-linear function; None where the network ends without one.
         parts: the Keras layers of each spec.
@@ -38,13 +38,13 @@ class Network:
 
 
 def fit_network(
-    layers: Sequence[LayerSpec], input_size: int, seed: int = 0, path: str = "layers"
+    layers: Sequence[LayerSpec], input_shape: int | Shape, seed: int = 0, path: str = "layers"
 ) -> tuple[Layers, int]:
-    """Layers whose untrained parameters are drawn and whose arrays fit, and the width of their output.
+    """Layers whose untrained parameters are drawn and whose arrays fit, and the channels of their output.
 
     Args:
         layers: as `sensenet.layers.parse_layers` gives them; at least one.
-        input_size: columns that the network takes.
+        input_shape: columns that the network takes, or (height, width, channels).
         seed: for layers without one of their own.
         path: of the list in the document, for errors.
 
@@ -53,24 +53,28 @@ def fit_network(
     """
     if not layers:
         raise ModelFormatError(f"{path}: expected at least one layer, got none")
-    fitted, shape = fit_layers(tuple(layers), (input_size,), (seed,), path)
+    fitted, shape = fit_layers(tuple(layers), _row_shape(input_shape), (seed,), path)
     return fitted, shape[-1]
 
 
-def build_network(layers: Sequence[LayerSpec], input_size: int, seed: int = 0) -> Network:
+def _row_shape(input_shape: int | Shape) -> Shape:
+    return (input_shape,) if isinstance(input_shape, int) else input_shape
+
+
+def build_network(layers: Sequence[LayerSpec], input_shape: int | Shape, seed: int = 0) -> Network:
     """Connect `layers` in one ordered pass.
 
     Args:
         layers: as `sensenet.layers.parse_layers` gives them; at least one.
-        input_size: columns of the input, tree features included.
+        input_shape: columns of the input, tree features included; or (height, width, channels) of images.
         seed: for untrained layers and dropout without a seed of their own.
 
     Raises:
         ModelFormatError: no layers, or an array that does not fit its input; gives the place.
     """
-    fitted, _ = fit_network(layers, input_size, seed)
+    fitted, _ = fit_network(layers, input_shape, seed)
     last, final_activation = fitted[-1].split_activation()
-    source = keras.Input((input_size,), dtype="float32")
+    source = keras.Input(_row_shape(input_shape), dtype="float32")
     built = build_layers((*fitted[:-1], last), source)
     output = built.output
     if final_activation is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +11,8 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 import numpy as np
 import tensorflow as tf
 
+from sensenet.errors import ModelFormatError
+
 NETWORK_INPUT = -1
 """The entry of `LayerSpec.inputs` that stands for what the list of layers itself takes."""
 
@@ -17,6 +20,9 @@ Shape = tuple[int, ...]
 """The shape of one row of a tensor: (columns,) for tables, (height, width, channels) for images."""
 
 Tensor = TypeVar("Tensor")
+
+MAX_OUTPUT = 100_000_000
+"""Numbers in one layer's output for one row; the largest of YOLOv4 has 6 million."""
 
 
 class Built(NamedTuple):
@@ -37,6 +43,8 @@ class LayerSpec(ABC):
     type_name: ClassVar[str]
     parameters: ClassVar[tuple[str, ...]] = ()
     """The attributes that hold arrays, in the order of weight files; one that is None is left out."""
+    paths: ClassVar[tuple[str, ...]] = ()
+    """The attributes that hold lists of layers."""
     takes_many: ClassVar[bool] = False
     """Whether the layer joins any number of inputs; all others take one."""
     inputs: tuple[int, ...] = (NETWORK_INPUT,)
@@ -87,6 +95,11 @@ class LayerSpec(ABC):
         """The spec with the arrays that the Keras layers of `Built.parts` hold now."""
         return self.with_arrays(parts[0].get_weights()) if self.parameters else self
 
+    def with_paths(self, change: Callable[[Layers], Layers]) -> Self:
+        """The spec with every list of layers in it as `change` gives it."""
+        changed: dict[str, Any] = {name: change(getattr(self, name)) for name in self.paths}
+        return replace(self, **changed)
+
     def followed_by(self, scale: np.ndarray, shift: np.ndarray) -> LayerSpec | None:
         """One (fitted) layer for this one and `x * scale + shift` behind it; None where it cannot say that.
 
@@ -120,11 +133,18 @@ def walk(layers: Layers, source: Tensor, step: Callable[[int, LayerSpec, list[Te
 
 
 def fit_layers(layers: Layers, shape: Shape, seed: Sequence[int], path: str) -> tuple[Layers, Shape]:
-    """`LayerSpec.fit` for a list of layers whose input has `shape`."""
+    """`LayerSpec.fit` for a list of layers whose input has `shape`.
+
+    Raises:
+        ModelFormatError: an array that does not fit, or an output of more than `MAX_OUTPUT` numbers.
+    """
     fitted = []
 
     def step(position: int, layer: LayerSpec, shapes: list[Shape]) -> Shape:
         spec, output = layer.fit(shapes, (*seed, position), f"{path}[{position}]")
+        if math.prod(output) > MAX_OUTPUT:
+            sizes = " x ".join(map(str, output))
+            raise ModelFormatError(f"{path}[{position}]: an output of {sizes} numbers is too large")
         fitted.append(spec)
         return output
 

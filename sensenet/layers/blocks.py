@@ -1,4 +1,7 @@
-"""Layers that are made of layers."""
+"""Layers that are made of layers: activation(sum of two paths). They differ in their names alone.
+
+The sum is that of arXiv 1512.03385; an empty path is the input itself.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,15 @@ import numpy as np
 import tensorflow as tf
 
 from sensenet.errors import ModelFormatError
-from sensenet.layers.activations import apply_activation, keras_activation, parse_activation
+from sensenet.layers.activations import (
+    ActivatedLayer,
+    apply_activation,
+    keras_activation,
+    parse_activation,
+)
 from sensenet.layers.base import (
     Built,
     Layers,
-    LayerSpec,
     Shape,
     build_layers,
     fit_layers,
@@ -27,11 +34,123 @@ from sensenet.parsing import required
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class DenseResidualBlock(LayerSpec):
-    """`dense_residual_block`: activation(dense_path(x) + identity_path(x)).
+class SumBlock(ActivatedLayer):
+    """activation(first path(x) + second path(x)); the layers of a path have `inputs` of their own.
+
+    A subclass has the two paths as attributes, and their names in `paths`.
+    """
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any], path: str, nested: Callable[[Any, str], Layers]) -> Self:
+        """See `LayerSpec.parse`."""
+        paths: dict[str, Any] = {
+            name: nested(required(raw, name, path), f"{path}.{name}") for name in cls.paths
+        }
+        activation = parse_activation(raw.get("activation_function"), f"{path}.activation_function")
+        return cls(**paths, activation_function=activation)
+
+    def dump(self, short: bool) -> dict[str, Any]:
+        """See `LayerSpec.dump`; the paths are specs still (`dump_layers` goes down into them)."""
+        paths = {name: getattr(self, name) for name in self.paths}
+        return {**paths, "activation_function": self.activation_function}
+
+    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
+        """See `LayerSpec.fit`."""
+        fitted: dict[str, Any] = {}
+        ends: list[Shape] = []
+        for k, name in enumerate(self.paths):
+            fitted[name], end = fit_layers(getattr(self, name), shapes[0], (*seed, k), f"{path}.{name}")
+            ends.append(end)
+        return replace(self, **fitted)._fit_sum(ends, path), ends[0]
+
+    def _fit_sum(self, ends: Sequence[Shape], path: str) -> Self:
+        if ends[0] != ends[1]:
+            both = " and ".join(
+                f"{list(end)} from {name}" for name, end in zip(self.paths, ends, strict=True)
+            )
+            raise ModelFormatError(f"{path}: expected paths of one shape, got {both}")
+        return self
+
+    def build(self, tensors: Sequence[Any]) -> Built:
+        """See `LayerSpec.build`."""
+        first, second = (build_layers(getattr(self, name), tensors[0]) for name in self.paths)
+        total = keras.layers.Add()([first.output, self._matched(second.output, keras.ops)])
+        if self.activation_function is not None:
+            total = keras.layers.Activation(keras_activation(self.activation_function))(total)
+        return Built(total, (first.parts, second.parts))
+
+    def trained(self, parts: Sequence[Any]) -> Self:
+        """See `LayerSpec.trained`."""
+        remaining = iter(parts)
+        return self.with_paths(lambda layers: trained_layers(layers, next(remaining)))
+
+    def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+        """See `LayerSpec.forward`."""
+        first, second = (forward_layers(getattr(self, name), tensors[0]) for name in self.paths)
+        return apply_activation(self.activation_function, first + self._matched(second, tf))
+
+    def _matched(self, x: Any, ops: Any) -> Any:
+        """The second path's output as the sum takes it; `ops` is `tf` or `keras.ops`."""
+        return x
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ConvolutionBlock(SumBlock):
+    """What the blocks of image networks but Xception's share.
 
     Attributes:
-        dense_path, identity_path: layers with `inputs` of their own; an empty path is x itself.
+        convolution_path, identity_path: lists of layers.
+    """
+
+    paths: ClassVar[tuple[str, ...]] = ("convolution_path", "identity_path")
+    convolution_path: Layers
+    identity_path: Layers
+
+
+class ResnetBlock(ConvolutionBlock):
+    """`resnet_block`: of ResNet-50 (arXiv 1512.03385)."""
+
+    type_name: ClassVar[str] = "resnet_block"
+
+
+class Resnet18Block(ConvolutionBlock):
+    """`resnet18_block`: of ResNet-18 (arXiv 1512.03385)."""
+
+    type_name: ClassVar[str] = "resnet18_block"
+
+
+class DarknetResidualBlock(ConvolutionBlock):
+    """`darknet_residual_block`: of YOLO's backbone (arXiv 1804.02767)."""
+
+    type_name: ClassVar[str] = "darknet_residual_block"
+
+
+class MobilenetResidualBlock(ConvolutionBlock):
+    """`mobilenet_residual_block`: of MobileNetV2 (arXiv 1801.04381)."""
+
+    type_name: ClassVar[str] = "mobilenet_residual_block"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class XceptionBlock(SumBlock):
+    """`xception_block`: of Xception (arXiv 1610.02357).
+
+    Attributes:
+        separable_convolution_path, single_convolution_path: lists of layers.
+    """
+
+    type_name: ClassVar[str] = "xception_block"
+    paths: ClassVar[tuple[str, ...]] = ("separable_convolution_path", "single_convolution_path")
+    separable_convolution_path: Layers
+    single_convolution_path: Layers
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DenseResidualBlock(SumBlock):
+    """`dense_residual_block`.
+
+    Attributes:
+        dense_path, identity_path: lists of layers.
         fit_identity: where x and the dense path differ in width, x is cut, or tiled and cut, to the path's
             width: so it is in the legacy form. The modern form says it with an identity path of one dense
             layer of zeros and ones.
@@ -39,79 +158,28 @@ class DenseResidualBlock(LayerSpec):
     """
 
     type_name: ClassVar[str] = "dense_residual_block"
+    paths: ClassVar[tuple[str, ...]] = ("dense_path", "identity_path")
     dense_path: Layers
     identity_path: Layers = ()
-    activation_function: str | None = None
     fit_identity: bool = False
     widths: tuple[int, int] | None = None
 
-    @classmethod
-    def parse(cls, raw: Mapping[str, Any], path: str, nested: Callable[[Any, str], Layers]) -> Self:
-        """See `LayerSpec.parse`."""
-        return cls(
-            dense_path=nested(required(raw, "dense_path", path), f"{path}.dense_path"),
-            identity_path=nested(required(raw, "identity_path", path), f"{path}.identity_path"),
-            activation_function=parse_activation(
-                raw.get("activation_function"), f"{path}.activation_function"
-            ),
-        )
-
     def dump(self, short: bool) -> dict[str, Any]:
-        """See `LayerSpec.dump`; the paths are specs still (`dump_layers` goes down into them)."""
-        identity: Layers = self.identity_path
+        """See `LayerSpec.dump`."""
+        raw = super().dump(short)
         if self.fit_identity and self.widths is not None and self.widths[0] != self.widths[1]:
             matrix = selection(*self.widths)
             offset = np.zeros(self.widths[1], np.float32)
-            identity = (Dense(weights=matrix, offset=offset, number_of_nodes=self.widths[1]),)
-        return {
-            "dense_path": self.dense_path,
-            "identity_path": identity,
-            "activation_function": self.activation_function,
-        }
+            raw["identity_path"] = (Dense(weights=matrix, offset=offset, number_of_nodes=self.widths[1]),)
+        return raw
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
-        dense_path, dense = fit_layers(self.dense_path, shapes[0], (*seed, 0), f"{path}.dense_path")
-        identity_path, identity = fit_layers(
-            self.identity_path, shapes[0], (*seed, 1), f"{path}.identity_path"
-        )
-        if dense != identity and not self.fit_identity:
-            raise ModelFormatError(
-                f"{path}: expected paths of one width, got {dense[-1]} from dense_path and {identity[-1]} "
-                "from identity_path"
-            )
-        widths = (identity[-1], dense[-1])
-        return replace(self, dense_path=dense_path, identity_path=identity_path, widths=widths), dense
+    def _fit_sum(self, ends: Sequence[Shape], path: str) -> Self:
+        if not self.fit_identity:
+            super()._fit_sum(ends, path)
+        return replace(self, widths=(ends[1][-1], ends[0][-1]))
 
-    def build(self, tensors: Sequence[Any]) -> Built:
-        """See `LayerSpec.build`."""
-        dense = build_layers(self.dense_path, tensors[0])
-        identity = build_layers(self.identity_path, tensors[0])
-        total = keras.layers.Add()([dense.output, self._fitted(identity.output, keras.ops)])
-        if self.activation_function is not None:
-            total = keras.layers.Activation(keras_activation(self.activation_function))(total)
-        return Built(total, (dense.parts, identity.parts))
-
-    def trained(self, parts: Sequence[Any]) -> Self:
-        """See `LayerSpec.trained`."""
-        return replace(
-            self,
-            dense_path=trained_layers(self.dense_path, parts[0]),
-            identity_path=trained_layers(self.identity_path, parts[1]),
-        )
-
-    def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """See `LayerSpec.forward`."""
-        dense = forward_layers(self.dense_path, tensors[0])
-        identity = self._fitted(forward_layers(self.identity_path, tensors[0]), tf)
-        return apply_activation(self.activation_function, dense + identity)
-
-    def split_activation(self) -> tuple[LayerSpec, str | None]:
-        """See `LayerSpec.split_activation`."""
-        return replace(self, activation_function=None), self.activation_function
-
-    def _fitted(self, x: Any, ops: Any) -> Any:
-        """`x` cut, or tiled and cut, to the width of the dense path; `ops` is `tf` or `keras.ops`."""
+    def _matched(self, x: Any, ops: Any) -> Any:
+        """`x` cut, or tiled and cut, to the width of the dense path."""
         if self.widths is None or self.widths[0] == self.widths[1]:
             return x
         have, want = self.widths

@@ -10,20 +10,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from sensenet.errors import ModelFormatError
-from sensenet.layers.activations import apply_activation, keras_activation, parse_activation
+from sensenet.layers.activations import (
+    ActivatedLayer,
+    apply_activation,
+    keras_activation,
+    parse_activation,
+)
 from sensenet.layers.base import Built, Layers, LayerSpec, Shape
-from sensenet.layers.initializers import Parameter, initial_values, parameter
+from sensenet.layers.initializers import Parameter, fitted_array, in_float32, parameter, parse_seed
 from sensenet.parsing import integer, required
 
 MAX_NODES = 1_000_000
-MAX_PARAMETERS = 1_000_000_000
-MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Dense(LayerSpec):
-    """`dense`: activation(x @ weights + offset).
+class Dense(ActivatedLayer):
+    """`dense`: activation(x @ weights + offset), over the last axis of images.
 
     Attributes:
         weights: [in, out], or an initializer's name.
@@ -37,7 +39,6 @@ class Dense(LayerSpec):
     weights: Parameter
     offset: Parameter
     number_of_nodes: int
-    activation_function: str | None = None
     seed: int | None = None
 
     @classmethod
@@ -67,16 +68,9 @@ class Dense(LayerSpec):
     def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
         """See `LayerSpec.fit`."""
         columns, nodes = shapes[0][-1], self.number_of_nodes
-        if isinstance(self.weights, str):
-            if columns * nodes > MAX_PARAMETERS:
-                raise ModelFormatError(f"{path}.weights: {columns} x {nodes} numbers are too many to draw")
-            seed = seed if self.seed is None else (self.seed, *seed)
-            weights = initial_values(self.weights, (columns, nodes), seed)
-        else:
-            weights = self.weights
-        check_shape(weights, (columns, nodes), f"{path}.weights")
-        offset = initial_values(self.offset, (nodes,), seed) if isinstance(self.offset, str) else self.offset
-        check_shape(offset, (nodes,), f"{path}.offset")
+        seed = seed if self.seed is None or not isinstance(self.weights, str) else (self.seed, *seed)
+        weights = fitted_array(self.weights, (columns, nodes), seed, f"{path}.weights")
+        offset = fitted_array(self.offset, (nodes,), seed, f"{path}.offset")
         return replace(self, weights=weights, offset=offset), (*shapes[0][:-1], nodes)
 
     def build(self, tensors: Sequence[Any]) -> Built:
@@ -96,14 +90,22 @@ class Dense(LayerSpec):
 
     def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
         """See `LayerSpec.forward`."""
-        product = tf.matmul(tensors[0], tf.convert_to_tensor(self.weights))  # (rows, nodes)
+        weights = tf.convert_to_tensor(self.weights)
+        if len(tensors[0].shape) == 2:
+            product = tf.matmul(tensors[0], weights)  # (rows, nodes)
+        else:
+            product = tf.tensordot(tensors[0], weights, 1)  # (rows, height, width, nodes)
         if np.any(self.offset):
             product = tf.nn.bias_add(product, tf.convert_to_tensor(self.offset))
         return apply_activation(self.activation_function, product)
 
-    def split_activation(self) -> tuple[LayerSpec, str | None]:
-        """See `LayerSpec.split_activation`."""
-        return replace(self, activation_function=None), self.activation_function
+    def followed_by(self, scale: np.ndarray, shift: np.ndarray) -> LayerSpec | None:
+        """See `LayerSpec.followed_by`."""
+        if self.activation_function is not None:
+            return None
+        weights = np.asarray(self.weights, np.float64) * scale
+        offset = np.asarray(self.offset, np.float64) * scale + shift
+        return in_float32(self, weights=weights, offset=offset)
 
 
 def parse_offset(raw: Mapping[str, Any], path: str) -> Parameter:
@@ -117,19 +119,3 @@ def parse_nodes(raw: Mapping[str, Any], weights: Parameter, path: str) -> int:
     if not isinstance(weights, str):
         return int(weights.shape[1])
     return integer(required(raw, "number_of_nodes", path), f"{path}.number_of_nodes", 1, MAX_NODES)
-
-
-def parse_seed(raw: Mapping[str, Any], path: str) -> int | None:
-    """The seed of an untrained layer, or None."""
-    seed = raw.get("seed")
-    return None if seed is None else integer(seed, f"{path}.seed", 0, MAX_SEED)
-
-
-def check_shape(values: np.ndarray, shape: Shape, path: str) -> None:
-    """Refuse an array of another shape than its layer needs.
-
-    Raises:
-        ModelFormatError: gives both shapes.
-    """
-    if values.shape != shape:
-        raise ModelFormatError(f"{path}: expected numbers of shape {list(shape)}, got {list(values.shape)}")

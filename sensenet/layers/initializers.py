@@ -7,13 +7,19 @@ receptive field. Glorot: Glorot & Bengio 2010; He: arXiv 1502.01852; LeCun: LeCu
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from sensenet.parsing import array, expected, hint
+from sensenet.errors import ModelFormatError
+from sensenet.layers.base import LayerSpec, Shape
+from sensenet.parsing import array, expected, hint, integer
+
+MAX_PARAMETERS = 250_000_000
+MAX_SEED = 2**63 - 1
 
 Parameter = np.ndarray | str
 """A trained array, or the name of an untrained one's initializer."""
@@ -88,3 +94,32 @@ def parameter(value: Any, path: str, dimensions: int) -> Parameter:
     if value not in INITIALIZERS:
         expected(path, f"numbers or an initializer{hint(value, INITIALIZERS)}", value)
     return value
+
+
+def parse_seed(raw: Mapping[str, Any], path: str) -> int | None:
+    """The seed of an untrained layer, or None."""
+    seed = raw.get("seed")
+    return None if seed is None else integer(seed, f"{path}.seed", 0, MAX_SEED)
+
+
+def fitted_array(given: Parameter, shape: Shape, seed: Sequence[int], path: str) -> np.ndarray:
+    """`given` if it has `shape`, or what the initializer of that name draws.
+
+    Raises:
+        ModelFormatError: another shape, or more than `MAX_PARAMETERS` numbers to draw.
+    """
+    if isinstance(given, str):
+        if math.prod(shape) > MAX_PARAMETERS:
+            raise ModelFormatError(f"{path}: {' x '.join(map(str, shape))} numbers are too many to draw")
+        return initial_values(given, shape, seed)
+    if given.shape != shape:
+        raise ModelFormatError(f"{path}: expected numbers of shape {list(shape)}, got {list(given.shape)}")
+    return given
+
+
+def in_float32(spec: LayerSpec, **arrays: np.ndarray) -> LayerSpec | None:
+    """`spec` with `arrays` rounded to float32, or None where one overflows."""
+    with np.errstate(over="ignore"):
+        rounded: dict[str, Any] = {name: values.astype(np.float32) for name, values in arrays.items()}
+    finite = all(np.isfinite(values).all() for values in rounded.values())
+    return replace(spec, **rounded) if finite else None

@@ -12,8 +12,7 @@ import tensorflow as tf
 
 from sensenet.errors import ModelFormatError
 from sensenet.layers.base import Built, Layers, LayerSpec, Shape
-from sensenet.layers.dense import check_shape
-from sensenet.layers.initializers import Parameter, initial_values, parameter
+from sensenet.layers.initializers import Parameter, fitted_array, parameter
 from sensenet.parsing import number, required
 
 DEFAULT_EPSILON = 1e-3
@@ -59,11 +58,10 @@ class BatchNormalization(LayerSpec):
 
     def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
         """See `LayerSpec.fit`."""
-        arrays: dict[str, Any] = {}
-        for name in UNTRAINED:
-            given = getattr(self, name)
-            arrays[name] = initial_values(given, shapes[0][-1:], seed) if isinstance(given, str) else given
-            check_shape(arrays[name], shapes[0][-1:], f"{path}.{name}")
+        arrays: dict[str, Any] = {
+            name: fitted_array(getattr(self, name), shapes[0][-1:], seed, f"{path}.{name}")
+            for name in UNTRAINED
+        }
         if np.any(arrays["variance"] + np.float32(self.epsilon) < 0):
             raise ModelFormatError(
                 f"{path}.variance: expected variances of at least 0, got {arrays['variance'].min()}"

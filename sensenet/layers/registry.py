@@ -11,19 +11,48 @@ from sensenet.errors import ModelFormatError
 from sensenet.layers import legacy
 from sensenet.layers.activations import Activation
 from sensenet.layers.base import NETWORK_INPUT, Layers, LayerSpec
-from sensenet.layers.blocks import DenseResidualBlock
+from sensenet.layers.blocks import (
+    DarknetResidualBlock,
+    DenseResidualBlock,
+    MobilenetResidualBlock,
+    Resnet18Block,
+    ResnetBlock,
+    XceptionBlock,
+)
+from sensenet.layers.convolution import Convolution2D
 from sensenet.layers.dense import Dense
+from sensenet.layers.depthwise import DepthwiseConvolution2D, SeparableConvolution2D
 from sensenet.layers.dropout import Dropout
 from sensenet.layers.normalization import BatchNormalization
+from sensenet.layers.pooling import AveragePool2D, GlobalAveragePool2D, GlobalMaxPool2D, MaxPool2D
+from sensenet.layers.shape import Add, Concatenate, Flatten, Padding2D, SplitChannels, Upsampling2D
 from sensenet.parsing import expected, hint, integer, mapping, required, sequence
 
 LAYERS: Mapping[str, type[LayerSpec]] = MappingProxyType(
     {
         "activation": Activation,
+        "add": Add,
+        "average_pool_2d": AveragePool2D,
         "batch_normalization": BatchNormalization,
+        "concatenate": Concatenate,
+        "convolution_2d": Convolution2D,
+        "darknet_residual_block": DarknetResidualBlock,
         "dense": Dense,
         "dense_residual_block": DenseResidualBlock,
+        "depthwise_convolution_2d": DepthwiseConvolution2D,
         "dropout": Dropout,
+        "flatten": Flatten,
+        "global_average_pool_2d": GlobalAveragePool2D,
+        "global_max_pool_2d": GlobalMaxPool2D,
+        "max_pool_2d": MaxPool2D,
+        "mobilenet_residual_block": MobilenetResidualBlock,
+        "padding_2d": Padding2D,
+        "resnet18_block": Resnet18Block,
+        "resnet_block": ResnetBlock,
+        "separable_convolution_2d": SeparableConvolution2D,
+        "split_channels": SplitChannels,
+        "upsampling_2d": Upsampling2D,
+        "xception_block": XceptionBlock,
     }
 )
 
@@ -82,7 +111,9 @@ def _parse_inputs(value: Any, position: int, place: str, takes_many: bool) -> tu
         return (position - 1,)
     indices = sequence(value, f"{place}.inputs")
     if takes_many and not 1 <= len(indices) <= MAX_INPUTS:
-        raise ModelFormatError(f"{place}.inputs: expected 1 to {MAX_INPUTS} earlier layers, got {len(indices)}")
+        raise ModelFormatError(
+            f"{place}.inputs: expected 1 to {MAX_INPUTS} earlier layers, got {len(indices)}"
+        )
     if not takes_many and len(indices) != 1:
         raise ModelFormatError(f"{place}.inputs: expected one earlier layer, got {len(indices)}")
     return tuple(integer(index, f"{place}.inputs[{k}]", 0, position - 1) for k, index in enumerate(indices))
@@ -122,10 +153,7 @@ def without_dropout(layers: Layers) -> Layers:
             moved[position] = inputs[0]
             continue
         moved[position] = len(kept)
-        if isinstance(layer, DenseResidualBlock):
-            paths = without_dropout(layer.dense_path), without_dropout(layer.identity_path)
-            layer = replace(layer, dense_path=paths[0], identity_path=paths[1])
-        kept.append(replace(layer, inputs=inputs))
+        kept.append(replace(layer.with_paths(without_dropout), inputs=inputs))
     return tuple(kept)
 
 

@@ -4,110 +4,101 @@ from typing import Any
 
 import keras
 import numpy as np
+import orjson
 import pytest
 import tensorflow as tf
+from layer_documents import (
+    COLUMNS,
+    IMAGE,
+    IMAGE_EXAMPLES,
+    RELU,
+    TABLE_EXAMPLES,
+    block,
+    convolution,
+    dense,
+    normalization,
+    untrained,
+)
 
 from sensenet.document import dumps
 from sensenet.errors import ModelFormatError
 from sensenet.layers import LAYERS, dump_layers, parse_layers
 from sensenet.layers.activations import ACTIVATIONS
-from sensenet.layers.base import forward_layers
+from sensenet.layers.base import fit_layers, forward_layers
 from sensenet.network import build_network
 
-COLUMNS = 4
+CASES = [
+    (kind, shape, raw)
+    for shape, examples in (((COLUMNS,), TABLE_EXAMPLES), (IMAGE, IMAGE_EXAMPLES))
+    for kind in examples
+    for raw in examples[kind]
+]
 
 
-def numbers(*shape: int, seed: int = 0) -> list[Any]:
-    return np.random.default_rng((seed, *shape)).normal(size=shape).astype(np.float32).tolist()
+def rows(*shape: int) -> np.ndarray:
+    return np.random.default_rng(7).normal(size=shape).astype(np.float32)
 
 
-def dense(columns: int, nodes: int, activation: str | None = None, seed: int = 0) -> dict[str, Any]:
-    weights, offset = numbers(columns, nodes, seed=seed), numbers(nodes, seed=seed)
-    return {"type": "dense", "weights": weights, "offset": offset, "activation_function": activation}
-
-
-def untrained(nodes: int, activation: str | None = None, **more: Any) -> dict[str, Any]:
-    raw = {"type": "dense", "weights": "glorot_uniform", "offset": "zeros", "number_of_nodes": nodes}
-    return {**raw, "activation_function": activation, **more}
-
-
-def normalization(columns: int, **more: Any) -> dict[str, Any]:
-    statistics = {name: numbers(columns, seed=i) for i, name in enumerate(("gamma", "beta", "mean"))}
-    variance = (0.5 + np.square(numbers(columns, seed=9))).astype(np.float32).tolist()
-    return {"type": "batch_normalization", **statistics, "variance": variance, **more}
-
-
-UNTRAINED_NORMALIZATION = {
-    "type": "batch_normalization",
-    "gamma": "ones",
-    "beta": "zeros",
-    "mean": "zeros",
-    "variance": "ones",
-}
-RELU = {"type": "activation", "activation_function": "relu"}
-
-EXAMPLES: dict[str, list[dict[str, Any]]] = {
-    "activation": [RELU, {"type": "activation", "activation_function": "softmax"}],
-    "batch_normalization": [normalization(COLUMNS, epsilon=0.01), UNTRAINED_NORMALIZATION],
-    "dense": [dense(COLUMNS, 3, "tanh"), untrained(3, "relu", seed=5), untrained(2)],
-    "dense_residual_block": [
-        {
-            "type": "dense_residual_block",
-            "dense_path": [dense(COLUMNS, 6), normalization(6), RELU, dense(6, COLUMNS)],
-            "identity_path": [],
-            "activation_function": "relu",
-        },
-        {
-            "type": "dense_residual_block",
-            "dense_path": [untrained(6, "swish"), untrained(2)],
-            "identity_path": [untrained(2)],
-            "activation_function": None,
-        },
-    ],
-    "dropout": [
-        {"type": "dropout", "dropout_type": "zero", "rate": 0.25},
-        {"type": "dropout", "dropout_type": "alpha", "rate": 0.5, "seed": 3},
-    ],
-}
-
-
-def check_layer(raw: dict[str, Any], columns: int) -> None:
-    """Parse, build, compare the formula with Keras, train a step, dump, parse again: the same network."""
-    # a dense layer before it gives the layer something to pass gradients to
-    network = build_network(parse_layers([untrained(columns), raw]), columns)
-    points = np.random.default_rng(7).normal(size=(16, columns)).astype(np.float32)
-    before = network.model(points).numpy()
-    np.testing.assert_allclose(
-        forward_layers(network.layers, tf.constant(points)), before, atol=1e-5, rtol=1e-5
-    )
-
-    train_a_step(network.model, points)
-    after = network.model(points).numpy()
-    assert not np.allclose(before, after, atol=1e-4)
-
-    written = parse_layers(dump_layers(network.trained_layers()))
-    read = build_network(written, columns)
-    np.testing.assert_array_equal(read.model(points), after)
-    assert dumps(dump_layers(read.trained_layers())) == dumps(dump_layers(network.trained_layers()))
+def behind_another(shape: tuple[int, ...], raw: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The layers behind a trainable one, so that they have something to join and to pass gradients to."""
+    first = untrained(shape[-1]) if len(shape) == 1 else convolution(shape[-1], shape[-1], 1)
+    return [first, *raw]
 
 
 def train_a_step(model: keras.Model, points: np.ndarray) -> None:
     with tf.GradientTape() as tape:
-        output = model(points, training=True)
+        output = keras.layers.Flatten()(model(points, training=True))
         loss = tf.reduce_mean(tf.square(output - tf.reverse(output, [1])[:, :1] - 1.0))
-    for variable, gradient in zip(
-        model.trainable_variables, tape.gradient(loss, model.trainable_variables), strict=True
-    ):
+    variables = model.trainable_variables
+    for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
         variable.assign_sub(0.5 * gradient)
 
 
-@pytest.mark.parametrize(("kind", "raw"), [(kind, raw) for kind in EXAMPLES for raw in EXAMPLES[kind]])
-def test_every_layer_type_survives_training_and_writing(kind: str, raw: dict[str, Any]) -> None:
-    check_layer(raw, COLUMNS)
+@pytest.mark.parametrize(("kind", "shape", "raw"), CASES)
+def test_every_layer_type_survives_training_and_writing(
+    kind: str, shape: tuple[int, ...], raw: list[dict[str, Any]]
+) -> None:
+    layers = parse_layers(behind_another(shape, raw))
+    assert layers[-1].type_name == kind
+    network = build_network(layers, shape)
+    points = rows(8, *shape)
+    before = network.model(points).numpy()
+    predicted = forward_layers(network.layers, tf.constant(points))
+    assert fit_layers(layers, shape, (0,), "layers")[1] == before.shape[1:] == tuple(predicted.shape[1:])
+    np.testing.assert_allclose(predicted, before, atol=1e-5, rtol=1e-5)
+
+    train_a_step(network.model, points)
+    after = network.model(points).numpy()
+    assert not np.allclose(before, after, atol=1e-5)
+
+    final = dumps(dump_layers(network.trained_layers()))
+    read = build_network(parse_layers(orjson.loads(final)), shape)
+    np.testing.assert_array_equal(read.model(points), after)
+    assert dumps(dump_layers(read.trained_layers())) == final
+
+
+@pytest.mark.parametrize(("kind", "shape", "raw"), CASES)
+def test_documents_of_every_layer_type_are_written_as_they_were_read(
+    kind: str, shape: tuple[int, ...], raw: list[dict[str, Any]]
+) -> None:
+    written = dumps(dump_layers(parse_layers(behind_another(shape, raw))))
+    assert dumps(dump_layers(parse_layers(orjson.loads(written)))) == written
+
+
+@pytest.mark.parametrize(("kind", "shape", "raw"), CASES)
+def test_short_documents_of_every_layer_type_give_networks_of_the_same_form(
+    kind: str, shape: tuple[int, ...], raw: list[dict[str, Any]]
+) -> None:
+    network = build_network(parse_layers(behind_another(shape, raw)), shape)
+    short = dump_layers(network.layers, short=True)
+    assert "array(" not in str(short)
+    again = build_network(parse_layers(short), shape)
+    assert [v.shape for v in again.model.weights] == [v.shape for v in network.model.weights]
+    assert dumps(dump_layers(again.layers, short=True)) == dumps(short)
 
 
 def test_every_registered_layer_type_has_an_example() -> None:
-    assert set(EXAMPLES) == set(LAYERS)
+    assert {kind for kind, _, _ in CASES} == set(LAYERS)
 
 
 def apply(name: str, x: np.ndarray) -> np.ndarray:
@@ -190,12 +181,16 @@ BROKEN = {
     ),
     "nodes": ([untrained(10**9)], "layers[0].number_of_nodes: expected an integer in [1, 1000000]"),
     "initializer": ([untrained(2) | {"weights": "glorot"}], "layers[0].weights: expected numbers or an init"),
-    "image dropout": (
+    "dropout": (
+        [{"type": "dropout", "dropout_type": "blocks", "rate": 0.1}],
+        'layers[0].dropout_type: expected "zero" or "alpha" or "block", got "blocks"',
+    ),
+    "block size": (
         [{"type": "dropout", "dropout_type": "block", "rate": 0.1}],
-        'layers[0].dropout_type: expected "zero" or "alpha", got "block"',
+        'layers[0]: "block_size" is missing',
     ),
     "inside": (
-        [{**EXAMPLES["dense_residual_block"][0], "dense_path": [{"type": "dense"}]}],
+        [block("dense_residual_block", [{"type": "dense"}], [])],
         'layers[0].dense_path[0]: "weights" is missing',
     ),
     "not a list": ({"type": "dense"}, "layers: expected a list, got an object of 1"),
@@ -222,8 +217,8 @@ def test_a_broken_layer_is_refused_with_its_place(case: str) -> None:
             "layers[0].variance: expected variances of at least 0",
         ),
         (
-            [{"type": "dense_residual_block", "dense_path": [dense(3, 2)], "identity_path": []}],
-            "layers[0]: expected paths of one width, got 2 from dense_path and 3 from identity_path",
+            [block("dense_residual_block", [dense(3, 2)], [])],
+            "layers[0]: expected paths of one shape, got [2] from dense_path and [3] from identity_path",
         ),
         ([], "layers: expected at least one layer, got none"),
     ],
