@@ -12,6 +12,13 @@ from typing import Any, Self
 Answer = Callable[["Handler", "WeightServer"], None]
 
 
+class QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """Clients that give up or are killed are what the tests are about."""
+
+
 class WeightServer:
     """Serves `content` under every path; `answers` are what goes wrong first, one a request.
 
@@ -34,8 +41,7 @@ class WeightServer:
         class Bound(Handler):
             server_of_weights = outer
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Bound)
-        self.http.daemon_threads = True
+        self.http = QuietServer(("127.0.0.1", 0), Bound)
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
 
     @property
