@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import gzip
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -11,9 +13,9 @@ from typing import Any
 import pytest
 
 from sensenet.errors import SettingsError
-from sensenet.layers import parse_layers
+from sensenet.layers import dump_layers, parse_layers
 from sensenet.layers.base import Layers, fit_layers
-from sensenet.pretrained import NETWORKS, image_network, network_document
+from sensenet.pretrained import NETWORKS, image_network, network_document, networks
 from sensenet.pretrained.networks.graph import IMAGE, Node, layer, published_order
 
 # of the published networks with their readouts of 1000 classes (arXiv ids in the builders), and (width, outputs)
@@ -249,3 +251,18 @@ def test_wrong_names_and_sizes_are_named(call: Callable[[], Any], message: str) 
 
 def test_every_network_has_a_facts_row_or_is_trained_from_nothing() -> None:
     assert {name for name, network in NETWORKS.items() if network.version} == set(FACTS)
+
+
+def test_simple_is_the_network_of_an_old_model(conformance: Path) -> None:
+    with gzip.open(conformance / "models" / "image_and_category.json.gz") as file:
+        old = json.load(file)["deepnet"]["network"]["image_network"]
+    network = image_network("simple", *old["metadata"]["input_image_shape"][:2])
+    assert old["metadata"] == {"mean_image": None, **network["metadata"]}
+    layers, _ = fitted(network["layers"], (256, 256, 3))
+    theirs, _ = fit_layers(parse_layers(old["layers"]), (256, 256, 3), (0,), "")
+    assert dump_layers(layers, short=True) == dump_layers(theirs, short=True)
+
+
+def test_examples_in_docstrings_are_true() -> None:
+    results = doctest.testmod(networks)
+    assert (results.attempted > 0, results.failed) == (True, 0)
