@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import image_documents as images
 import model_documents as documents
 import numpy as np
 import pytest
@@ -47,7 +48,10 @@ DOCUMENTS = {
             {"type": "dense", "weights": "zeros", "number_of_nodes": 1},
         ]
     ),
+    "images": images.classifier(),
+    "detector": images.detector(),
 }
+POINTS = {"images": [[image, "a"] for image in images.IMAGES], "detector": images.IMAGES}
 
 NESTED: Any = 1
 for _ in range(200):
@@ -88,20 +92,19 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from places(value[key])
 
 
-def names_first(value: Any) -> list[tuple[Any, Any]]:
-    """The places of a document, those in objects ten times: there are fewer of them than numbers in arrays."""
-    found = list(places(value))
-    return found + [place for place in found if isinstance(place[0], dict)] * 10
-
-
 @st.composite
-def mutated(draw: Any) -> Any:
-    document = copy.deepcopy(draw(st.sampled_from(list(DOCUMENTS.values()))))
+def mutated(draw: Any) -> tuple[Any, Any]:
+    """A document with one to three changes, and the points for it."""
+    name = draw(st.sampled_from(list(DOCUMENTS)))
+    document = copy.deepcopy(DOCUMENTS[name])
     for _ in range(draw(st.integers(1, 3))):
-        choices = names_first(document)
-        if not choices:
+        everywhere = list(places(document))
+        named = [place for place in everywhere if isinstance(place[0], dict)]
+        if not named:
             break
-        container, key = draw(st.sampled_from(choices))
+        # most places are numbers in arrays, of which one is like the other
+        anywhere = st.one_of(st.sampled_from(named), st.sampled_from(named), st.sampled_from(everywhere))
+        container, key = draw(anywhere)
         kind = draw(st.sampled_from(["replace", "replace", "delete", "swap", "repeat"]))
         if kind == "replace":
             container[key] = copy.deepcopy(draw(VALUES))
@@ -110,16 +113,16 @@ def mutated(draw: Any) -> Any:
         elif kind == "repeat" and isinstance(container, list):
             container.insert(key, copy.deepcopy(container[key]))
         else:
-            other, other_key = draw(st.sampled_from(choices))
+            other, other_key = draw(anywhere)
             container[key], other[other_key] = copy.deepcopy(other[other_key]), copy.deepcopy(container[key])
-    return document
+    return document, POINTS.get(name, documents.POINTS)
 
 
-def make_and_predict(source: Any) -> None:
+def make_and_predict(source: Any, points: Any = documents.POINTS) -> None:
     """Succeed, or fail with our errors, in bounded time."""
     start = time.monotonic()
     try:
-        sensenet.create_model(source)(documents.POINTS)
+        sensenet.create_model(source)(points)
     except SensenetError as error:
         assert len(str(error)) < 1000
     assert time.monotonic() - start < MAX_SECONDS
@@ -127,13 +130,14 @@ def make_and_predict(source: Any) -> None:
 
 @given(mutated())
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-def test_changed_documents_give_a_model_or_our_error(document: Any) -> None:
-    make_and_predict(document)
+def test_changed_documents_give_a_model_or_our_error(case: tuple[Any, Any]) -> None:
+    make_and_predict(*case)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_the_unchanged_documents_are_good(name: str) -> None:
-    assert len(sensenet.create_model(DOCUMENTS[name])(documents.POINTS)) == len(documents.POINTS)
+    points = POINTS.get(name, documents.POINTS)
+    assert len(sensenet.create_model(DOCUMENTS[name])(points)) == len(points)
 
 
 ENCODED = json.dumps(documents.classifier(trees=documents.FOREST, layers=[documents.dense(SIZE, 3)])).encode()
@@ -239,6 +243,47 @@ def test_great_and_odd_numbers_are_told(changes: dict[str, Any], message: str | 
     else:
         with pytest.raises(ModelFormatError, match=message):
             sensenet.create_model(document)
+    assert time.monotonic() - start < MAX_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([images.convolution(3, 4) | {"kernel": "zeros", "number_of_filters": 10**9}], "number_of_filters"),
+        (
+            [
+                images.convolution(3, 4)
+                | {"kernel": "zeros", "number_of_filters": 1, "kernel_dimensions": [10**9, 3]}
+            ],
+            "kernel_dimensions",
+        ),
+        ([images.convolution(3, 4, strides=[0, 1])], r"strides\[0\]"),
+        ([images.convolution(3, 4, strides=[1, 10**9])], r"strides\[1\]"),
+        ([{"type": "padding_2d", "padding": [[10**9, 0], [0, 0]]}], r"padding\[0\]\[0\]"),
+        ([{"type": "upsampling_2d", "size": [10**9, 1], "method": "nearest"}], r"size\[0\]"),
+        ([{"type": "upsampling_2d", "size": [900, 900], "method": "nearest"}] * 5, "is too large"),
+        (
+            [
+                {"type": "concatenate"},
+                *[{"type": "concatenate", "inputs": [k] * 900} for k in range(20)],
+            ],
+            r"layers\[\d\]",
+        ),
+        ([{"type": "split_channels", "number_of_splits": 0, "group_index": 0}], "number_of_splits"),
+        (
+            [{"type": "max_pool_2d", "pool_size": [99, 1], "strides": [1, 1], "padding": "valid"}],
+            "pool_size",
+        ),
+    ],
+    ids=range(10),
+)
+def test_great_layers_of_images_are_told(layers: list[Any], message: str) -> None:
+    network = images.features()
+    network["layers"] = [*layers, {"type": "global_average_pool_2d"}]
+    network["metadata"]["outputs"] = None
+    start = time.monotonic()
+    with pytest.raises(ModelFormatError, match=rf"image_network\.layers.*{message}"):
+        sensenet.create_model(images.classifier(image_network=network))
     assert time.monotonic() - start < MAX_SECONDS
 
 
