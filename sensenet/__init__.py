@@ -13,9 +13,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sensenet.models.wrappers import convert, create_model
+    from sensenet.models.wrappers import convert, create_image_feature_extractor, create_model
 
-__all__ = ["convert", "create_model"]
+__all__ = ["convert", "create_image_feature_extractor", "create_model"]
 
 
 def __getattr__(name: str) -> Any:

@@ -25,6 +25,7 @@ from sensenet.fields import (
     parse_fields,
     parse_output,
 )
+from sensenet.image_network import ImageNetworkSpec, parse_image_network
 from sensenet.layers import dump_layers, parse_layers
 from sensenet.layers.base import Layers
 from sensenet.layers.legacy import shorten_legacy
@@ -52,7 +53,7 @@ __all__ = [
 
 WRAPPERS = ("object", "deepnet", "model", "network")
 MAX_WRAPPING = 8
-PARSED_KEYS = frozenset({"preprocess", "output_exposition", "layers", "networks", "trees"})
+PARSED_KEYS = frozenset({"preprocess", "output_exposition", "layers", "networks", "trees", "image_network"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,25 +78,38 @@ class ModelSpec:
         output: what a prediction is.
         networks: the prediction is the mean of theirs.
         forests: what makes the tree features; None where the document has no trees.
+        image_network: what turns the image fields into features, or an image into boxes; None without images.
         is_search: whether the document has `networks` in place of `layers`.
-        raw: the document's other keys as they stand, `image_network` and what orchestrators show.
+        raw: the document's other keys as they stand, which orchestrators show.
     """
 
     preprocess: tuple[Field, ...]
     output: Output
     networks: tuple[NetworkSpec, ...]
     forests: tuple[Forest, ...] | None
+    image_network: ImageNetworkSpec | None
     is_search: bool
     raw: dict[str, Any]
+
+    @property
+    def has_images(self) -> bool:
+        """Whether one of the fields is an image."""
+        return any(isinstance(field, ImageField) for field in self.preprocess)
+
+    @property
+    def image_features(self) -> int:
+        """Columns of an image field; 0 where there is no image network that gives features."""
+        outputs = None if self.image_network is None else self.image_network.metadata.outputs
+        return outputs if isinstance(outputs, int) else 0
 
     @property
     def input_size(self) -> int:
         """Columns of the preprocessed fields, tree features not counted.
 
         Raises:
-            ModelFormatError: one of the fields is an image.
+            ModelFormatError: one of the fields is an image, and there is no image network.
         """
-        return sum(n_columns(field) for field in self.preprocess)
+        return sum(n_columns(field, self.image_features) for field in self.preprocess)
 
     @property
     def tree_outputs(self) -> int:
@@ -140,6 +154,7 @@ def parse_model(document: Any) -> ModelSpec:
     raw = find_network(document)
     is_search = raw.get("networks") is not None
     forests = None if raw.get("trees") is None else parse_forests(raw["trees"])
+    images = None if raw.get("image_network") is None else parse_image_network(raw["image_network"])
     if is_search:
         entries = [
             mapping(entry, f"networks[{i}]") for i, entry in enumerate(sequence(raw["networks"], "networks"))
@@ -147,7 +162,9 @@ def parse_model(document: Any) -> ModelSpec:
         networks = tuple(_parse_network(entry, f"networks[{i}]") for i, entry in enumerate(entries))
     else:
         entries = []
-        networks = (NetworkSpec(parse_layers(raw.get("layers")), uses_trees=forests is not None),)
+        no_readout = raw.get("layers") is None and images is not None and images.branches is not None
+        layers = () if no_readout else parse_layers(raw.get("layers"))
+        networks = (NetworkSpec(layers, uses_trees=forests is not None),)
     if not networks:
         raise ModelFormatError("networks: expected at least one network, got none")
     if "preprocess" not in raw:
@@ -157,6 +174,7 @@ def parse_model(document: Any) -> ModelSpec:
         output=_find_output(raw, entries),
         networks=networks,
         forests=forests,
+        image_network=images,
         is_search=is_search,
         raw={key: value for key, value in raw.items() if key not in PARSED_KEYS},
     )
@@ -183,6 +201,7 @@ def dump_model(spec: ModelSpec) -> dict[str, Any]:
     document["preprocess"] = [field.dump() for field in spec.preprocess]
     document["output_exposition"] = spec.output.dump()
     document["trees"] = None if spec.forests is None else dump_forests(spec.forests)
+    document["image_network"] = None if spec.image_network is None else spec.image_network.dump()
     if spec.is_search:
         document["networks"] = [
             {"layers": dump_layers(network.layers), "trees": network.uses_trees} for network in spec.networks
@@ -209,6 +228,9 @@ def shorten(document: Mapping[str, Any]) -> dict[str, Any]:
             {**network, "layers": _shorten_layers(network["layers"], f"networks[{i}].layers")}
             for i, network in enumerate(short["networks"])
         ]
+    if short.get("image_network") is not None:
+        parsed = parse_image_network(short["image_network"])
+        short["image_network"] = {**short["image_network"], "layers": dump_layers(parsed.layers, short=True)}
     return short
 
 

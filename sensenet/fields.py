@@ -70,7 +70,7 @@ class CategoricalField(_Field):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageField(_Field):
-    """An image."""
+    """An image, which the document's image network turns into features; missing ones are black."""
 
     def dump(self) -> dict[str, Any]:
         """The field's entry in `preprocess`."""
@@ -153,14 +153,20 @@ def parse_output(raw_output: Any, path: str = "output_exposition") -> Output:
     return CategoricalOutput(values) if kind == "categorical" else BoxOutput(values)
 
 
-def n_columns(field: Field) -> int:
+def n_columns(field: Field, image_features: int = 0) -> int:
     """How many columns of the preprocessed matrix a field takes.
 
+    Args:
+        field: the field.
+        image_features: how many numbers the document's image network gives; 0 where there is none.
+
     Raises:
-        ModelFormatError: an image, whose columns are its network's features.
+        ModelFormatError: an image, and no image network.
     """
     if isinstance(field, ImageField):
-        raise ModelFormatError(f"{field}: a model with image fields cannot be run by this version")
+        if not image_features:
+            raise ModelFormatError(f'{field}: an image field needs an "image_network" that gives features')
+        return image_features
     return len(field.values) if isinstance(field, CategoricalField) else 1
 
 

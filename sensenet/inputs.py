@@ -1,54 +1,171 @@
-"""What people pass to a model, in any of its forms, becomes the matrix that the networks take."""
+"""What people pass to a model, in any of its forms, becomes the matrix that the networks take, and images."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from sensenet.errors import InputError
-from sensenet.fields import CategoricalField, Field
-from sensenet.preprocess.tabular import ColumnCodec, encode_columns, encode_numbers, encode_row
+from sensenet.fields import CategoricalField, Field, ImageField
+from sensenet.preprocess.tabular import (
+    ColumnCodec,
+    encode_columns,
+    encode_numbers,
+    encode_row,
+    raw_codecs,
+)
 
 FORMS = (
     "one point (a list or dict), many points (a list of them, a two-dimensional NumPy array), or a pandas or polars "
     "frame"
 )
+NUMBERS = "biuf"
 
 
-def encode_points(codecs: Sequence[ColumnCodec], points: Any) -> np.ndarray:
-    """The preprocessed matrix of `points`, (rows, columns) float32.
+class Points(NamedTuple):
+    """The preprocessed inputs of a call.
+
+    Attributes:
+        matrix: (rows, columns) float32; the columns of image fields are 0.
+        images: for each image field its codec and the values given, one a row.
+    """
+
+    matrix: np.ndarray
+    images: tuple[tuple[ColumnCodec, Sequence[Any]], ...] = ()
+
+
+def encode_points(codecs: Sequence[ColumnCodec], points: Any) -> Points:
+    """The preprocessed matrix of `points`, and their images.
 
     Args:
         codecs: of the model's fields (see `preprocess.tabular.column_codecs`).
         points: one point, as a list in the order of the fields' indices, a one-dimensional array, or a dict keyed by
             field name or index; or many, as a list of those, a two-dimensional array, or a frame. An empty list is
-            no points.
+            no points. A model whose only field is an image also takes the image itself (in any form of
+            `preprocess.reading`), a list of images that are not paths, or an array of four dimensions.
 
     Raises:
         InputError: none of these forms, or a value that its field cannot take; gives row and field.
     """
+    has_images = any(isinstance(codec.field, ImageField) for codec in codecs)
+    if (
+        has_images
+        and len(codecs) == 1
+        and (images := plain_images(points, codecs[0].field.index)) is not None
+    ):
+        return _encode_columns(codecs, [images], len(images))
     if isinstance(points, np.ndarray):
         return _encode_array(codecs, points)
     if isinstance(points, Mapping):
-        return encode_row(codecs, _row_values(codecs, points, 0))
+        return _encode_row(codecs, _row_values(codecs, points, 0))
     if hasattr(points, "columns") and hasattr(points, "__getitem__"):
         return _encode_frame(codecs, points)
     if not isinstance(points, (list, tuple)):
         raise InputError(f"expected {FORMS}, got a {type(points).__name__}")
-    if points and not _is_row(points[0]):
-        return encode_row(codecs, _row_values(codecs, points, 0))
+    if points and (not _is_row(points[0]) or (has_images and is_image_value(points[0]))):
+        return _encode_row(codecs, _row_values(codecs, points, 0))
     if len(points) == 1:
-        return encode_row(codecs, _row_values(codecs, points[0], 0))
+        return _encode_row(codecs, _row_values(codecs, points[0], 0))
     return _encode_rows(codecs, points)
+
+
+class Images(NamedTuple):
+    """The images of a call to a model that takes nothing else.
+
+    Attributes:
+        values: one an image, in any form of `preprocess.reading`.
+        several: whether the caller passed several, and expects as many answers.
+    """
+
+    values: Sequence[Any]
+    several: bool
+
+
+def encode_images(field: ImageField, points: Any) -> Images:
+    """The images of `points`.
+
+    Args:
+        field: the model's only field.
+        points: an image, a list of images (of one only it is a point: not several), an array of four dimensions, or
+            points in any form of `encode_points`.
+
+    Raises:
+        InputError: none of these forms.
+    """
+    if points is None or isinstance(points, (str, os.PathLike)) or is_image_value(points):
+        return Images([points], several=False)
+    if isinstance(points, (list, tuple)):
+        if _is_pixels(points):
+            return Images([points], several=False)
+        if not any(isinstance(point, (list, tuple, Mapping)) or _is_plain_row(point) for point in points):
+            return Images(points, several=len(points) != 1)
+    ((_, values),) = encode_points(raw_codecs([field]), points).images
+    return Images(values, several=not isinstance(points, Mapping))
+
+
+def _is_plain_row(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.ndim == 1
+
+
+def plain_images(points: Any, index: int = 0) -> Sequence[Any] | None:
+    """The images of `points` where these are not in rows: one image, a list of images that are not paths, or an
+    array of four dimensions; None for anything else.
+
+    Args:
+        points: what a model with one image field was called with.
+        index: of that field; where it is not 0, a list is a row.
+    """
+    if isinstance(points, (str, os.PathLike)) or is_image_value(points):
+        return [points]
+    if isinstance(points, np.ndarray) and points.ndim == 4 and points.dtype.kind in NUMBERS:
+        return list(points)
+    if not isinstance(points, (list, tuple)) or not points or index:
+        return None
+    if len(points) > 1 and all(is_image_value(point) for point in points):
+        return points
+    return [points] if _is_pixels(points) else None
+
+
+def is_image_value(value: Any) -> bool:
+    """Whether `value` can be nothing but an image: bytes, a PIL image, or numbers in two or three dimensions."""
+    if isinstance(value, (bytes, bytearray, memoryview, Image.Image)):
+        return True
+    return isinstance(value, np.ndarray) and value.ndim in (2, 3) and value.dtype.kind in NUMBERS
+
+
+def _is_pixels(points: Any) -> bool:
+    """Whether nested lists are rows of pixels: lists of lists of lists of numbers."""
+    for _ in range(3):
+        if not isinstance(points, (list, tuple)) or not points:
+            return False
+        points = points[0]
+    return isinstance(points, (int, float, np.number))
 
 
 def _is_row(value: Any) -> bool:
     return isinstance(value, (list, tuple, np.ndarray, Mapping))
 
 
-def _encode_rows(codecs: Sequence[ColumnCodec], points: Sequence[Any]) -> np.ndarray:
+def _encode_row(codecs: Sequence[ColumnCodec], values: Sequence[Any]) -> Points:
+    return Points(encode_row(codecs, values), _images(codecs, [[value] for value in values]))
+
+
+def _encode_columns(codecs: Sequence[ColumnCodec], columns: Sequence[Any], n_rows: int) -> Points:
+    return Points(encode_columns(codecs, columns, n_rows), _images(codecs, columns))
+
+
+def _images(
+    codecs: Sequence[ColumnCodec], columns: Sequence[Any]
+) -> tuple[tuple[ColumnCodec, Sequence[Any]], ...]:
+    pairs = zip(codecs, columns, strict=True)
+    return tuple((codec, column) for codec, column in pairs if isinstance(codec.field, ImageField))
+
+
+def _encode_rows(codecs: Sequence[ColumnCodec], points: Sequence[Any]) -> Points:
     for number, point in enumerate(points):
         if not _is_row(point):
             raise InputError(f"row {number}: expected a list or dict as in row 0, got {point!r:.80}")
@@ -58,7 +175,7 @@ def _encode_rows(codecs: Sequence[ColumnCodec], points: Sequence[Any]) -> np.nda
     else:
         rows = [_row_values(codecs, point, number) for number, point in enumerate(points)]
         columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in codecs]
-    return encode_columns(codecs, columns, len(points))
+    return _encode_columns(codecs, columns, len(points))
 
 
 def _row_values(codecs: Sequence[ColumnCodec], point: Any, number: int) -> list[Any]:
@@ -84,7 +201,7 @@ def _keyed_value(field: Field, point: Mapping[Any, Any], number: int) -> Any:
     )
 
 
-def _encode_array(codecs: Sequence[ColumnCodec], points: np.ndarray) -> np.ndarray:
+def _encode_array(codecs: Sequence[ColumnCodec], points: np.ndarray) -> Points:
     if points.ndim not in (1, 2):
         raise InputError(f"expected an array of one or two dimensions, got {points.ndim}")
     matrix = np.atleast_2d(points)
@@ -92,18 +209,18 @@ def _encode_array(codecs: Sequence[ColumnCodec], points: np.ndarray) -> np.ndarr
         if codec.field.index >= matrix.shape[1]:
             raise InputError(f"row 0: {codec.field} is missing, the rows have {matrix.shape[1]} values")
     indices = [codec.field.index for codec in codecs]
-    if matrix.dtype.kind not in "biuf":
-        return encode_columns(codecs, [matrix[:, index].tolist() for index in indices], len(matrix))
-    if not any(isinstance(codec.field, CategoricalField) for codec in codecs):
+    if matrix.dtype.kind not in NUMBERS:
+        return _encode_columns(codecs, [matrix[:, index].tolist() for index in indices], len(matrix))
+    if not any(isinstance(codec.field, (CategoricalField, ImageField)) for codec in codecs):
         in_place = indices == list(range(matrix.shape[1]))
-        return encode_numbers(codecs, matrix if in_place else matrix[:, indices])
+        return Points(encode_numbers(codecs, matrix if in_place else matrix[:, indices]))
     columns = [
         _category_column(matrix[:, codec.field.index])
         if isinstance(codec.field, CategoricalField)
         else matrix[:, codec.field.index]
         for codec in codecs
     ]
-    return encode_columns(codecs, columns, len(matrix))
+    return _encode_columns(codecs, columns, len(matrix))
 
 
 def _category_column(values: np.ndarray) -> list[Any]:
@@ -112,7 +229,7 @@ def _category_column(values: np.ndarray) -> list[Any]:
     return [int(value) if isinstance(value, float) and value.is_integer() else value for value in listed]
 
 
-def _encode_frame(codecs: Sequence[ColumnCodec], frame: Any) -> np.ndarray:
+def _encode_frame(codecs: Sequence[ColumnCodec], frame: Any) -> Points:
     names = list(frame.columns)
     columns = []
     for codec in codecs:
@@ -125,4 +242,4 @@ def _encode_frame(codecs: Sequence[ColumnCodec], frame: Any) -> np.ndarray:
             raise InputError(f"{field} is missing, the frame has {len(names)} columns")
         column = frame[key]
         columns.append(column.to_list() if hasattr(column, "to_list") else list(column))
-    return encode_columns(codecs, columns, len(frame))
+    return _encode_columns(codecs, columns, len(frame))

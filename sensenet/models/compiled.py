@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,10 @@ import tensorflow as tf
 
 from sensenet.document import ModelSpec
 from sensenet.errors import ModelFormatError
-from sensenet.fields import BoxOutput, CategoricalField, NumericOutput
+from sensenet.fields import BoxOutput
 from sensenet.forest import tree_features
 from sensenet.layers.base import Layers, forward_layers
 from sensenet.network import fit_network
-from sensenet.preprocess.tabular import ColumnCodec
 
 # rows of one call: small enough for the hidden layers' numbers to stay in the processor's cache
 CHUNK_ROWS = 8192
@@ -26,7 +25,7 @@ class FittedModel:
     """A model whose layers all hold arrays that fit together.
 
     Attributes:
-        spec: the document.
+        spec: the document, its image network fitted.
         networks: the layers of each network, fitted.
     """
 
@@ -38,24 +37,39 @@ def fit_model(spec: ModelSpec, seed: int = 0) -> FittedModel:
     """Check that every network of `spec` fits its input and output; untrained layers are drawn.
 
     Raises:
-        ModelFormatError: gives the place.
+        ModelFormatError: gives the place; also for a detector, which has no networks behind its image network.
     """
-    if spec.raw.get("image_network") is not None or isinstance(spec.output, BoxOutput):
-        raise ModelFormatError("image_network: a model with image fields cannot be run by this version")
+    output = spec.output
+    if isinstance(output, BoxOutput):
+        raise ModelFormatError(
+            'output_exposition: "bounding_box" needs an image_network with branches in metadata.outputs'
+        )
     if not spec.preprocess:
         raise ModelFormatError("preprocess: expected at least one field, got none")
+    spec = fit_images(spec, seed)
     fitted = []
     for position, network in enumerate(spec.networks):
         path = spec.network_path(position)
         columns = spec.input_size + (spec.tree_outputs if network.uses_trees else 0)
         layers, width = fit_network(network.layers, columns, seed + position, path)
-        if width != spec.output.size:
+        if width != output.size:
             raise ModelFormatError(
-                f"{path}[{len(layers) - 1}]: expected {spec.output.size} outputs, as output_exposition says, "
+                f"{path}[{len(layers) - 1}]: expected {output.size} outputs, as output_exposition says, "
                 f"got {width}"
             )
         fitted.append(layers)
     return FittedModel(spec, tuple(fitted))
+
+
+def fit_images(spec: ModelSpec, seed: int = 0) -> ModelSpec:
+    """`spec` with its image network fitted, if it has image fields.
+
+    Raises:
+        ModelFormatError: layers that do not fit together; gives the place.
+    """
+    if spec.image_network is None or not spec.has_images:
+        return spec
+    return replace(spec, image_network=spec.image_network.fit(seed))
 
 
 def compile_model(model: FittedModel) -> Any:
@@ -82,37 +96,6 @@ def _forward(model: FittedModel, inputs: tf.Tensor) -> tf.Tensor:
         for network, layers in zip(model.spec.networks, model.networks, strict=True)
     ]
     return outputs[0] if len(outputs) == 1 else tf.add_n(outputs) / len(outputs)
-
-
-def raw_function(spec: ModelSpec, codecs: Sequence[ColumnCodec], predict: Any, normalized: bool) -> Any:
-    """The function of raw columns around `predict`, for servers that have no Python: one float32 column a field.
-
-    A number is standardised, NaN is the field's missing value; a category is its position among the field's values,
-    any other number an unknown one; a numeric output is denormalised unless `normalized`.
-    """
-    offset, scale, missing = (
-        np.array([getattr(codec, name) for codec in codecs], np.float32)
-        for name in ("offset", "scale", "missing")
-    )
-
-    def serve(numeric_inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        absent = tf.math.is_nan(numeric_inputs)
-        numbers = (tf.where(absent, missing, numeric_inputs) - offset) / scale  # (rows, fields)
-        whole = numeric_inputs == tf.floor(numeric_inputs)  # NaN is not
-        codes = tf.cast(tf.where(whole, numeric_inputs, tf.constant(-1.0)), tf.int32)
-        blocks = [
-            tf.one_hot(codes[:, position], codec.width)
-            if isinstance(codec.field, CategoricalField)
-            else numbers[:, position : position + 1]
-            for position, codec in enumerate(codecs)
-        ]
-        predicted = predict(tf.concat(blocks, axis=1))
-        if isinstance(spec.output, NumericOutput) and not normalized:
-            predicted = predicted * spec.output.stdev + spec.output.mean
-        return {"output": predicted}
-
-    signature = tf.TensorSpec((None, len(codecs)), tf.float32, name="numeric_inputs")
-    return tf.function(serve, input_signature=[signature], autograph=False).get_concrete_function()
 
 
 def run(predict: Callable[[tf.Tensor], tf.Tensor], inputs: np.ndarray) -> np.ndarray:

@@ -1,34 +1,33 @@
-"""Deepnets over table fields: classification and regression."""
+"""Deepnets for classification and regression, over table fields and images."""
 
 from __future__ import annotations
 
 import os
-import tempfile
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from sensenet.document import parse_model
-from sensenet.errors import ModelFormatError, SettingsError
+from sensenet.document import ModelSpec
+from sensenet.errors import SettingsError
 from sensenet.export.h5 import write_weights
 from sensenet.fields import (
     CategoricalOutput,
     Field,
+    ImageField,
     NumericOutput,
     Output,
-    n_columns,
     parse_fields,
     parse_output,
 )
+from sensenet.image_network import parse_metadata
 from sensenet.inputs import encode_points
-from sensenet.models.bundle import SUFFIX, read_bundle, write_bundle
-from sensenet.models.saved import load_functions, load_settings, save_functions
+from sensenet.models.bundle_sources import bundle_source
+from sensenet.models.saved import SavedFunctions, save_bundle
 from sensenet.models.settings import RULES, Settings
-from sensenet.models.sources import BundleSource, DocumentSource, Source
+from sensenet.models.sources import DocumentSource, Source
 from sensenet.parsing import text_list
-from sensenet.preprocess.tabular import column_codecs, raw_codecs
 
 DEEPNET_TYPE = "Deepnet"
 
@@ -41,16 +40,11 @@ class Deepnet:
     """
 
     def __init__(self, fields: tuple[Field, ...], output: Output, settings: Settings, source: Source):
-        """Join the input `fields`, the `output` and what predicts; `deepnet_of_document` is the usual way.
-
-        Raises:
-            ModelFormatError: a field is an image.
-        """
+        """Join the input `fields`, the `output` and what predicts; `deepnet_of_model` is the usual way."""
         self.settings = settings
         self._fields = fields
         self._output = output
         self._source = source
-        self._codecs = raw_codecs(fields) if source.takes_raw else column_codecs(fields)
 
     @property
     def _preprocessors(self) -> list[dict[str, Any]]:
@@ -74,7 +68,7 @@ class Deepnet:
         Raises:
             InputError: names the row and the field.
         """
-        predicted = self._source.predict(encode_points(self._codecs, points))
+        predicted = self._source.predict(encode_points(self._source.codecs, points))
         if not isinstance(self._output, NumericOutput) or self._source.takes_raw:
             return predicted
         if self.settings.regression_normalize:
@@ -95,16 +89,8 @@ class Deepnet:
         """
         if tfjs_path is not None:
             raise SettingsError("tfjs_path: this version cannot write TensorFlow.js models; leave it out")
-        name = os.fspath(path)
-        final = Path(name if name.endswith(SUFFIX) else name + SUFFIX)
-        # beside the bundle, so that the finished file can be renamed into its place
-        with tempfile.TemporaryDirectory(dir=final.parent, prefix=f".{final.name}.") as folder:
-            directory = Path(folder) / "bundle"
-            normalized = bool(self.settings.regression_normalize)
-            functions = self._source.functions(column_codecs(self._fields), normalized)
-            save_functions(functions, self._saved(), directory)
-            Path(write_bundle(directory)).replace(final)
-        return str(final)
+        functions = self._source.functions(bool(self.settings.regression_normalize))
+        return save_bundle(functions, self._saved(), path)
 
     def save_weights(self, path: str | os.PathLike[str]) -> None:
         """Write the weights in Keras' legacy HDF5 layout.
@@ -134,49 +120,66 @@ class Deepnet:
 
     def _saved(self) -> dict[str, Any]:
         """The settings file of a bundle."""
+        images = self._source.images
         return {
             **self.settings,
             "deepnet_type": DEEPNET_TYPE,
             "_classes": self._classes,
             "_preprocessors": self._preprocessors,
             "_ncolumns": len(self._fields),
-            "_nimages": 0,
+            "_nimages": sum(isinstance(field, ImageField) for field in self._fields),
             "_output_exposition": None if self._source.takes_raw else self._output.dump(),
+            "_image_metadata": None if images is None else images.metadata.dump_for_bundle(),
         }
 
 
-def deepnet_of_document(document: Any, settings: Settings) -> Deepnet:
-    """The model of a parsed JSON document.
+def deepnet_of_model(spec: ModelSpec, settings: Settings) -> Deepnet:
+    """The model of a parsed document.
 
     Raises:
         ModelFormatError: gives the place in the document.
     """
-    spec = parse_model(document)
-    return Deepnet(spec.preprocess, spec.output, settings, DocumentSource.of_model(spec))
+    return Deepnet(spec.preprocess, spec.output, settings, DocumentSource.of_model(spec, settings))
 
 
-def deepnet_of_bundle(path: str | os.PathLike[str], settings: Settings) -> Deepnet:
-    """The model of a bundle that we or the published package wrote.
+def deepnet_of_bundle(functions: SavedFunctions, saved: dict[str, Any], settings: Settings) -> Deepnet:
+    """The model of an unpacked bundle that we or the published package wrote.
+
+    Args:
+        functions: of its SavedModel.
+        saved: its settings file.
+        settings: what to make the model with.
 
     Raises:
-        ModelFormatError: not a bundle, or one whose content breaks the format.
+        ModelFormatError: content that breaks the format.
         SettingsError: a setting that the bundle's finished function cannot follow.
     """
-    with tempfile.TemporaryDirectory(prefix="sensenet.") as folder:
-        read_bundle(path, folder)
-        saved = load_settings(folder)
-        if saved.get("deepnet_type") != DEEPNET_TYPE:
-            kind = saved.get("deepnet_type")
-            raise ModelFormatError(f"deepnet_type: a bundle of type {kind!r} cannot be run by this version")
-        fields = parse_fields(saved.get("_preprocessors"), "_preprocessors")
-        source = BundleSource(load_functions(folder))
-    if source.takes_raw and settings.regression_normalize:
-        raise SettingsError("regression_normalize: the bundle's function denormalises its output itself")
-    remembered = {name: value for name, value in saved.items() if name in RULES}
-    merged = Settings({**remembered, **settings})
-    columns = len(fields) if source.takes_raw else sum(n_columns(field) for field in fields)
-    source.check(columns)
+    fields = parse_fields(saved.get("_preprocessors"), "_preprocessors")
+    merged = merged_settings(saved, settings)
+    raw = saved.get("_image_metadata")
+    metadata = None if raw is None else parse_metadata(raw, "_image_metadata")
+    source = bundle_source(functions, fields, metadata, merged)
+    if source.takes_raw:
+        refuse_settings(settings, ("regression_normalize", "rescale_type", "color_space"))
     return Deepnet(fields, _bundled_output(saved), merged, source)
+
+
+def merged_settings(saved: Mapping[str, Any], settings: Settings) -> Settings:
+    """The settings that a bundle remembers, and over them those given now."""
+    return Settings({**{name: value for name, value in saved.items() if name in RULES}, **settings})
+
+
+def refuse_settings(settings: Settings, names: tuple[str, ...]) -> None:
+    """Refuse settings that a bundle's finished function cannot follow.
+
+    Raises:
+        SettingsError: names the first of them.
+    """
+    for name in names:
+        if getattr(settings, name):
+            raise SettingsError(
+                f"{name}: this bundle's function was finished without it; make the model from its JSON document"
+            )
 
 
 def _bundled_output(saved: dict[str, Any]) -> Output:

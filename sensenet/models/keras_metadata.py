@@ -7,6 +7,7 @@ tf-keras: a list of nodes {3: path, 4: identifier, 5: JSON, 6: version}; TensorF
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +30,24 @@ METADATA: dict[str, Any] = {
 }
 
 
-def keras_api(predict: Any, columns: int) -> tf.Module:
+def keras_api(function: Any, outputs: Sequence[str] | None = None) -> tf.Module:
     """What Keras 2 calls: an object for a model's attribute `keras_api`.
 
     Args:
-        predict: (rows, columns) float32 tensor -> output tensor.
-        columns: of its input.
+        function: a concrete function, or loaded signature, that gives a dict of tensors. Keras 2 passes its inputs as
+            one tensor, or by name as one dict where there are several.
+        outputs: their names, in the order that Keras 2 gives them in; None for a function with one output.
     """
+    positional, named = function.structured_input_signature
+    specs = {spec.name: spec for spec in [*positional, *named.values()]}
 
-    def call(inputs: tf.Tensor) -> tuple[tf.Tensor, list[Any]]:
-        return predict(inputs), []
+    def call(inputs: Any) -> tuple[Any, list[Any]]:
+        tensors = inputs if isinstance(inputs, dict) else dict.fromkeys(specs, inputs)
+        given = function(*tensors.values()) if positional else function(**tensors)
+        return tuple(given[name] for name in outputs) if outputs else next(iter(given.values())), []
 
     api = tf.Module()
-    signature = [tf.TensorSpec((None, columns), tf.float32, name="inputs")]
+    signature = [specs if len(specs) > 1 else next(iter(specs.values()))]
     api.call_and_return_conditional_losses = tf.function(call, input_signature=signature, autograph=False)
     return api
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import keras
 
+from sensenet.document import ModelSpec
+from sensenet.fields import ImageField
 from sensenet.forest import tree_features
-from sensenet.layers.base import Layers, build_layers, trained_layers
+from sensenet.image_network import ImageMetadata, ImageNetworkSpec
+from sensenet.layers.base import build_all, build_layers, trained_layers
 from sensenet.models.compiled import FittedModel
+from sensenet.preprocess.image import normalize
+from sensenet.preprocess.tabular import column_codecs
 from sensenet.trees import Forest
 
 
@@ -25,10 +31,32 @@ class TreeFeatures(keras.layers.Layer):
         return keras.ops.concatenate([tree_features(self._forests, inputs), inputs], axis=1)
 
 
+class NormalizedPixels(keras.layers.Layer):
+    """Pixels of 0 to 255 as an image network takes them: (n, height, width, 3) float32 -> the same shape."""
+
+    def __init__(self, metadata: ImageMetadata, **options: Any):
+        """Keep the loading method of `metadata`; `options` are those of every Keras layer."""
+        super().__init__(**options)
+        self._metadata = metadata
+
+    def call(self, inputs: Any) -> Any:
+        """See the class."""
+        return normalize(inputs, self._metadata.loading_method, self._metadata.mean_image)
+
+
 class KerasModel(NamedTuple):
-    """The functional model of preprocessed inputs, and the Keras layers of each network's layers."""
+    """A functional model, and its parts.
+
+    Attributes:
+        model: takes preprocessed inputs: the matrix without image columns, or the pixels of the images as
+            (n, height, width, 3) ((n, image fields, height, width, 3) where there are several), or both in a list,
+            pixels first; float32.
+        image_parts: the Keras layers of each layer of the image network.
+        parts: the Keras layers of each layer of each network.
+    """
 
     model: keras.Model
+    image_parts: tuple[Any, ...]
     parts: tuple[Any, ...]
 
 
@@ -39,20 +67,70 @@ def build_model(fitted: FittedModel) -> KerasModel:
     files are matched by that order.
     """
     spec = fitted.spec
-    source = keras.Input((spec.input_size,), dtype="float32")
-    with_trees = source
+    inputs, columns, image_parts = _connect_inputs(spec)
+    with_trees = columns
     if spec.forests and any(network.uses_trees for network in spec.networks):
-        with_trees = TreeFeatures(spec.forests)(source)
+        with_trees = TreeFeatures(spec.forests)(columns)
     built = [
-        build_layers(layers, with_trees if network.uses_trees else source)
+        build_layers(layers, with_trees if network.uses_trees else columns)
         for network, layers in zip(spec.networks, fitted.networks, strict=True)
     ]
     output = built[0].output if len(built) == 1 else keras.layers.Average()([one.output for one in built])
-    return KerasModel(keras.Model(source, output), tuple(one.parts for one in built))
+    model = keras.Model(inputs[0] if len(inputs) == 1 else inputs, output)
+    return KerasModel(model, image_parts, tuple(one.parts for one in built))
 
 
-def trained_networks(fitted: FittedModel, built: KerasModel) -> tuple[Layers, ...]:
-    """The layers of each network with the weights that the Keras model holds now."""
-    return tuple(
+def build_detector(network: ImageNetworkSpec) -> KerasModel:
+    """Connect a (fitted) detector: (n, height, width, 3) pixels -> the map of each branch."""
+    pixels = keras.Input(network.input_shape, dtype="float32")
+    built = build_all(network.layers, NormalizedPixels(network.metadata)(pixels))
+    maps = [built[branch.input].output for branch in network.branches or ()]
+    return KerasModel(keras.Model(pixels, maps), tuple(one.parts for one in built), ())
+
+
+def trained_model(fitted: FittedModel, built: KerasModel) -> FittedModel:
+    """The model with the weights that the Keras model holds now."""
+    spec = fitted.spec
+    if spec.image_network is not None and spec.has_images:
+        spec = replace(spec, image_network=trained_images(spec.image_network, built))
+    networks = (
         trained_layers(layers, parts) for layers, parts in zip(fitted.networks, built.parts, strict=True)
     )
+    return FittedModel(spec, tuple(networks))
+
+
+def trained_images(network: ImageNetworkSpec, built: KerasModel) -> ImageNetworkSpec:
+    """The image network with the weights that the Keras model holds now."""
+    return replace(network, layers=trained_layers(network.layers, built.image_parts))
+
+
+def _connect_inputs(spec: ModelSpec) -> tuple[list[Any], Any, tuple[Any, ...]]:
+    """The model's inputs, the preprocessed columns, and the Keras layers of the image network."""
+    network = spec.image_network
+    if network is None or not spec.has_images:
+        table = keras.Input((spec.input_size,), dtype="float32")
+        return [table], table, ()
+    n_images = sum(isinstance(field, ImageField) for field in spec.preprocess)
+    several = (n_images,) if n_images > 1 else ()
+    pixels = keras.Input((*several, *network.input_shape), dtype="float32")
+    flat = keras.ops.reshape(pixels, (-1, *network.input_shape)) if several else pixels
+    built = build_layers(network.layers, NormalizedPixels(network.metadata)(flat))
+    features = built.output
+    if several:
+        features = keras.ops.reshape(features, (-1, n_images * spec.image_features))
+    n_table = spec.input_size - n_images * spec.image_features
+    if not n_table:
+        return [pixels], features, built.parts
+    table = keras.Input((n_table,), dtype="float32")
+    return [pixels, table], _in_order(spec, features, table), built.parts
+
+
+def _in_order(spec: ModelSpec, features: Any, table: Any) -> Any:
+    """The columns of all fields in the fields' order."""
+    blocks, starts = [], {True: 0, False: 0}
+    for codec in column_codecs(spec.preprocess, spec.image_features):
+        is_image = isinstance(codec.field, ImageField)
+        start = starts[is_image]
+        blocks.append((features if is_image else table)[:, start : start + codec.width])
+        starts[is_image] += codec.width
+    return keras.layers.Concatenate()(blocks)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,11 +19,13 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import op_def_registry
 
 from sensenet.errors import ModelFormatError
+from sensenet.models.bundle import SUFFIX, write_bundle
 from sensenet.models.keras_metadata import keras_api, write_metadata
 
 SETTINGS_FILE = "assets/settings.json"
 RAW_SIGNATURE = "serving_default"
 PREPROCESSED_SIGNATURE = "preprocessed"
+FEATURES_SIGNATURE = "features"
 SAFE_STATEFUL = frozenset(
     {
         "DisableCopyOnRead",
@@ -55,14 +58,38 @@ class SavedFunctions(NamedTuple):
     """The concrete functions of a SavedModel.
 
     Attributes:
-        raw: takes one float32 column a field; gives denormalised outputs.
+        raw: takes raw values (see `models.serving`); gives denormalised outputs, or boxes.
         preprocessed: takes the preprocessed matrix; None in bundles of the published package.
+        features: takes the pixels of an image network's size, gives features, or all boxes of a detector; None
+            without image fields, and in bundles of the published package.
         tracked: keeps alive what the functions use.
+        raw_outputs: names of what `raw` gives, in their order; None where that is one tensor.
     """
 
     raw: Any
     preprocessed: Any | None
+    features: Any | None
     tracked: Any
+    raw_outputs: Sequence[str] | None = None
+
+
+def save_bundle(functions: SavedFunctions, settings: dict[str, Any], path: str | os.PathLike[str]) -> str:
+    """Write a bundle; ".smbundle" is added to `path` where it is missing.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    name = os.fspath(path)
+    final = Path(name if name.endswith(SUFFIX) else name + SUFFIX)
+    # beside the bundle, so that the finished file can be renamed into its place
+    with tempfile.TemporaryDirectory(dir=final.parent, prefix=f".{final.name}.") as folder:
+        directory = Path(folder) / "bundle"
+        save_functions(functions, settings, directory)
+        Path(write_bundle(directory)).replace(final)
+    return str(final)
 
 
 def save_functions(
@@ -75,10 +102,10 @@ def save_functions(
     """
     module = tf.Module()
     module.tracked = functions.tracked
-    module.keras_api = keras_api(lambda inputs: apply(functions.raw, inputs), input_columns(functions.raw))
+    module.keras_api = keras_api(functions.raw, functions.raw_outputs)
+    optional = {PREPROCESSED_SIGNATURE: functions.preprocessed, FEATURES_SIGNATURE: functions.features}
     signatures = {RAW_SIGNATURE: functions.raw}
-    if functions.preprocessed is not None:
-        signatures[PREPROCESSED_SIGNATURE] = functions.preprocessed
+    signatures |= {name: function for name, function in optional.items() if function is not None}
     # a prediction needs no gradients: without this, those of some activations are saved as functions of their own
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(module, os.fspath(directory), signatures=signatures, options=options)
@@ -88,29 +115,52 @@ def save_functions(
     path.write_bytes(orjson.dumps(settings))
 
 
-def apply(function: Any, inputs: tf.Tensor) -> tf.Tensor:
-    """The only output of a concrete function, or loaded signature, with one input."""
-    positional, named = function.structured_input_signature
-    result = function(inputs) if positional else function(**dict.fromkeys(named, inputs))
+def apply(function: Any, *inputs: Any, **named_inputs: Any) -> tf.Tensor:
+    """The only output of a concrete function, or loaded signature: one positional input, or several by name."""
+    if inputs and not function.structured_input_signature[0]:
+        named_inputs, inputs = dict(zip(function.structured_input_signature[1], inputs, strict=True)), ()
+    result = function(*inputs, **named_inputs)
     return next(iter(result.values())) if isinstance(result, Mapping) else result
 
 
-def input_columns(function: Any) -> int:
-    """How many columns a concrete function, or loaded signature, takes.
+def input_shape(function: Any, name: str | None = None) -> tuple[int | None, ...]:
+    """The shape that a concrete function, or loaded signature, takes as its input `name`, or as its only one.
 
     Raises:
-        ModelFormatError: it takes something else than one matrix of float32.
+        ModelFormatError: it has no such input, or one that is not float32 of a known rank.
     """
     positional, named = function.structured_input_signature
-    inputs = [*positional, *named.values()]
-    if (
-        len(inputs) != 1
-        or inputs[0].shape.rank != 2
-        or inputs[0].dtype != tf.float32
-        or not inputs[0].shape[1]
-    ):
-        raise ModelFormatError(f"saved_model.pb: expected one input, a float32 matrix, got {inputs}")
-    return int(inputs[0].shape[1])
+    specs = {spec.name: spec for spec in [*positional, *named.values()]}
+    if name is None and len(specs) == 1:
+        name = next(iter(specs))
+    spec = specs.get(name)
+    if spec is None or spec.dtype != tf.float32 or spec.shape.rank is None:
+        raise ModelFormatError(
+            f"saved_model.pb: expected {name or 'one input'} of float32, got {list(specs.values())}"
+        )
+    return tuple(spec.shape)
+
+
+def check_outputs(
+    function: Any, shape: tuple[int | None, ...], outputs: Mapping[str, tuple[int, Any]]
+) -> None:
+    """Refuse a loaded signature that does not take one float32 tensor of `shape` and give `outputs`.
+
+    Args:
+        function: the signature.
+        shape: of its only input.
+        outputs: of each output its rank and type.
+
+    Raises:
+        ModelFormatError: says what it takes, or gives.
+    """
+    if (taken := input_shape(function)) != shape:
+        raise ModelFormatError(
+            f"saved_model.pb: expected a function of the shape {shape}, got one of {taken}"
+        )
+    given = {name: (spec.shape.rank, spec.dtype) for name, spec in function.structured_outputs.items()}
+    if given != outputs:
+        raise ModelFormatError(f"saved_model.pb: expected a function that gives {outputs}, got {given}")
 
 
 def load_settings(directory: str | os.PathLike[str]) -> dict[str, Any]:
@@ -144,12 +194,13 @@ def load_functions(directory: str | os.PathLike[str]) -> SavedFunctions:
     signatures = getattr(loaded, "signatures", {})
     if RAW_SIGNATURE not in signatures:
         raise ModelFormatError(f'saved_model.pb: expected a signature "{RAW_SIGNATURE}"')
-    raw, preprocessed = signatures[RAW_SIGNATURE], signatures.get(PREPROCESSED_SIGNATURE)
-    for function in (raw, preprocessed):
+    found = [signatures.get(name) for name in (RAW_SIGNATURE, PREPROCESSED_SIGNATURE, FEATURES_SIGNATURE)]
+    for function in found:
         if function is not None:
             graph = function.graph.as_graph_def()
             _check_operations(_operations(graph.node, graph.library.function))
-    return SavedFunctions(raw, preprocessed, loaded)
+    raw, preprocessed, features = found
+    return SavedFunctions(raw, preprocessed, features, loaded)
 
 
 def _check_saved_model(path: Path) -> None:

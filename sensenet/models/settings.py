@@ -36,6 +36,7 @@ _SHARE = _Rule(lambda value: _is_number(value) and 0 <= value <= 1, "a number in
 RULES: Mapping[str, _Rule] = MappingProxyType(
     {
         "bounding_box_threshold": _SHARE,
+        "class_agnostic_nms": _FLAG,
         "color_space": _one_of((*COLOR_SPACES, *(name.upper() for name in COLOR_SPACES))),
         "extract_image_features": _FLAG,
         "image_path_prefix": _Rule(lambda value: isinstance(value, str), "a text"),

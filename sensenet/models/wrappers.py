@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-import zlib
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-import orjson
-
+from sensenet.document import ModelSpec, parse_model
+from sensenet.document_file import read_document
 from sensenet.errors import ModelFormatError, SettingsError
 from sensenet.export import FORMATS
-from sensenet.models.bundle import MAGIC
-from sensenet.models.deepnet import Deepnet, deepnet_of_bundle, deepnet_of_document
+from sensenet.fields import BoxOutput
+from sensenet.image_network import ImageNetworkSpec, parse_image_network
+from sensenet.models.bundle import MAGIC, read_bundle
+from sensenet.models.deepnet import DEEPNET_TYPE, Deepnet, deepnet_of_bundle, deepnet_of_model
+from sensenet.models.detector import DETECTOR_TYPE, Detector, detector_of_bundle, detector_of_model
+from sensenet.models.extractor import FeatureExtractor, extractor_of_model
+from sensenet.models.saved import load_functions, load_settings
 from sensenet.models.settings import Settings
 from sensenet.parsing import shown
-
-GZIP_MAGIC = b"\x1f\x8b"
-MAX_DOCUMENT_BYTES = 4 << 30
+from sensenet.pretrained import NETWORKS, image_network, pretrained_layers
 
 Source = Mapping[str, Any] | str | os.PathLike[str]
+Model = Deepnet | Detector | FeatureExtractor
+
+BUNDLE_TYPES: Mapping[str, Callable[..., Deepnet | Detector]] = MappingProxyType(
+    {DEEPNET_TYPE: deepnet_of_bundle, DETECTOR_TYPE: detector_of_bundle}
+)
 
 
-def create_model(source: Source, settings: Mapping[str, Any] | None = None) -> Deepnet:
+def create_model(source: Source, settings: Mapping[str, Any] | None = None) -> Any:
     """Make a model that predicts.
 
     >>> model = create_model({
@@ -41,30 +51,52 @@ def create_model(source: Source, settings: Mapping[str, Any] | None = None) -> D
             `.smbundle` file; files are told by what is in them, not by their names.
         settings: see `sensenet.models.settings.RULES`.
 
+    Returns:
+        A `Deepnet` (classification, regression), a `Detector` (boxes), or with `extract_image_features` a
+        `FeatureExtractor`.
+
     Raises:
         ModelFormatError: a document or bundle that cannot be read; gives the place in it.
         SettingsError: an unknown setting, or a wrong value.
+        WeightsError: `load_pretrained_weights` is true, and the weights cannot be had.
     """
     checked = settings if isinstance(settings, Settings) else Settings(settings)
     if isinstance(source, Mapping):
-        return deepnet_of_document(source, checked)
-    if not isinstance(source, (str, os.PathLike)):
-        raise ModelFormatError(f"model: expected a dict or a path, got {shown(source)}")
-    path = Path(source)
-    try:
-        with path.open("rb") as file:
-            start = file.read(len(MAGIC))
-        if start == MAGIC:
-            return deepnet_of_bundle(path, checked)
-        return deepnet_of_document(_read_document(path, start.startswith(GZIP_MAGIC)), checked)
-    except OSError as error:
-        raise ModelFormatError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except ModelFormatError as error:
-        raise ModelFormatError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
+        return _model_of_spec(parse_model(source), checked)
+    with _named_errors(source) as path:
+        if _is_bundle(path):
+            return _model_of_bundle(path, checked)
+        return _model_of_spec(parse_model(read_document(path)), checked)
+
+
+def create_image_feature_extractor(
+    source: Deepnet | Source, settings: Mapping[str, Any] | None = None
+) -> FeatureExtractor:
+    """Make what gives the features of images: the output of the network's last pooling, or flattening, layer.
+
+    Args:
+        source: the name of a pretrained network, such as "resnet18" (its weights are downloaded where they are not in
+            the cache, unless the setting `load_pretrained_weights` is false), or what `create_model` takes.
+        settings: see `sensenet.models.settings.RULES`.
+
+    Raises:
+        ModelFormatError: a document that cannot be read, one without images, a detector, or a bundle.
+        SettingsError: an unknown setting, a wrong value, or a name that is neither a network's nor a file's.
+        WeightsError: pretrained weights that cannot be had.
+    """
+    checked = settings if isinstance(settings, Settings) else Settings(settings)
+    if isinstance(source, str) and source in NETWORKS:
+        return FeatureExtractor(_named_network(source, checked), checked)
+    if isinstance(source, Mapping):
+        return extractor_of_model(_with_pretrained(parse_model(source), checked), checked)
+    with _named_errors(source) as path:
+        if _is_bundle(path):
+            raise ModelFormatError("a bundle's layers cannot be taken apart; use the model's JSON document")
+        return extractor_of_model(_with_pretrained(parse_model(read_document(path)), checked), checked)
 
 
 def convert(
-    model: Deepnet | Source,
+    model: Model | Source,
     settings: Mapping[str, Any] | None,
     output_path: str | os.PathLike[str],
     to_format: str,
@@ -87,7 +119,7 @@ def convert(
     """
     if to_format not in FORMATS:
         raise SettingsError(f"to_format: expected one of {', '.join(FORMATS)}, got {shown(to_format)}")
-    if isinstance(model, Deepnet):
+    if isinstance(model, Model):
         if settings:
             raise SettingsError("settings: a model that is made already cannot take other settings")
         made = model
@@ -96,19 +128,67 @@ def convert(
     return FORMATS[to_format](made, output_path)
 
 
-def _read_document(path: Path, compressed: bool) -> Any:
+@contextmanager
+def _named_errors(source: Any) -> Iterator[Path]:
+    """The path that `source` is; what is wrong inside the file is said with its name.
+
+    Raises:
+        ModelFormatError: no path, or a file that cannot be read.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        raise ModelFormatError(f"model: expected a dict or a path, got {shown(source)}")
+    path = Path(source)
     try:
-        if compressed:
-            with gzip.open(path) as file:
-                encoded = file.read(MAX_DOCUMENT_BYTES + 1)
-        else:
-            with path.open("rb") as file:
-                encoded = file.read(MAX_DOCUMENT_BYTES + 1)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ModelFormatError(f"not a whole gzip file: {error}") from error
-    if len(encoded) > MAX_DOCUMENT_BYTES:
-        raise ModelFormatError(f"expected a document of at most {MAX_DOCUMENT_BYTES} bytes")
-    try:
-        return orjson.loads(encoded)
-    except orjson.JSONDecodeError as error:
-        raise ModelFormatError(f"not valid JSON: {error}") from error
+        yield path
+    except OSError as error:
+        raise ModelFormatError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except ModelFormatError as error:
+        raise ModelFormatError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
+
+
+def _is_bundle(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
+def _model_of_spec(spec: ModelSpec, settings: Settings) -> Model:
+    spec = _with_pretrained(spec, settings)
+    if settings.extract_image_features:
+        return extractor_of_model(spec, settings)
+    if isinstance(spec.output, BoxOutput):
+        return detector_of_model(spec, settings)
+    return deepnet_of_model(spec, settings)
+
+
+def _model_of_bundle(path: Path, settings: Settings) -> Deepnet | Detector:
+    with tempfile.TemporaryDirectory(prefix="sensenet.") as folder:
+        read_bundle(path, folder)
+        saved = load_settings(folder)
+        kind = saved.get("deepnet_type")
+        if not isinstance(kind, str) or kind not in BUNDLE_TYPES:
+            known = " or ".join(f'"{name}"' for name in BUNDLE_TYPES)
+            raise ModelFormatError(f"deepnet_type: expected {known}, got {shown(kind)}")
+        return BUNDLE_TYPES[kind](load_functions(folder), saved, settings)
+
+
+def _with_pretrained(spec: ModelSpec, settings: Settings) -> ModelSpec:
+    """`spec` with the published weights in its image network where the settings ask for them.
+
+    Raises:
+        SettingsError: the image network has no published weights.
+        WeightsError: they cannot be had.
+    """
+    if not settings.load_pretrained_weights:
+        return spec
+    network = spec.image_network
+    name = None if network is None else network.metadata.base_image_network
+    if network is None or name is None:
+        raise SettingsError("load_pretrained_weights: this model has no image network with published weights")
+    return replace(spec, image_network=replace(network, layers=pretrained_layers(name).image))
+
+
+def _named_network(name: str, settings: Settings) -> ImageNetworkSpec:
+    network = parse_image_network(image_network(name))
+    if settings.load_pretrained_weights is False:
+        return network
+    return replace(network, layers=pretrained_layers(name).image)

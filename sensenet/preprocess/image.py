@@ -212,14 +212,14 @@ class Placement(NamedTuple):
     Coordinates are continuous: pixel i reaches from i to i + 1. They are not clipped: the padding is outside.
 
     Attributes:
-        scale_x, scale_y: original pixels a pixel of the network's input.
+        scale_x, scale_y: original pixels a pixel of the network's input; float32 scalars, or tensors of them.
         offset_x, offset_y: pixels (of the resized image) that were cut off left and above.
     """
 
-    scale_x: float
-    scale_y: float
-    offset_x: float
-    offset_y: float
+    scale_x: Any
+    scale_y: Any
+    offset_x: Any
+    offset_y: Any
 
     def to_original(self, corners: np.ndarray) -> np.ndarray:
         """Boxes (..., 4) x1, y1, x2, y2 of the network's input in pixels of the original image, float64."""
@@ -232,8 +232,8 @@ class Placement(NamedTuple):
         return corners / np.array([self.scale_x, self.scale_y] * 2) - offsets
 
 
-def placement(height: int, width: int, target_height: int, target_width: int, rescale_type: str) -> Placement:
-    """How `rescale` placed an image of `height` x `width` in `target_height` x `target_width`.
+def placement(height: Any, width: Any, target_height: int, target_width: int, rescale_type: str) -> Placement:
+    """How `rescale` placed an image of `height` x `width` (numbers, or scalar tensors) in its target.
 
     For pad both scales are the unrounded ratio, as in the published package, whose boxes are right for pad (unless a
     side would scale to less than a pixel). The rounding of the scaled size is at most half a pixel of the network's
@@ -242,12 +242,12 @@ def placement(height: int, width: int, target_height: int, target_width: int, re
     Raises:
         SettingsError: an unknown rescale type.
     """
-    source = np.float32(height), np.float32(width)
-    down, across = _geometry(rescale_type)(
-        source, (np.float32(target_height), np.float32(target_width)), _NUMPY
-    )
+    target = np.float32(target_height), np.float32(target_width)
+    ops = _TENSORS if tf.is_tensor(height) else _NUMPY
+    source = [tf.cast(size, tf.float32) if ops is _TENSORS else np.float32(size) for size in (height, width)]
     if rescale_type == "pad":
-        ratio = max(height / target_height, width / target_width)
-        return Placement(min(ratio, float(width)), min(ratio, float(height)), 0.0, 0.0)
-    scales = width / float(across.size), height / float(down.size)
-    return Placement(*scales, float(across.offset), float(down.offset))
+        ratio = ops.maximum(*(ops.divide(size, side) for size, side in zip(source, target, strict=True)))
+        return Placement(ops.minimum(ratio, source[1]), ops.minimum(ratio, source[0]), 0.0, 0.0)
+    down, across = _geometry(rescale_type)(tuple(source), target, ops)
+    scales = ops.divide(source[1], across.size), ops.divide(source[0], down.size)
+    return Placement(*scales, across.offset, down.offset)

@@ -94,26 +94,27 @@ def is_missing(value: Any) -> bool:
 
 
 def raw_codecs(fields: Sequence[Field]) -> tuple[ColumnCodec, ...]:
-    """One codec a field for functions that standardise themselves: one column a field, a category its position.
-
-    Raises:
-        ModelFormatError: a field is an image.
-    """
+    """One codec a field for functions that standardise themselves: one column a field, a category its position,
+    and nothing (0) for an image."""
     return tuple(
         replace(codec, start=position, width=1, offset=0.0, scale=1.0, one_hot=False)
-        for position, codec in enumerate(column_codecs(fields))
+        for position, codec in enumerate(column_codecs(fields, image_features=1))
     )
 
 
-def column_codecs(fields: Sequence[Field]) -> tuple[ColumnCodec, ...]:
+def column_codecs(fields: Sequence[Field], image_features: int = 0) -> tuple[ColumnCodec, ...]:
     """One codec a field, their columns side by side in the fields' order.
 
+    Args:
+        fields: of the model.
+        image_features: columns of an image field, which the image network fills.
+
     Raises:
-        ModelFormatError: a field is an image.
+        ModelFormatError: a field is an image, and there is no image network.
     """
     codecs, start = [], 0
     for field in fields:
-        width = n_columns(field)
+        width = n_columns(field, image_features)
         offset, scale, missing, codes = 0.0, 1.0, 0.0, {}
         if isinstance(field, NumericField):
             offset, scale, missing = field.mean, field.stdev or 1.0, field.mean
@@ -127,14 +128,21 @@ def column_codecs(fields: Sequence[Field]) -> tuple[ColumnCodec, ...]:
     return tuple(codecs)
 
 
+def total_columns(codecs: Sequence[ColumnCodec]) -> int:
+    """The width of the matrix."""
+    return codecs[-1].start + codecs[-1].width if codecs else 0
+
+
 def encode_row(codecs: Sequence[ColumnCodec], values: Sequence[Any]) -> np.ndarray:
-    """One row's values, in the fields' order, as a (1, columns) float32 matrix.
+    """One row's values, in the fields' order, as a (1, columns) float32 matrix; the columns of images are 0.
 
     Raises:
         InputError: a value that its field cannot take; gives the field.
     """
-    encoded = [0.0] * (codecs[-1].start + codecs[-1].width if codecs else 0)
+    encoded = [0.0] * total_columns(codecs)
     for codec, value in zip(codecs, values, strict=True):
+        if isinstance(codec.field, ImageField):
+            continue
         if isinstance(codec.field, CategoricalField):
             code = codec.code(value)
             if not codec.one_hot:
@@ -147,14 +155,16 @@ def encode_row(codecs: Sequence[ColumnCodec], values: Sequence[Any]) -> np.ndarr
 
 
 def encode_columns(codecs: Sequence[ColumnCodec], columns: Sequence[Any], n_rows: int) -> np.ndarray:
-    """Columns of values, in the fields' order, as an (n_rows, columns) float32 matrix.
+    """Columns of values, in the fields' order, as an (n_rows, columns) float32 matrix; those of images are 0.
 
     Raises:
         InputError: a value that its field cannot take; gives row and field.
     """
-    encoded = np.zeros((n_rows, codecs[-1].start + codecs[-1].width if codecs else 0), np.float32)
+    encoded = np.zeros((n_rows, total_columns(codecs)), np.float32)
     rows = np.arange(n_rows)
     for codec, values in zip(codecs, columns, strict=True):
+        if isinstance(codec.field, ImageField):
+            continue
         if isinstance(codec.field, CategoricalField):
             codes = np.fromiter(map(codec.code, values), np.int64, n_rows)
             known = codes >= 0

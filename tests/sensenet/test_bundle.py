@@ -151,9 +151,13 @@ def test_a_damaged_graph_is_our_error(bundle: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"deepnet_type": "ObjectDetector"}, "type 'ObjectDetector' cannot be run"),
+        ({"deepnet_type": "Tree"}, 'deepnet_type: expected "Deepnet" or "ObjectDetector", got "Tree"'),
+        ({"deepnet_type": "ObjectDetector"}, "_preprocessors: expected one image field"),
         ({"_preprocessors": None}, "_preprocessors: expected a list"),
-        ({"_preprocessors": documents.FIELDS[:1]}, "expected a function of 1 columns, got one of 5"),
+        (
+            {"_preprocessors": documents.FIELDS[:1]},
+            r"expected a function of 1 columns, got one of the shape \(None, 5\)",
+        ),
         ({"_output_exposition": {"type": "numeric"}}, '_output_exposition: "mean" is missing'),
         ({"rescale_type": "stretch"}, "rescale_type: expected"),
     ],

@@ -20,6 +20,10 @@ NUMERIC = column_codecs(
 )
 
 
+def matrix_of(codecs: Any, points: Any) -> np.ndarray:
+    return encode_points(codecs, points).matrix
+
+
 class Frame:
     """What pandas and polars frames have in common."""
 
@@ -62,7 +66,7 @@ def as_frame(points: list[list[Any]]) -> Frame:
     ],
 )
 def test_every_form_of_many_points_gives_the_same_matrix(form: Any) -> None:
-    np.testing.assert_array_equal(encode_points(CODECS, form(documents.POINTS)), documents.MATRIX)
+    np.testing.assert_array_equal(matrix_of(CODECS, form(documents.POINTS)), documents.MATRIX)
 
 
 @pytest.mark.parametrize(
@@ -79,27 +83,27 @@ def test_every_form_of_many_points_gives_the_same_matrix(form: Any) -> None:
 )
 def test_every_form_of_one_point_gives_the_same_row(form: Any) -> None:
     for point, row in zip(documents.POINTS, documents.MATRIX, strict=True):
-        np.testing.assert_array_equal(encode_points(CODECS, form(point)), [row])
+        np.testing.assert_array_equal(matrix_of(CODECS, form(point)), [row])
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.uint8, bool])
 def test_arrays_of_numbers_are_standardised_as_lists_are(dtype: Any) -> None:
     points = np.array([[1, 0, 1, 9], [0, 1, 1, 9]], dtype)
     rows = [[float(v) for v in row] for row in points]
-    np.testing.assert_array_equal(encode_points(NUMERIC, points), encode_points(NUMERIC, rows))
-    np.testing.assert_array_equal(encode_points(NUMERIC, points[0]), encode_points(NUMERIC, rows[0]))
+    np.testing.assert_array_equal(matrix_of(NUMERIC, points), matrix_of(NUMERIC, rows))
+    np.testing.assert_array_equal(matrix_of(NUMERIC, points[0]), matrix_of(NUMERIC, rows[0]))
 
 
 def test_nan_in_an_array_is_the_mean_and_the_array_is_left_alone() -> None:
     points = np.array([[np.nan, 3.0, np.nan]])
-    np.testing.assert_array_equal(encode_points(NUMERIC, points), [[0.0, 0.0, 4.0]])
+    np.testing.assert_array_equal(matrix_of(NUMERIC, points), [[0.0, 0.0, 4.0]])
     assert np.isnan(points).sum() == 2
 
 
 def test_whole_numbers_in_an_array_of_floats_are_categories() -> None:
     codecs = column_codecs(parse_fields([{"type": "categorical", "index": 0, "values": ["1", "2.5", "7"]}]))
     expected = [[1, 0, 0], [0, 1, 0], [0, 0, 0]]
-    np.testing.assert_array_equal(encode_points(codecs, np.array([[1.0], [2.5], [np.nan]])), expected)
+    np.testing.assert_array_equal(matrix_of(codecs, np.array([[1.0], [2.5], [np.nan]])), expected)
 
 
 def test_categories_are_compared_as_text() -> None:
@@ -108,15 +112,15 @@ def test_categories_are_compared_as_text() -> None:
     )
     points = [[1], ["1"], [True], [1.0], [None], ["None"], [""]]
     expected = [[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0], [0, 0, 0], [0, 0, 1], [0, 0, 0]]
-    np.testing.assert_array_equal(encode_points(codecs, points), expected)
+    np.testing.assert_array_equal(matrix_of(codecs, points), expected)
     for point, row in zip(points, expected, strict=True):
-        np.testing.assert_array_equal(encode_points(codecs, point), [row])
+        np.testing.assert_array_equal(matrix_of(codecs, point), [row])
 
 
 @pytest.mark.parametrize("missing", [None, float("nan"), NAType(), "nan"])
 def test_a_missing_number_is_the_mean_or_the_zero_value(missing: Any) -> None:
     for points in ([[missing, "a", 0, missing]], [[missing, "a", 0, missing], [1.0, "a", 0, 1.0]]):
-        np.testing.assert_array_equal(encode_points(CODECS, points)[0], [0, 1, 0, 0, 0])
+        np.testing.assert_array_equal(matrix_of(CODECS, points)[0], [0, 1, 0, 0, 0])
 
 
 @pytest.mark.parametrize(
@@ -144,18 +148,18 @@ def test_a_missing_number_is_the_mean_or_the_zero_value(missing: Any) -> None:
 )
 def test_what_cannot_be_understood_says_row_and_field(points: Any, message: str) -> None:
     with pytest.raises(InputError) as caught:
-        encode_points(CODECS, points)
+        matrix_of(CODECS, points)
     assert str(caught.value).startswith(message)
 
 
 def test_no_points_are_no_rows() -> None:
-    assert encode_points(CODECS, []).shape == (0, documents.COLUMNS)
-    assert encode_points(CODECS, np.zeros((0, 4))).shape == (0, documents.COLUMNS)
+    assert matrix_of(CODECS, []).shape == (0, documents.COLUMNS)
+    assert matrix_of(CODECS, np.zeros((0, 4))).shape == (0, documents.COLUMNS)
 
 
 def test_raw_columns_keep_numbers_and_give_positions_of_categories() -> None:
     expected = [[1.5, 0, 2], [-3, 2, 1], [0.25, 1, 1.5], [1, 0, 2], [4, -1, 1], [2.5, -1, 2]]
-    np.testing.assert_array_equal(encode_points(raw_codecs(FIELDS), documents.POINTS), expected)
+    np.testing.assert_array_equal(matrix_of(raw_codecs(FIELDS), documents.POINTS), expected)
 
 
 values = st.one_of(
@@ -170,8 +174,6 @@ number = st.one_of(st.none(), st.floats(-1e6, 1e6), st.integers(-1000, 1000), st
 
 @given(st.lists(st.tuples(number, values, values, number), min_size=2, max_size=8))
 def test_rows_one_by_one_and_all_at_once_give_the_same(points: list[Any]) -> None:
-    together = encode_points(CODECS, points)
-    np.testing.assert_array_equal(
-        np.concatenate([encode_points(CODECS, point) for point in points]), together
-    )
-    np.testing.assert_array_equal(encode_points(CODECS, np.array(points, dtype=object)), together)
+    together = matrix_of(CODECS, points)
+    np.testing.assert_array_equal(np.concatenate([matrix_of(CODECS, point) for point in points]), together)
+    np.testing.assert_array_equal(matrix_of(CODECS, np.array(points, dtype=object)), together)

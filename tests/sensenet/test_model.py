@@ -122,8 +122,8 @@ def test_no_network_is_an_error_that_lists_the_keys() -> None:
         ({"preprocess": []}, "preprocess: expected at least one field"),
         ({"preprocess": [{"type": "numeric", "index": 0}]}, r'preprocess\[0\]: "mean" is missing'),
         ({"preprocess": [{"type": "text", "index": 0}]}, r"preprocess\[0\].type: expected"),
-        ({"preprocess": [*documents.FIELDS, {"type": "image", "index": 4}]}, "field 4: a model with image"),
-        ({"image_network": {"layers": []}}, "image_network: a model with image fields"),
+        ({"preprocess": [*documents.FIELDS, {"type": "image", "index": 4}]}, "field 4: an image field needs"),
+        ({"image_network": {"layers": []}}, 'image_network: "metadata" is missing'),
         ({"output_exposition": None}, '"output_exposition" is missing'),
         (
             {"output_exposition": {"type": "categorical", "values": ["a", "b"]}},

@@ -10,8 +10,10 @@ import pytest
 import sensenet
 
 PUBLIC = {
-    "sensenet": ["convert", "create_model"],
-    "sensenet.models.wrappers": ["convert", "create_model"],
+    "sensenet": ["convert", "create_image_feature_extractor", "create_model"],
+    "sensenet.models.wrappers": ["convert", "create_image_feature_extractor", "create_model"],
+    "sensenet.models.image": ["image_model"],
+    "sensenet.pretrained": ["network_document", "weights_path", "weights_url"],
     "sensenet.models.bundle": ["read_bundle", "write_bundle"],
     "sensenet.models.settings": ["Settings"],
 }

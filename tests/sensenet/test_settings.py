@@ -9,6 +9,7 @@ from sensenet.models.settings import RULES, Settings
 
 GOOD = {
     "bounding_box_threshold": [0, 0.5, 1],
+    "class_agnostic_nms": [True],
     "color_space": ["rgb", "BGRA"],
     "extract_image_features": [True],
     "image_path_prefix": ["images/", ""],
@@ -23,6 +24,7 @@ GOOD = {
 }
 BAD = {
     "bounding_box_threshold": [-0.1, 1.5, "0.5", True],
+    "class_agnostic_nms": ["yes"],
     "color_space": ["rgbx", "Rgb", 3],
     "extract_image_features": [1, "true"],
     "image_path_prefix": [3],

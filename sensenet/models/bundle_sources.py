@@ -1,0 +1,123 @@
+"""What a deepnet that was read from a bundle stands on: our functions, or that of the published package."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NoReturn
+
+import numpy as np
+
+from sensenet.errors import ModelFormatError, WeightsError
+from sensenet.fields import Field, ImageField
+from sensenet.image_network import ImageMetadata
+from sensenet.inputs import Points
+from sensenet.models.compiled import run
+from sensenet.models.images import ImageFeatures, RawImages, raw_images
+from sensenet.models.saved import SavedFunctions, apply, input_shape
+from sensenet.models.serving import IMAGE_INPUT, NUMERIC_INPUT
+from sensenet.models.settings import Settings
+from sensenet.preprocess.tabular import ColumnCodec, column_codecs, raw_codecs, total_columns
+
+
+@dataclass(frozen=True, eq=False)
+class BundleSource:
+    """Functions that a bundle of ours holds: of the preprocessed matrix, and of pixels.
+
+    Attributes:
+        saved: the functions.
+        codecs, images, takes_raw: see `sources.Source`.
+    """
+
+    saved: SavedFunctions
+    codecs: tuple[ColumnCodec, ...]
+    images: ImageFeatures | None
+    takes_raw = False
+
+    def predict(self, points: Points) -> np.ndarray:
+        """See `sources.Source`."""
+        matrix = points.matrix if self.images is None else self.images.fill(points)
+        return run(partial(apply, self.saved.preprocessed), matrix)
+
+    def functions(self, normalized: bool) -> SavedFunctions:
+        """See `sources.Source`."""
+        return self.saved
+
+    def keras_model(self) -> NoReturn:
+        """See `sources.Source`."""
+        raise _no_layers()
+
+    def with_weights(self, path: str | os.PathLike[str]) -> NoReturn:
+        """See `sources.Source`."""
+        raise _no_layers()
+
+
+@dataclass(frozen=True, eq=False)
+class RawBundleSource(BundleSource):
+    """The only function of a bundle of the published package: of raw values.
+
+    Attributes:
+        raw_images: what makes its pixels; None without image fields.
+    """
+
+    raw_images: RawImages | None = None
+    takes_raw = True
+
+    def predict(self, points: Points) -> np.ndarray:
+        """See `sources.Source`; with images row by row, for the function takes images of one size only."""
+        if self.raw_images is None:
+            return run(partial(apply, self.saved.raw), points.matrix)
+        has_table = any(not isinstance(codec.field, ImageField) for codec in self.codecs)
+        rows = []
+        for row in range(len(points.matrix)):
+            inputs = {IMAGE_INPUT: self.raw_images.pixels(points, row)}
+            if has_table:
+                inputs[NUMERIC_INPUT] = points.matrix[row : row + 1]
+            rows.append(apply(self.saved.raw, **inputs).numpy())
+        return np.concatenate(rows) if rows else np.zeros((0, 1), np.float32)
+
+
+def bundle_source(
+    saved: SavedFunctions, fields: Sequence[Field], metadata: ImageMetadata | None, settings: Settings
+) -> BundleSource:
+    """The source of a bundle's functions.
+
+    Args:
+        saved: the functions.
+        fields: of the model.
+        metadata: of its image network; None without image fields, or in bundles of the published package.
+        settings: of the model.
+
+    Raises:
+        ModelFormatError: functions that do not take the columns of `fields`.
+    """
+    n_images = sum(isinstance(field, ImageField) for field in fields)
+    if saved.preprocessed is None:
+        codecs = raw_codecs(fields)
+        if n_images < len(fields):
+            _check_columns(saved.raw, NUMERIC_INPUT, len(fields))
+        images = raw_images(saved.raw, n_images, settings) if n_images else None
+        return RawBundleSource(saved, codecs, None, images)
+    features, n_features = None, 0
+    if n_images:
+        if metadata is None or saved.features is None or not isinstance(metadata.outputs, int):
+            raise ModelFormatError("saved_model.pb: expected a function of pixels for the image fields")
+        features = ImageFeatures(metadata, settings, lambda: partial(apply, saved.features))
+        n_features = metadata.outputs
+    codecs = column_codecs(fields, n_features)
+    _check_columns(saved.preprocessed, None, total_columns(codecs))
+    return BundleSource(saved, codecs, features)
+
+
+def _check_columns(function: Any, name: str | None, columns: int) -> None:
+    shape = input_shape(function, name)
+    if len(shape) != 2 or shape[1] != columns:
+        raise ModelFormatError(
+            f"saved_model.pb: expected a function of {columns} columns, got one of the shape {shape}"
+        )
+
+
+def _no_layers() -> WeightsError:
+    return WeightsError("a model that was read from a bundle has no layers; make it from its JSON document")

@@ -1,0 +1,272 @@
+"""Detectors: an image becomes boxes in its own pixels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from sensenet.detection import Boxes, Decoded, as_dicts
+from sensenet.document import ModelSpec
+from sensenet.errors import ModelFormatError, WeightsError
+from sensenet.export.h5 import read_weights, write_weights
+from sensenet.fields import BoxOutput, Field, ImageField, parse_fields
+from sensenet.image_network import ImageNetworkSpec, parse_metadata
+from sensenet.inputs import encode_images
+from sensenet.models.boxes import BoxFinder, Finder, RawBoxFinder, box_outputs, compile_boxes
+from sensenet.models.deepnet import merged_settings, refuse_settings
+from sensenet.models.images import raw_images
+from sensenet.models.keras_model import build_detector, trained_images
+from sensenet.models.saved import SavedFunctions, check_outputs, save_bundle
+from sensenet.models.serving import box_function, rescaled
+from sensenet.models.settings import Settings
+from sensenet.parsing import text_list
+
+DETECTOR_TYPE = "ObjectDetector"
+FINISHED_SETTINGS = (
+    "bounding_box_threshold",
+    "class_agnostic_nms",
+    "color_space",
+    "iou_threshold",
+    "max_objects",
+    "output_unfiltered_boxes",
+    "pad_bounding_box_output",
+    "rescale_type",
+)
+
+
+class BoxArrays(NamedTuple):
+    """What a detector finds in an image.
+
+    Attributes:
+        boxes: (k, 4) int32, x1, y1, x2, y2 in pixels of the image, best first.
+        scores: (k,) float32.
+        classes: (k,) int32, positions among the detector's classes.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    classes: np.ndarray
+
+
+class PaddedBoxArrays(NamedTuple):
+    """What a detector finds in an image, always in `max_objects` rows: see `BoxArrays`.
+
+    Attributes:
+        boxes, scores, classes: the rows behind the objects repeat the first of all boxes.
+        valid: how many of the rows are objects.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    classes: np.ndarray
+    valid: int
+
+
+class Detector:
+    """A model that finds objects: call it with an image, or with several.
+
+    Attributes:
+        settings: what it was made with.
+    """
+
+    def __init__(
+        self,
+        field: ImageField,
+        output: BoxOutput,
+        settings: Settings,
+        finder: Finder,
+        network: ImageNetworkSpec | None = None,
+    ):
+        """Join the image field, the classes, what finds boxes, and the (fitted) network if there is a document."""
+        self.settings = settings
+        self._field = field
+        self._output = output
+        self._finder = finder
+        self._network = network
+
+    @property
+    def _fields(self) -> tuple[Field, ...]:
+        return (self._field,)
+
+    @property
+    def _preprocessors(self) -> list[dict[str, Any]]:
+        """The input field as a document has it."""
+        return [self._field.dump()]
+
+    @property
+    def _classes(self) -> list[str]:
+        """The names of what can be found."""
+        return list(self._output.values)
+
+    def __call__(self, images: Any) -> Any:
+        """Find objects.
+
+        Args:
+            images: one image (a path, compressed bytes, an array, a PIL image, or a row of one), several of them in a
+                list (of any sizes), rows, or an array of four dimensions.
+
+        Returns:
+            `[{"box": [x1, y1, x2, y2], "label", "score"}, ...]`, best first, in pixels of the image; a list of such
+            lists for several images. With the settings `output_unfiltered_boxes` or `pad_bounding_box_output` what
+            `arrays` gives.
+
+        Raises:
+            InputError: an image that cannot be read; names it.
+        """
+        if self.settings.output_unfiltered_boxes or self.settings.pad_bounding_box_output:
+            return self.arrays(images)
+        values, several = encode_images(self._field, images)
+        found = [as_dicts(boxes, self._output.values) for boxes in self._finder.find(values)]
+        return found if several else found[0]
+
+    def arrays(self, images: Any) -> Any:
+        """Find objects, as arrays.
+
+        Args:
+            images: see `__call__`.
+
+        Returns:
+            `BoxArrays`; a list of them for several images. With `pad_bounding_box_output`, `PaddedBoxArrays`; with
+            `output_unfiltered_boxes`, all boxes in the order: branches, rows, columns, anchors.
+
+        Raises:
+            InputError: an image that cannot be read; names it.
+        """
+        values, several = encode_images(self._field, images)
+        found = self._arrays(values)
+        return found if several else found[0]
+
+    def _arrays(self, values: Sequence[Any]) -> list[Any]:
+        if isinstance(self._finder, BoxFinder):
+            if self.settings.output_unfiltered_boxes:
+                return [_arrays(boxes) for boxes in self._finder.find_all(values)]
+            if self.settings.pad_bounding_box_output:
+                found = self._finder.find_padded(values)
+                return [PaddedBoxArrays(*_arrays(boxes), valid) for boxes, valid in found]
+        return [_arrays(boxes) for boxes in self._finder.find(values)]
+
+    def save_bundle(self, path: str | os.PathLike[str]) -> str:
+        """Write the detector as a bundle; ".smbundle" is added to `path` where it is missing.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        saved = {**self.settings, "deepnet_type": DETECTOR_TYPE, "_unfiltered": None}
+        saved |= {"_classes": self._classes, "_preprocessors": self._preprocessors}
+        finder = self._finder
+        if not isinstance(finder, BoxFinder):
+            assert isinstance(finder, RawBoxFinder), "there are two kinds"
+            functions = SavedFunctions(finder.function, None, None, finder, finder.outputs)
+            return save_bundle(functions, saved, path)
+        saved["_image_metadata"] = finder.metadata.dump_for_bundle()
+        raw = box_function(rescaled(finder.function, finder.loader), finder.rule)
+        functions = SavedFunctions(raw, None, finder.function, None, BoxArrays._fields)
+        return save_bundle(functions, saved, path)
+
+    def save_weights(self, path: str | os.PathLike[str]) -> None:
+        """Write the weights in Keras' legacy HDF5 layout.
+
+        Raises:
+            WeightsError: the detector came from a bundle, which has no layers.
+            OSError: the file cannot be written.
+        """
+        write_weights(self.keras_model(), path)
+
+    def load_weights(self, path: str | os.PathLike[str]) -> None:
+        """Take the weights of an HDF5 file that we or tf-keras wrote, for a detector of the same layers.
+
+        Raises:
+            ModelFormatError: not such a file.
+            WeightsError: its weights are not those of this detector's layers, or the detector came from a bundle.
+        """
+        network = self._layers()
+        built = build_detector(network)
+        read_weights(built.model, path)
+        self._network = trained_images(network, built)
+        self._finder = _finder(self._network, self.settings)
+
+    def keras_model(self) -> keras.Model:
+        """A functional Keras model from rescaled pixels, (n, height, width, 3) float32 RGB, to the branches' maps.
+
+        Raises:
+            WeightsError: the detector came from a bundle, which has no layers.
+        """
+        return build_detector(self._layers()).model
+
+    def _layers(self) -> ImageNetworkSpec:
+        if self._network is None:
+            raise WeightsError(
+                "a model that was read from a bundle has no layers; make it from its JSON document"
+            )
+        return self._network
+
+
+def _arrays(boxes: Boxes) -> BoxArrays:
+    return BoxArrays(boxes.corners, boxes.scores, boxes.classes)
+
+
+def _finder(network: ImageNetworkSpec, settings: Settings) -> BoxFinder:
+    return BoxFinder(network.metadata, settings, partial(compile_boxes, network))
+
+
+def detector_of_model(spec: ModelSpec, settings: Settings) -> Detector:
+    """The detector of a parsed document; untrained layers are drawn.
+
+    Raises:
+        ModelFormatError: gives the place in the document.
+    """
+    if (
+        spec.image_network is None
+        or spec.image_network.branches is None
+        or not isinstance(spec.output, BoxOutput)
+    ):
+        raise ModelFormatError(
+            'image_network: a "bounding_box" output and branches in metadata.outputs need each other'
+        )
+    field = _image_field(spec.preprocess, "preprocess")
+    network = spec.image_network.fit()
+    network.check_branches(len(spec.output.values))
+    return Detector(field, spec.output, settings, _finder(network, settings), network)
+
+
+def detector_of_bundle(functions: SavedFunctions, saved: dict[str, Any], settings: Settings) -> Detector:
+    """The detector of an unpacked bundle that we or the published package wrote.
+
+    Args:
+        functions: of its SavedModel.
+        saved: its settings file.
+        settings: what to make the detector with.
+
+    Raises:
+        ModelFormatError: content that breaks the format.
+        SettingsError: a setting that the bundle's finished function cannot follow.
+    """
+    field = _image_field(parse_fields(saved.get("_preprocessors"), "_preprocessors"), "_preprocessors")
+    output = BoxOutput(text_list(saved.get("_classes"), "_classes"))
+    merged = merged_settings(saved, settings)
+    if functions.features is None:
+        refuse_settings(settings, FINISHED_SETTINGS)
+        pixels = raw_images(functions.raw, 1, merged)
+        return Detector(
+            field, output, merged, RawBoxFinder(functions.raw, pixels, box_outputs(functions.raw))
+        )
+    metadata = parse_metadata(saved.get("_image_metadata"), "_image_metadata")
+    shape = (None, metadata.height, metadata.width, 3)
+    types = {"corners": (3, tf.float32), "scores": (2, tf.float32), "classes": (2, tf.int32)}
+    check_outputs(functions.features, shape, {name: types[name] for name in Decoded._fields})
+    return Detector(field, output, merged, BoxFinder(metadata, merged, lambda: functions.features))
+
+
+def _image_field(fields: Sequence[Field], path: str) -> ImageField:
+    if len(fields) != 1 or not isinstance(fields[0], ImageField):
+        raise ModelFormatError(f"{path}: expected one image field, as for every detector")
+    return fields[0]

@@ -1,0 +1,91 @@
+"""The features of an image network's last pooling layer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from sensenet.document import ModelSpec
+from sensenet.errors import ModelFormatError
+from sensenet.fields import ImageField
+from sensenet.image_network import ImageNetworkSpec
+from sensenet.inputs import encode_images
+from sensenet.layers.base import LayerSpec
+from sensenet.layers.pooling import GlobalAveragePool2D, GlobalMaxPool2D
+from sensenet.layers.shape import Flatten
+from sensenet.models.images import ImageFeatures, compile_features
+from sensenet.models.settings import Settings
+
+POOLING: tuple[type[LayerSpec], ...] = (GlobalAveragePool2D, GlobalMaxPool2D, Flatten)
+
+
+class FeatureExtractor:
+    """Gives the features of images: call it with an image, or with a list of images.
+
+    Attributes:
+        settings: what it was made with.
+    """
+
+    def __init__(self, network: ImageNetworkSpec, settings: Settings):
+        """Cut a (fitted) image network behind its last pooling, or flattening, layer.
+
+        Raises:
+            ModelFormatError: a detector, or a network that has no such layer.
+        """
+        self.settings = settings
+        cut = pooled(network).fit()
+        self._images = ImageFeatures(cut.metadata, settings, partial(compile_features, cut))
+
+    @property
+    def n_features(self) -> int:
+        """How many numbers an image gives."""
+        outputs = self._images.metadata.outputs
+        assert isinstance(outputs, int), "the network was fitted"
+        return outputs
+
+    def __call__(self, images: Any) -> np.ndarray:
+        """The features of images.
+
+        Args:
+            images: one image (a path, compressed bytes, an array, a PIL image), a list of images, an array of four
+                dimensions, or points in any form that a model takes.
+
+        Returns:
+            (images, features) float32.
+
+        Raises:
+            InputError: an image that cannot be read; names it.
+        """
+        values = encode_images(ImageField(index=0), images).values
+        return self._images(values)
+
+
+def pooled(network: ImageNetworkSpec, path: str = "image_network") -> ImageNetworkSpec:
+    """`network` up to its last pooling, or flattening, layer.
+
+    Raises:
+        ModelFormatError: a detector, or a network that has no such layer.
+    """
+    name = network.metadata.base_image_network or "this network"
+    if network.branches is not None:
+        raise ModelFormatError(f"{path}: {name} detects objects: it has no layer whose output is features")
+    positions = [i for i, layer in enumerate(network.layers) if isinstance(layer, POOLING)]
+    if not positions:
+        kinds = ", ".join(kind.type_name for kind in POOLING)
+        raise ModelFormatError(f"{path}: {name} has no layer whose output is features: none of {kinds}")
+    layers = network.layers[: positions[-1] + 1]
+    return replace(network, layers=layers, metadata=replace(network.metadata, outputs=None))
+
+
+def extractor_of_model(spec: ModelSpec, settings: Settings) -> FeatureExtractor:
+    """The extractor of a document's image network.
+
+    Raises:
+        ModelFormatError: a document without images, a detector, or layers that do not fit together.
+    """
+    if spec.image_network is None:
+        raise ModelFormatError("image_network: this model has no images, so it has no image features")
+    return FeatureExtractor(spec.image_network, settings)
