@@ -1,0 +1,240 @@
+"""What people pass as an image (a path, bytes, numbers, a Pillow image, nothing) becomes what a network takes."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from sensenet.errors import InputError
+from sensenet.preprocess.decoding import array_pixels, decode_image, pillow_pixels
+from sensenet.preprocess.image import rescale, to_rgb
+from sensenet.preprocess.tabular import is_missing
+
+MAX_FILE_BYTES = 2**30
+"""The largest file that is read: more than `decoding.MAX_PIXELS` need uncompressed."""
+
+MAX_THREADS = 16
+# a FIFO must not block, a terminal must not become ours
+_OPEN_FLAGS = (
+    os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+)
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """How the images of a model are passed.
+
+    Attributes:
+        path_prefix: the directory of relative paths.
+        input_image_format: file, image_bytes, or pixel_values (arrays, nested lists, Pillow images); None: each value
+            says by its type what it is.
+        color_space: rgb, rgba, bgr or bgra, in any case: what the channels are. It holds for images of every form,
+            for files too, as in the published package. Only with an alpha channel may arrays have four.
+        exif_rotation: whether the EXIF orientation of files and Pillow images is applied.
+    """
+
+    path_prefix: str = ""
+    input_image_format: str | None = None
+    color_space: str = "rgb"
+    exif_rotation: bool = False
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether arrays may have an alpha channel."""
+        return self.color_space.lower().endswith("a")
+
+
+class LoadedImages(NamedTuple):
+    """Images of one call.
+
+    Attributes:
+        pixels: (n, height, width, 3) float32, RGB of 0 to 255.
+        sizes: (n, 2) int64, height and width of each original (as it is turned, where rotation is on).
+    """
+
+    pixels: tf.Tensor
+    sizes: np.ndarray
+
+
+class _Form(NamedTuple):
+    """One way to pass an image: the types it takes, what they are called, and how one becomes pixels."""
+
+    types: tuple[type, ...]
+    expectation: str
+    read: Callable[[Any, ImageSource], Any]
+
+
+def read_image(value: Any, source: ImageSource, place: str) -> Any:
+    """The pixels of one image at its own size.
+
+    Args:
+        value: a path, compressed bytes, an array or nested list of numbers (see `decoding.array_pixels`), a Pillow
+            image, or a missing value (None, NaN), which is one black pixel.
+        source: how images are passed.
+        place: what to call the image in an error.
+
+    Returns:
+        (h, w, 3) uint8 in the channel order that `source` tells, or (h, w, 4) for an array with alpha; a tensor or a
+        NumPy array.
+
+    Raises:
+        InputError: not an image, or one that cannot be read; says where and why.
+    """
+    try:
+        if is_missing(value):
+            return np.zeros((1, 1, 3), np.uint8)
+        return _form(value, source.input_image_format).read(value, source)
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from None
+
+
+class ImageLoader:
+    """Reads images and rescales them for one network.
+
+    >>> loader = ImageLoader(224, 224, "crop", ImageSource())
+    >>> loader.load(["bus.jpg"], lambda i: f"row {i}").pixels.shape  # doctest: +SKIP
+    TensorShape([1, 224, 224, 3])
+
+    Attributes:
+        width, height, rescale_type, source: what it was made with.
+    """
+
+    def __init__(self, width: int, height: int, rescale_type: str, source: ImageSource):
+        """Compile what rescales.
+
+        Args:
+            width, height: that the network takes.
+            rescale_type: one of `image.RESCALE_TYPES`.
+            source: how images are passed.
+
+        Raises:
+            SettingsError: an unknown rescale type.
+        """
+        self.width, self.height = width, height
+        self.rescale_type = rescale_type
+        self.source = source
+
+        def prepare(image: tf.Tensor) -> tf.Tensor:
+            pixels = to_rgb(rescale(image, width, height, rescale_type), source.color_space)
+            pixels.set_shape((height, width, 3))
+            return pixels[None]
+
+        channels = None if source.has_alpha else 3
+        signature = tf.TensorSpec((None, None, channels), tf.uint8)
+        self._prepare = tf.function(
+            prepare, input_signature=[signature], autograph=False
+        ).get_concrete_function()
+        self._no_pixels = tf.zeros((0, height, width, 3))
+
+    def load(self, images: Sequence[Any], describe: Callable[[int], str]) -> LoadedImages:
+        """Read `images`, in threads where there are several, and rescale them; they may differ in size.
+
+        Args:
+            images: in any form that `read_image` takes.
+            describe: what to call the image at a position in an error.
+
+        Raises:
+            InputError: an image that cannot be read; the first of them, by its position.
+        """
+
+        def one(position: int) -> tuple[tf.Tensor, tuple[int, int]]:
+            image = read_image(images[position], self.source, describe(position))
+            height, width = image.shape[:2]
+            return self._prepare(tf.convert_to_tensor(image)), (height, width)
+
+        loaded = _in_threads(one, range(len(images)))
+        sizes = np.array([size for _, size in loaded], np.int64).reshape(-1, 2)
+        pixels = [pixels for pixels, _ in loaded]
+        if len(pixels) == 1:
+            return LoadedImages(pixels[0], sizes)
+        return LoadedImages(tf.concat([self._no_pixels, *pixels], axis=0), sizes)
+
+
+def _in_threads(function: Callable[[int], Any], positions: Sequence[int]) -> list[Any]:
+    """`function` of each position, in order; the threads end with the call, so that nothing outlives a fork."""
+    n_threads = min(len(positions), os.cpu_count() or 1, MAX_THREADS)
+    if n_threads <= 1:
+        return [function(position) for position in positions]
+    with ThreadPoolExecutor(n_threads) as pool:
+        return list(pool.map(function, positions))
+
+
+def _read_path(value: str | os.PathLike[str], source: ImageSource) -> Any:
+    path = Path(source.path_prefix) / os.fsdecode(value)
+    try:
+        return decode_image(_file_bytes(path), source.exif_rotation)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _file_bytes(path: Path) -> bytes:
+    """The content of a regular file; anything else (a device, say) might never end.
+
+    Raises:
+        InputError: not a regular file, or too large.
+        OSError, ValueError: it cannot be opened.
+    """
+    with open(path, "rb", opener=lambda name, _: os.open(name, _OPEN_FLAGS)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise InputError("expected a regular file")
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise InputError(f"expected at most {MAX_FILE_BYTES:,} bytes")
+    return data
+
+
+def _read_bytes(value: Any, source: ImageSource) -> Any:
+    return decode_image(bytes(value), source.exif_rotation)
+
+
+def _read_pillow(value: Image.Image, source: ImageSource) -> np.ndarray:
+    return pillow_pixels(value, source.exif_rotation)
+
+
+def _read_array(value: Any, source: ImageSource) -> np.ndarray:
+    return array_pixels(value, source.has_alpha)
+
+
+_FILE = _Form((str, os.PathLike), "a path", _read_path)
+_BYTES = _Form((bytes, bytearray, memoryview), "the bytes of an image file", _read_bytes)
+_PILLOW = _Form((Image.Image,), "a Pillow image", _read_pillow)
+_ARRAY = _Form((np.ndarray, list, tuple), "an array or nested list of numbers", _read_array)
+
+INPUT_IMAGE_FORMATS: Mapping[str | None, tuple[_Form, ...]] = MappingProxyType(
+    {
+        None: (_FILE, _BYTES, _PILLOW, _ARRAY),
+        "file": (_FILE,),
+        "image_bytes": (_BYTES,),
+        "pixel_values": (_PILLOW, _ARRAY),
+    }
+)
+"""The values of `input_image_format`: the forms that an image may have."""
+
+
+def _form(value: Any, input_image_format: str | None) -> _Form:
+    forms = INPUT_IMAGE_FORMATS[input_image_format]
+    for form in forms:
+        if isinstance(value, form.types):
+            return form
+    if _ARRAY in forms and hasattr(value, "__array__"):
+        return _ARRAY
+    wanted = _listed(form.expectation for form in forms)
+    setting = "" if input_image_format is None else f' (as "input_image_format" is {input_image_format})'
+    raise InputError(f"expected {wanted}{setting}, got a {type(value).__name__}")
+
+
+def _listed(names: Iterable[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
