@@ -16,6 +16,7 @@ from sensenet.image_network import ImageMetadata, ImageNetworkSpec
 from sensenet.layers.base import forward_all
 from sensenet.layers.folding import fold_normalization, on_device
 from sensenet.models.images import CHUNK_IMAGES, RawImages, image_loader, numbered
+from sensenet.models.saved import SavedFunctions
 from sensenet.models.serving import IMAGE_INPUT
 from sensenet.models.settings import Settings
 from sensenet.preprocess.image import Placement, normalize, placement
@@ -126,22 +127,20 @@ class RawBoxFinder:
     """The finished function of the published package's bundles: one image of any size -> the boxes kept.
 
     Attributes:
-        function: gives boxes (1, k, 4) and scores (1, k) of float32, and classes (1, k) of int32.
+        saved: its raw function gives boxes (1, k, 4) and scores (1, k) of float32, and classes (1, k) of int32.
         images: what makes its pixels.
-        outputs: the names of boxes, scores and classes.
     """
 
-    function: Any
+    saved: SavedFunctions
     images: RawImages
-    outputs: Sequence[str]
 
     def find(self, images: Sequence[Any]) -> list[Boxes]:
         """See `Finder`."""
         return [self._find_one(self.images.one(image, f"image {i}")) for i, image in enumerate(images)]
 
     def _find_one(self, pixels: np.ndarray) -> Boxes:
-        given = self.function(**{IMAGE_INPUT: tf.constant(pixels)})
-        corners, scores, classes = (given[name].numpy()[0] for name in self.outputs)
+        given = self.saved.raw(**{IMAGE_INPUT: tf.constant(pixels)})
+        corners, scores, classes = (given[name].numpy()[0] for name in self.saved.raw_outputs or ())
         return Boxes(np.rint(corners).astype(np.int32), scores, classes)
 
 

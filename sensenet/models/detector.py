@@ -165,8 +165,7 @@ class Detector:
         finder = self._finder
         if not isinstance(finder, BoxFinder):
             assert isinstance(finder, RawBoxFinder), "there are two kinds"
-            functions = SavedFunctions(finder.function, None, None, finder, finder.outputs)
-            return save_bundle(functions, saved, path)
+            return save_bundle(finder.saved, saved, path)
         saved["_image_metadata"] = finder.metadata.dump_for_bundle()
         raw = box_function(rescaled(finder.function, finder.loader), finder.rule)
         functions = SavedFunctions(raw, None, finder.function, None, BoxArrays._fields)
@@ -256,9 +255,8 @@ def detector_of_bundle(functions: SavedFunctions, saved: dict[str, Any], setting
     if functions.features is None:
         refuse_settings(settings, FINISHED_SETTINGS)
         pixels = raw_images(functions.raw, 1, merged)
-        return Detector(
-            field, output, merged, RawBoxFinder(functions.raw, pixels, box_outputs(functions.raw))
-        )
+        named = functions._replace(raw_outputs=box_outputs(functions.raw))
+        return Detector(field, output, merged, RawBoxFinder(named, pixels))
     metadata = parse_metadata(saved.get("_image_metadata"), "_image_metadata")
     shape = (None, metadata.height, metadata.width, 3)
     types = {"corners": (3, tf.float32), "scores": (2, tf.float32), "classes": (2, tf.int32)}

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import tensorflow as tf
 
+IMAGE_RANK = 4
 METADATA_FILE = "keras_metadata.pb"
 MODEL_IDENTIFIER = b"_tf_keras_model"
 VERSION = b"\x08\x02\x10\x01"  # producer 2, min_consumer 1
@@ -34,15 +35,17 @@ def keras_api(function: Any, outputs: Sequence[str] | None = None) -> tf.Module:
     """What Keras 2 calls: an object for a model's attribute `keras_api`.
 
     Args:
-        function: a concrete function, or loaded signature, that gives a dict of tensors. Keras 2 passes its inputs as
-            one tensor, or by name as one dict where there are several.
+        function: a concrete function, or loaded signature, of float32 tensors that gives a dict of tensors. The
+            published package passes its inputs as one tensor, or by name as one dict where there are several; images
+            (of rank 4 and more) as uint8.
         outputs: their names, in the order that Keras 2 gives them in; None for a function with one output.
     """
     positional, named = function.structured_input_signature
-    specs = {spec.name: spec for spec in [*positional, *named.values()]}
+    specs = {spec.name: _passed(spec) for spec in [*positional, *named.values()]}
 
     def call(inputs: Any) -> tuple[Any, list[Any]]:
-        tensors = inputs if isinstance(inputs, dict) else dict.fromkeys(specs, inputs)
+        passed = inputs if isinstance(inputs, dict) else dict.fromkeys(specs, inputs)
+        tensors = {name: tf.cast(passed[name], tf.float32) for name in specs}
         given = function(*tensors.values()) if positional else function(**tensors)
         return tuple(given[name] for name in outputs) if outputs else next(iter(given.values())), []
 
@@ -50,6 +53,12 @@ def keras_api(function: Any, outputs: Sequence[str] | None = None) -> tf.Module:
     signature = [specs if len(specs) > 1 else next(iter(specs.values()))]
     api.call_and_return_conditional_losses = tf.function(call, input_signature=signature, autograph=False)
     return api
+
+
+def _passed(spec: tf.TensorSpec) -> tf.TensorSpec:
+    return tf.TensorSpec(
+        spec.shape, tf.uint8 if spec.shape.rank >= IMAGE_RANK else spec.dtype, name=spec.name
+    )
 
 
 def write_metadata(directory: Path) -> None:

@@ -221,15 +221,18 @@ class Placement(NamedTuple):
     offset_x: Any
     offset_y: Any
 
-    def to_original(self, corners: np.ndarray) -> np.ndarray:
-        """Boxes (..., 4) x1, y1, x2, y2 of the network's input in pixels of the original image, float64."""
-        offsets = np.array([self.offset_x, self.offset_y] * 2)
-        return (corners + offsets) * np.array([self.scale_x, self.scale_y] * 2)
+    def to_original(self, corners: Any) -> Any:
+        """Boxes (..., 4) x1, y1, x2, y2 of the network's input in pixels of the original image."""
+        return (corners + self._pairs(self.offset_x, self.offset_y)) * self._pairs(self.scale_x, self.scale_y)
 
-    def to_input(self, corners: np.ndarray) -> np.ndarray:
-        """Boxes (..., 4) x1, y1, x2, y2 of the original image in pixels of the network's input, float64."""
-        offsets = np.array([self.offset_x, self.offset_y] * 2)
-        return corners / np.array([self.scale_x, self.scale_y] * 2) - offsets
+    def to_input(self, corners: Any) -> Any:
+        """Boxes (..., 4) x1, y1, x2, y2 of the original image in pixels of the network's input."""
+        return corners / self._pairs(self.scale_x, self.scale_y) - self._pairs(self.offset_x, self.offset_y)
+
+    def _pairs(self, x: Any, y: Any) -> Any:
+        """(4,) float32: x, y, x, y."""
+        stack = tf.stack if tf.is_tensor(self.scale_x) else np.stack
+        return stack([np.float32(side) if isinstance(side, float) else side for side in (x, y, x, y)])
 
 
 def placement(height: Any, width: Any, target_height: int, target_width: int, rescale_type: str) -> Placement:
