@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,9 +18,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import image_prediction
 import numpy as np
 import orjson
-from timing import interleaved
+from timing import in_a_process, interleaved
 
 N_FIELDS = 20
 N_ROWS = 100_000
@@ -142,20 +142,6 @@ print(json.dumps(figures), file=sys.stderr)
 """
 
 
-def in_a_process(command: list[str], stream: str) -> dict[str, float]:
-    """The figures that `command` prints as JSON on its last line of `stream`."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    if command[0] == sys.executable:
-        environment["PYTHONPATH"] = str(Path(__file__).parents[1])
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=environment, cwd=tempfile.gettempdir()
-    )
-    lines = getattr(done, stream).strip().splitlines()
-    if done.returncode or not lines:
-        raise SystemExit(f"{command[0]} failed:\n{done.stderr[-2000:]}")
-    return dict(json.loads(lines[-1]))
-
-
 def report(title: str, ours: dict[str, float], peers: dict[str, float]) -> None:
     print(f"\n{title}")
     print(f"{'':36}{'ours':>12}{'goal':>12}{'public':>12}{'times':>8}")
@@ -184,6 +170,7 @@ def main() -> None:
                 program = [peer_python, "-c", PEER_PROGRAM, str(path), str(N_FIELDS)]
                 peers = in_a_process(program, "stderr")
             report(f"{title} ({path.stat().st_size / MEGABYTE:.1f} MB of JSON)", ours, peers)
+    image_prediction.main()
     if not peer_python:
         print("\n(the public package is not measured: set PEER_PYTHON to an interpreter that has it)")
 

@@ -1,9 +1,15 @@
-"""What the benchmarks share: interleaved rounds, and tables of ratios beside their goals."""
+"""What the benchmarks share: fresh processes, interleaved rounds, and tables of ratios beside their goals."""
 
 from __future__ import annotations
 
+import json
+import os
 import statistics
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 
 def interleaved(contestants: Mapping[str, Callable[[], float]], rounds: int = 5) -> dict[str, float]:
@@ -22,3 +28,17 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
     for row in table:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     print()
+
+
+def in_a_process(command: list[str], stream: str) -> dict[str, float]:
+    """The figures that `command` prints as JSON on its last line of `stream`."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    if command[0] == sys.executable:
+        environment["PYTHONPATH"] = str(Path(__file__).parents[1])
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment, cwd=tempfile.gettempdir()
+    )
+    lines = getattr(done, stream).strip().splitlines()
+    if done.returncode or not lines:
+        raise SystemExit(f"{command[0]} failed:\n{done.stderr[-2000:]}")
+    return dict(json.loads(lines[-1]))

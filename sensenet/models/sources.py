@@ -43,6 +43,10 @@ class Source(Protocol):
     def images(self) -> ImageFeatures | None:
         """See the class."""
 
+    @property
+    def spec(self) -> ModelSpec:
+        """The parsed document."""
+
     def predict(self, points: Points) -> np.ndarray:
         """(rows, outputs) float32."""
 
@@ -79,7 +83,7 @@ class DocumentSource:
         if (network := spec.image_network) is not None and spec.has_images:
             self.images = ImageFeatures(network.metadata, settings, partial(compile_features, network))
         self._settings = settings
-        self._compiled = compile_model(fitted)
+        self.compiled = compile_model(fitted)
 
     @classmethod
     def of_model(cls, spec: ModelSpec, settings: Settings) -> DocumentSource:
@@ -90,17 +94,22 @@ class DocumentSource:
         """
         return cls(fit_model(spec), settings)
 
+    @property
+    def spec(self) -> ModelSpec:
+        """See `Source`."""
+        return self.fitted.spec
+
     def predict(self, points: Points) -> np.ndarray:
         """See `Source`."""
         matrix = points.matrix if self.images is None else self.images.fill(points)
-        return run(self._compiled, matrix)
+        return run(self.compiled, matrix)
 
     def functions(self, normalized: bool) -> SavedFunctions:
         """See `Source`."""
         pixels = None if self.images is None else rescaled(self.images.function, self.images.loader)
-        raw = raw_function(self.fitted.spec, self.codecs, self._compiled, normalized, pixels)
+        raw = raw_function(self.fitted.spec, self.codecs, self.compiled, normalized, pixels)
         features = None if self.images is None else self.images.function
-        return SavedFunctions(raw, self._compiled, features, None)
+        return SavedFunctions(raw, self.compiled, features, None)
 
     def keras_model(self) -> keras.Model:
         """See `Source`."""
