@@ -24,6 +24,8 @@ FORMS = (
     "frame"
 )
 NUMBERS = "biuf"
+PIXELS = 3
+SEVERAL_PIXELS = 4
 
 
 class Points(NamedTuple):
@@ -46,7 +48,7 @@ def encode_points(codecs: Sequence[ColumnCodec], points: Any) -> Points:
         points: one point, as a list in the order of the fields' indices, a one-dimensional array, or a dict keyed by
             field name or index; or many, as a list of those, a two-dimensional array, or a frame. An empty list is
             no points. A model whose only field is an image also takes the image itself (in any form of
-            `preprocess.reading`), a list of images that are not paths, or an array of four dimensions.
+            `preprocess.reading`), a list of images that are not paths, or an array (nested lists) of four dimensions.
 
     Raises:
         InputError: none of these forms, or a value that its field cannot take; gives row and field.
@@ -98,17 +100,18 @@ def encode_images(field: ImageField, points: Any) -> Images:
     """
     if points is None or isinstance(points, (str, os.PathLike)) or is_image_value(points):
         return Images([points], several=False)
+    if isinstance(points, np.ndarray) and points.ndim == 1 and points.dtype.kind not in NUMBERS:
+        points = points.tolist()
     if isinstance(points, (list, tuple)):
-        if _is_pixels(points):
+        depth = _depth_of_pixels(points)
+        if depth == PIXELS:
             return Images([points], several=False)
-        if not any(isinstance(point, (list, tuple, Mapping)) or _is_plain_row(point) for point in points):
+        if depth == SEVERAL_PIXELS or not any(
+            _is_row(point) and not is_image_value(point) for point in points
+        ):
             return Images(points, several=len(points) != 1)
     ((_, values),) = encode_points(raw_codecs([field]), points).images
     return Images(values, several=not isinstance(points, Mapping))
-
-
-def _is_plain_row(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.ndim == 1
 
 
 def plain_images(points: Any, index: int = 0) -> Sequence[Any] | None:
@@ -125,9 +128,10 @@ def plain_images(points: Any, index: int = 0) -> Sequence[Any] | None:
         return list(points)
     if not isinstance(points, (list, tuple)) or not points or index:
         return None
-    if len(points) > 1 and all(is_image_value(point) for point in points):
+    depth = _depth_of_pixels(points)
+    if depth == SEVERAL_PIXELS or (len(points) > 1 and all(is_image_value(point) for point in points)):
         return points
-    return [points] if _is_pixels(points) else None
+    return [points] if depth == PIXELS else None
 
 
 def is_image_value(value: Any) -> bool:
@@ -137,13 +141,15 @@ def is_image_value(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.ndim in (2, 3) and value.dtype.kind in NUMBERS
 
 
-def _is_pixels(points: Any) -> bool:
-    """Whether nested lists are rows of pixels: lists of lists of lists of numbers."""
-    for _ in range(3):
-        if not isinstance(points, (list, tuple)) or not points:
-            return False
-        points = points[0]
-    return isinstance(points, (int, float, np.number))
+def _depth_of_pixels(points: Any) -> int:
+    """How deep lists of pixels are nested: `PIXELS` for rows of pixels of numbers, `SEVERAL_PIXELS` for a list of
+    those, else 0. A row of one grey image has four levels, too, but only one value in its second."""
+    depth, first = 0, points
+    while isinstance(first, (list, tuple)) and first:
+        depth, first = depth + 1, first[0]
+    if depth not in (PIXELS, SEVERAL_PIXELS) or not isinstance(first, (int, float, np.number)):
+        return 0
+    return 0 if depth == SEVERAL_PIXELS and len(points[0]) == 1 else depth
 
 
 def _is_row(value: Any) -> bool:

@@ -36,6 +36,11 @@ class BundleSource:
     images: ImageFeatures | None
     takes_raw = False
 
+    @property
+    def spec(self) -> NoReturn:
+        """See `sources.Source`."""
+        raise _no_layers()
+
     def predict(self, points: Points) -> np.ndarray:
         """See `sources.Source`."""
         matrix = points.matrix if self.images is None else self.images.fill(points)

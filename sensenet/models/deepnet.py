@@ -47,6 +47,15 @@ class Deepnet:
         self._source = source
 
     @property
+    def spec(self) -> ModelSpec:
+        """The model's document, parsed; its image network holds the arrays that it has now.
+
+        Raises:
+            WeightsError: the model came from a bundle, which has no layers.
+        """
+        return self._source.spec
+
+    @property
     def _preprocessors(self) -> list[dict[str, Any]]:
         """The input fields as a document has them."""
         return [field.dump() for field in self._fields]

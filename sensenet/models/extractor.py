@@ -10,7 +10,7 @@ import numpy as np
 
 from sensenet.document import ModelSpec
 from sensenet.errors import ModelFormatError
-from sensenet.fields import ImageField
+from sensenet.fields import Field, ImageField
 from sensenet.image_network import ImageNetworkSpec
 from sensenet.inputs import encode_images
 from sensenet.layers.base import LayerSpec
@@ -20,6 +20,7 @@ from sensenet.models.images import ImageFeatures, compile_features
 from sensenet.models.settings import Settings
 
 POOLING: tuple[type[LayerSpec], ...] = (GlobalAveragePool2D, GlobalMaxPool2D, Flatten)
+FIRST = ImageField(index=0)
 
 
 class FeatureExtractor:
@@ -29,15 +30,25 @@ class FeatureExtractor:
         settings: what it was made with.
     """
 
-    def __init__(self, network: ImageNetworkSpec, settings: Settings):
-        """Cut a (fitted) image network behind its last pooling, or flattening, layer.
+    def __init__(self, network: ImageNetworkSpec, settings: Settings, field: ImageField = FIRST):
+        """Cut an image network behind its last pooling, or flattening, layer.
+
+        Args:
+            network: its parameters may be untrained: they are drawn.
+            settings: see `sensenet.models.settings.RULES`.
+            field: where the image is in rows.
 
         Raises:
             ModelFormatError: a detector, or a network that has no such layer.
         """
         self.settings = settings
+        self._field = field
         cut = pooled(network).fit()
         self._images = ImageFeatures(cut.metadata, settings, partial(compile_features, cut))
+
+    @property
+    def _fields(self) -> tuple[Field, ...]:
+        return (self._field,)
 
     @property
     def n_features(self) -> int:
@@ -50,8 +61,8 @@ class FeatureExtractor:
         """The features of images.
 
         Args:
-            images: one image (a path, compressed bytes, an array, a PIL image), a list of images, an array of four
-                dimensions, or points in any form that a model takes.
+            images: one image (a path, compressed bytes, an array, a PIL image), a list of images (never one row), an
+                array of four dimensions, or points in any form that a model takes: of rows the first image field.
 
         Returns:
             (images, features) float32.
@@ -59,7 +70,7 @@ class FeatureExtractor:
         Raises:
             InputError: an image that cannot be read; names it.
         """
-        values = encode_images(ImageField(index=0), images).values
+        values = encode_images(self._field, images).values
         return self._images(values)
 
 
@@ -88,4 +99,5 @@ def extractor_of_model(spec: ModelSpec, settings: Settings) -> FeatureExtractor:
     """
     if spec.image_network is None:
         raise ModelFormatError("image_network: this model has no images, so it has no image features")
-    return FeatureExtractor(spec.image_network, settings)
+    field = next((field for field in spec.preprocess if isinstance(field, ImageField)), FIRST)
+    return FeatureExtractor(spec.image_network, settings, field)

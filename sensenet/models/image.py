@@ -9,6 +9,7 @@ from sensenet.fields import ImageField
 from sensenet.inputs import encode_images
 from sensenet.models.deepnet import Deepnet
 from sensenet.models.detector import Detector
+from sensenet.models.extractor import FeatureExtractor
 from sensenet.models.wrappers import Source, create_model
 
 __all__ = ["ImageModel", "image_model"]
@@ -21,7 +22,7 @@ class ImageModel:
         model: what predicts.
     """
 
-    def __init__(self, model: Deepnet | Detector):
+    def __init__(self, model: Deepnet | Detector | FeatureExtractor):
         """Keep a model of one image field.
 
         Raises:
@@ -43,14 +44,17 @@ class ImageModel:
                 an array of four dimensions.
 
         Returns:
-            (images, classes) probabilities or (images, 1) numbers, float32; for a detector the tuple (boxes, scores,
-            classes) of `sensenet.models.detector.BoxArrays`, and a list of such tuples for a list of images.
+            (images, classes) probabilities, (images, 1) numbers or (images, features), float32; for a detector the
+            tuple (boxes, scores, classes) of `sensenet.models.detector.BoxArrays`, and a list of such tuples for a
+            list of images.
 
         Raises:
             InputError: an image that cannot be read; names it.
         """
         if isinstance(self.model, Detector):
             return self.model.arrays(images)
+        if isinstance(self.model, FeatureExtractor):
+            return self.model(images)
         index, values = self._field.index, encode_images(self._field, images).values
         return self.model([[None] * index + [image] for image in values])
 

@@ -18,12 +18,19 @@ from sensenet.export import FORMATS
 from sensenet.fields import BoxOutput
 from sensenet.image_network import ImageNetworkSpec, parse_image_network
 from sensenet.models.bundle import MAGIC, read_bundle
-from sensenet.models.deepnet import DEEPNET_TYPE, Deepnet, deepnet_of_bundle, deepnet_of_model
+from sensenet.models.deepnet import (
+    DEEPNET_TYPE,
+    Deepnet,
+    deepnet_of_bundle,
+    deepnet_of_model,
+    merged_settings,
+    refuse_settings,
+)
 from sensenet.models.detector import DETECTOR_TYPE, Detector, detector_of_bundle, detector_of_model
-from sensenet.models.extractor import FeatureExtractor, extractor_of_model
+from sensenet.models.extractor import FeatureExtractor, extractor_of_model, pooled
 from sensenet.models.saved import load_functions, load_settings
 from sensenet.models.settings import Settings
-from sensenet.parsing import shown
+from sensenet.parsing import hint, shown
 from sensenet.pretrained import NETWORKS, image_network, pretrained_layers
 
 Source = Mapping[str, Any] | str | os.PathLike[str]
@@ -76,19 +83,28 @@ def create_image_feature_extractor(
 
     Args:
         source: the name of a pretrained network, such as "resnet18" (its weights are downloaded where they are not in
-            the cache, unless the setting `load_pretrained_weights` is false), or what `create_model` takes.
+            the cache, unless the setting `load_pretrained_weights` is false), what `create_model` takes, or a model
+            that was made of a document (its settings hold where `settings` say nothing else).
         settings: see `sensenet.models.settings.RULES`.
 
     Raises:
         ModelFormatError: a document that cannot be read, one without images, a detector, or a bundle.
         SettingsError: an unknown setting, a wrong value, or a name that is neither a network's nor a file's.
-        WeightsError: pretrained weights that cannot be had.
+        WeightsError: pretrained weights that cannot be had, or a model that came from a bundle.
     """
     checked = settings if isinstance(settings, Settings) else Settings(settings)
     if isinstance(source, str) and source in NETWORKS:
         return FeatureExtractor(_named_network(source, checked), checked)
+    if isinstance(source, Deepnet):
+        return extractor_of_model(
+            _with_pretrained(source.spec, checked), merged_settings(source.settings, checked)
+        )
     if isinstance(source, Mapping):
         return extractor_of_model(_with_pretrained(parse_model(source), checked), checked)
+    if isinstance(source, str) and not Path(source).exists():
+        raise SettingsError(
+            f"there is neither an image network nor a file {shown(source)}{hint(source, NETWORKS)}"
+        )
     with _named_errors(source) as path:
         if _is_bundle(path):
             raise ModelFormatError("a bundle's layers cannot be taken apart; use the model's JSON document")
@@ -161,6 +177,7 @@ def _model_of_spec(spec: ModelSpec, settings: Settings) -> Model:
 
 
 def _model_of_bundle(path: Path, settings: Settings) -> Deepnet | Detector:
+    refuse_settings(settings, ("extract_image_features", "load_pretrained_weights"))
     with tempfile.TemporaryDirectory(prefix="sensenet.") as folder:
         read_bundle(path, folder)
         saved = load_settings(folder)
@@ -188,7 +205,7 @@ def _with_pretrained(spec: ModelSpec, settings: Settings) -> ModelSpec:
 
 
 def _named_network(name: str, settings: Settings) -> ImageNetworkSpec:
-    network = parse_image_network(image_network(name))
+    network = pooled(parse_image_network(image_network(name)))
     if settings.load_pretrained_weights is False:
         return network
     return replace(network, layers=pretrained_layers(name).image)
