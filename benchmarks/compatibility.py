@@ -24,6 +24,7 @@ TOLERANCE = 1e-6
 PEER_PROGRAM = """
 import json, os, sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
 import numpy as np
 from sensenet.models.wrappers import create_model
 folder, points, result = sys.argv[1], json.load(open(sys.argv[1] + "/points.json")), {}
@@ -51,8 +52,8 @@ json.dump(result, open(f"{folder}/result.json", "w"))
 """
 
 
-def recorded_models() -> list[tuple[str, dict[str, Any], list[Any]]]:
-    """(name, document, points) of each model."""
+def recorded_models(folder: Path) -> list[tuple[str, dict[str, Any], list[Any]]]:
+    """(name, document, points) of each model; what their points need is written into `folder`."""
     sys.path.insert(0, str(ROOT / "tests" / "sensenet"))
     import model_documents
 
@@ -65,7 +66,41 @@ def recorded_models() -> list[tuple[str, dict[str, Any], list[Any]]]:
             models.append((f"regression {number}", entry["model"], points))
     # the public package takes neither numeric strings in lists of points nor nulls of binary fields
     points = [[1.5, "a", None, 2.0], [-3.0, "c", None, 1.0], [0.25, None, None, 1.5]]
-    return [*models, ("search", model_documents.search(), points)]
+    return [*models, ("search", model_documents.search(), points), *image_models(folder)]
+
+
+def image_models(folder: Path) -> list[tuple[str, dict[str, Any], list[Any]]]:
+    """As `recorded_models`; pictures are written into `folder`. The public package takes one size a call."""
+    import image_documents
+    import model_documents
+    import numpy as np
+    from PIL import Image
+
+    def picture(name: str) -> str:
+        rng = np.random.default_rng(len(name))
+        path = folder / f"{name}.png"
+        Image.fromarray(rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)).save(path)
+        return str(path)
+
+    first, second = picture("one"), picture("another")
+    classifier = named(image_documents.classifier())
+    models = [("image, category", classifier, [[first, "a"], [second, None]])]
+    fields = [*classifier["preprocess"], {"type": "image", "index": 2}]
+    layers = [model_documents.dense(10, 2, "softmax")]
+    two = named(image_documents.classifier(preprocess=fields, layers=layers))
+    models.append(("two images", two, [[first, "b", second], [second, "a", first]]))
+    if CONFORMANCE.is_dir():
+        with gzip.open(CONFORMANCE / "models" / "image_and_category.json.gz") as file:
+            old = json.load(file)["deepnet"]["network"]
+        models.append(("regression", old, [[first, "f1"], [second, None]]))
+    return models
+
+
+def named(document: dict[str, Any]) -> dict[str, Any]:
+    """The public package wants the name of a topology."""
+    network = document["image_network"]
+    metadata = {**network["metadata"], "base_image_network": "simple"}
+    return {**document, "image_network": {**network, "metadata": metadata}}
 
 
 def check(
@@ -130,11 +165,12 @@ def main() -> int:
         print("skipped: set PEER_PYTHON to the interpreter of a virtualenv with bigml-sensenet")
         return 0
     wrong = 0
-    for name, document, points in recorded_models():
-        with tempfile.TemporaryDirectory() as folder:
-            for label, outcome in check(peer_python, document, points, Path(folder)):
-                wrong += outcome.endswith("WRONG")
-                print(f"{name:14}{label:36}{outcome}")
+    with tempfile.TemporaryDirectory() as pictures:
+        for name, document, points in recorded_models(Path(pictures)):
+            with tempfile.TemporaryDirectory() as folder:
+                for label, outcome in check(peer_python, document, points, Path(folder)):
+                    wrong += outcome.endswith("WRONG")
+                    print(f"{name:18}{label:36}{outcome}")
     return min(wrong, 1)
 
 

@@ -51,7 +51,8 @@ class KerasModel(NamedTuple):
         model: takes preprocessed inputs: the matrix without image columns, or the pixels of the images as
             (n, height, width, 3) ((n, image fields, height, width, 3) where there are several), or both in a list,
             pixels first; float32.
-        image_parts: the Keras layers of each layer of the image network.
+        image_parts: the Keras layers of each layer of the image network; of the first image field where there are
+            several.
         parts: the Keras layers of each layer of each network.
     """
 
@@ -113,16 +114,16 @@ def _connect_inputs(spec: ModelSpec) -> tuple[list[Any], Any, tuple[Any, ...]]:
     n_images = sum(isinstance(field, ImageField) for field in spec.preprocess)
     several = (n_images,) if n_images > 1 else ()
     pixels = keras.Input((*several, *network.input_shape), dtype="float32")
-    flat = keras.ops.reshape(pixels, (-1, *network.input_shape)) if several else pixels
-    built = build_layers(network.layers, NormalizedPixels(network.metadata)(flat))
-    features = built.output
-    if several:
-        features = keras.ops.reshape(features, (-1, n_images * spec.image_features))
+    # one network a field, as in the published package, whose weight files hold it as often
+    pictures = [pixels[:, i] for i in range(n_images)] if several else [pixels]
+    built = [build_layers(network.layers, NormalizedPixels(network.metadata)(one)) for one in pictures]
+    features = keras.layers.Concatenate()([one.output for one in built]) if several else built[0].output
+    parts = built[0].parts
     n_table = spec.input_size - n_images * spec.image_features
     if not n_table:
-        return [pixels], features, built.parts
+        return [pixels], features, parts
     table = keras.Input((n_table,), dtype="float32")
-    return [pixels, table], _in_order(spec, features, table), built.parts
+    return [pixels, table], _in_order(spec, features, table), parts
 
 
 def _in_order(spec: ModelSpec, features: Any, table: Any) -> Any:
