@@ -19,6 +19,8 @@ from sensenet.parsing import float32_array
 
 GZIP_MAGIC = b"\x1f\x8b"
 MAX_DOCUMENT_BYTES = 4 << 30
+HARMLESS_BYTES = 256 << 20
+MAX_COMPRESSION = 100
 LONG_BYTES = 1 << 16
 ARRAY_KEYS = frozenset({"mean_image"}.union(*(layer.parameters for layer in LAYERS.values())))
 
@@ -34,13 +36,19 @@ def read_document(path: Path) -> Any:
         with path.open("rb") as file:
             compressed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
             file.seek(0)
+            allowed = _allowed_bytes(path.stat().st_size) if compressed else MAX_DOCUMENT_BYTES
             with gzip.open(file) if compressed else file as content:
-                encoded = content.read(MAX_DOCUMENT_BYTES + 1)
+                encoded = content.read(allowed + 1)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ModelFormatError(f"not a whole gzip file: {error}") from error
-    if len(encoded) > MAX_DOCUMENT_BYTES:
-        raise ModelFormatError(f"expected a document of at most {MAX_DOCUMENT_BYTES} bytes")
+    if len(encoded) > allowed:
+        raise ModelFormatError(f"expected a document of at most {allowed} bytes")
     return loads(encoded)
+
+
+def _allowed_bytes(compressed_bytes: int) -> int:
+    """How large a compressed document may become: numbers shrink to a third, a bomb to a thousandth."""
+    return min(MAX_DOCUMENT_BYTES, max(HARMLESS_BYTES, MAX_COMPRESSION * compressed_bytes))
 
 
 def loads(encoded: bytes, keys: Iterable[str] = ARRAY_KEYS) -> Any:

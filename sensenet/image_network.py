@@ -10,7 +10,7 @@ import numpy as np
 
 from sensenet.errors import ModelFormatError
 from sensenet.layers import dump_layers, parse_layers
-from sensenet.layers.base import Layers, Shape, fit_layers, walk_all
+from sensenet.layers.base import MAX_OUTPUT, Layers, Shape, fit_layers, walk_all
 from sensenet.parsing import array, expected, integer, mapping, number, required, sequence
 from sensenet.preprocess.image import LOADING_METHODS, RESCALE_TYPES
 
@@ -188,6 +188,8 @@ def parse_metadata(raw_metadata: Any, path: str = "metadata") -> ImageMetadata:
     exif_rotation = raw.get("exif_rotation")
     if exif_rotation is not None and not isinstance(exif_rotation, bool):
         expected(f"{path}.exif_rotation", "true or false", exif_rotation)
+    if width * height * CHANNELS > MAX_OUTPUT:
+        raise ModelFormatError(f"{path}.input_image_shape: images of {width} x {height} pixels are too large")
     return ImageMetadata(
         base_image_network=_text(raw, "base_image_network", path),
         width=width,

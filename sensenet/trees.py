@@ -18,6 +18,7 @@ from sensenet.errors import ModelFormatError
 
 MAX_DEPTH = 512
 MAX_NODES = 4_000_000
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
 PLACE_TURNS = 12
 SIDES = ("left", "right")
 
@@ -145,8 +146,10 @@ class _Nodes:
         outputs = node[0]
         if self.n_outputs is None and outputs:
             self.n_outputs = len(outputs)
-        if len(outputs) != self.n_outputs or not all(map(_is_number, outputs)):
-            expected = f"{self.n_outputs or 'one or more'} numbers, as in the forest's other leaves"
+        if len(outputs) != self.n_outputs or not all(map(_is_float32, outputs)):
+            expected = (
+                f"{self.n_outputs or 'one or more'} numbers of float32, as in the forest's other leaves"
+            )
             raise _wrong(_place(path, trail), expected, outputs)
         return self.add(0, 0.0, outputs)
 
@@ -200,6 +203,10 @@ def _is_integer(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_float32(value: Any) -> bool:
+    return _is_number(value) and abs(value) <= MAX_FLOAT32
 
 
 def _place(path: str, trail: _Trail) -> str:

@@ -190,6 +190,22 @@ def test_odd_files_are_told(tmp_path: Path, content: bytes, message: str) -> Non
         sensenet.create_model(path)
 
 
+def test_a_compressed_bomb_is_not_unfolded(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.json.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        for _ in range(300):
+            file.write(bytes(1 << 20))
+    with pytest.raises(ModelFormatError, match="expected a document of at most"):
+        sensenet.create_model(path)
+
+
+def test_an_image_network_of_absurd_size_is_told() -> None:
+    network = images.features()
+    network["metadata"]["input_image_shape"] = [16_000, 16_000, 3]
+    with pytest.raises(ModelFormatError, match="input_image_shape: images of 16000 x 16000 pixels are too"):
+        sensenet.create_model(images.classifier(image_network=network))
+
+
 def untrained(nodes: Any) -> dict[str, Any]:
     return {"type": "dense", "weights": "zeros", "number_of_nodes": nodes}
 
