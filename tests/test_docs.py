@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)(?: title=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PAGES = ("README.md", "docs/formats.md")
+PAGES = ("README.md", "docs/formats.md", "docs/sensenet.md")
 RUN_BY_OTHER_TESTS = ("bin/demo", "bin/install", "bin/test")
 
 
@@ -35,13 +35,17 @@ def run(command: list[str], directory: Path, text: str | None = None) -> str:
 def test_the_examples_of_the_pages_run_from_top_to_bottom(tmp_path):
     printed = ""
     for page in PAGES:
-        script = []
-        for language, title, body in blocks(page):
+        script, waiting = [], False
+        for language, title, body in [*blocks(page), ("end", "", "")]:
+            if language == "python":
+                script.append(body)
+                waiting = True
+            elif waiting:
+                # one program a page, begun anew where other blocks stand between its parts
+                printed += run([sys.executable, "-"], tmp_path, "\n".join(script))
+                waiting = False
             if language == "json":
                 (tmp_path / title).write_text(body)
-            elif language == "python":
-                script.append(body)
-                printed += run([sys.executable, "-"], tmp_path, "\n".join(script))
             elif language == "console":
                 for line in body.splitlines():
                     command = line.removeprefix("$ ").split("#")[0].strip()
@@ -50,6 +54,7 @@ def test_the_examples_of_the_pages_run_from_top_to_bottom(tmp_path):
     assert printed.count("pyramid job complete") == 4
     assert '"error"' not in printed
     assert "['setosa', 'versicolor', 'virginica']" in printed
+    assert "(1, 1024) (2, 1024)" in printed
 
 
 @pytest.mark.parametrize("page", [*PAGES, "docs/architecture.md", "CHANGELOG.md"])
