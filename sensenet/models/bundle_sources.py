@@ -16,7 +16,7 @@ from sensenet.image_network import ImageMetadata
 from sensenet.inputs import Points
 from sensenet.models.compiled import run
 from sensenet.models.images import ImageFeatures, RawImages, raw_images
-from sensenet.models.saved import SavedFunctions, apply, input_shape
+from sensenet.models.saved import SavedFunctions, apply, input_shape, output_shape
 from sensenet.models.serving import IMAGE_INPUT, NUMERIC_INPUT
 from sensenet.models.settings import Settings
 from sensenet.preprocess.tabular import ColumnCodec, column_codecs, raw_codecs, total_columns
@@ -81,7 +81,9 @@ class RawBundleSource(BundleSource):
             if has_table:
                 inputs[NUMERIC_INPUT] = points.matrix[row : row + 1]
             rows.append(apply(self.saved.raw, **inputs).numpy())
-        return np.concatenate(rows) if rows else np.zeros((0, 1), np.float32)
+        return (
+            np.concatenate(rows) if rows else np.zeros((0, output_shape(self.saved.raw)[-1] or 1), np.float32)
+        )
 
 
 def bundle_source(
@@ -109,11 +111,22 @@ def bundle_source(
     if n_images:
         if metadata is None or saved.features is None or not isinstance(metadata.outputs, int):
             raise ModelFormatError("saved_model.pb: expected a function of pixels for the image fields")
+        _check_features(saved.features, metadata)
         features = ImageFeatures(metadata, settings, lambda: partial(apply, saved.features))
         n_features = metadata.outputs
     codecs = column_codecs(fields, n_features)
     _check_columns(saved.preprocessed, None, total_columns(codecs))
     return BundleSource(saved, codecs, features)
+
+
+def _check_features(function: Any, metadata: ImageMetadata) -> None:
+    expected = (None, metadata.height, metadata.width, 3), (None, metadata.outputs)
+    given = input_shape(function), output_shape(function)
+    if given != expected:
+        raise ModelFormatError(
+            f"saved_model.pb: expected a function of pixels from the shape {expected[0]} to {expected[1]}, "
+            f"as _image_metadata says, got one from {given[0]} to {given[1]}"
+        )
 
 
 def _check_columns(function: Any, name: str | None, columns: int) -> None:

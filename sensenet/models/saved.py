@@ -141,6 +141,18 @@ def input_shape(function: Any, name: str | None = None) -> tuple[int | None, ...
     return tuple(spec.shape)
 
 
+def output_shape(function: Any) -> tuple[int | None, ...]:
+    """The shape of the only output, float32 of two dimensions, of a loaded signature.
+
+    Raises:
+        ModelFormatError: it gives something else.
+    """
+    given = list(function.structured_outputs.values())
+    if len(given) != 1 or given[0].dtype != tf.float32 or given[0].shape.rank != 2:
+        raise ModelFormatError(f"saved_model.pb: expected a function that gives float32 rows, got {given}")
+    return tuple(given[0].shape)
+
+
 def check_outputs(
     function: Any, shape: tuple[int | None, ...], outputs: Mapping[str, tuple[int, Any]]
 ) -> None:
