@@ -15,7 +15,7 @@ import tensorflow as tf
 from sensenet.image_network import Branch
 from sensenet.preprocess.image import Placement
 
-MAX_PIXELS = 2**30
+MAX_COORDINATE = 2.0**30
 
 
 class Decoded(NamedTuple):
@@ -117,7 +117,7 @@ def in_original(decoded: Decoded, placement: Placement) -> Boxes:
     corners, scores, classes = decoded
     # a far too large exponent gives infinity, and damaged weights NaN
     finite = np.nan_to_num(placement.to_original(corners), nan=0.0)
-    return Boxes(np.rint(np.clip(finite, -MAX_PIXELS, MAX_PIXELS)).astype(np.int32), scores, classes)
+    return Boxes(np.rint(np.clip(finite, -MAX_COORDINATE, MAX_COORDINATE)).astype(np.int32), scores, classes)
 
 
 def find_objects(decoded: Decoded, placement: Placement, rule: Suppression) -> Boxes:

@@ -48,7 +48,8 @@ def encode_points(codecs: Sequence[ColumnCodec], points: Any) -> Points:
         points: one point, as a list in the order of the fields' indices, a one-dimensional array, or a dict keyed by
             field name or index; or many, as a list of those, a two-dimensional array, or a frame. An empty list is
             no points. A model whose only field is an image also takes the image itself (in any form of
-            `preprocess.reading`), a list of images that are not paths, or an array (nested lists) of four dimensions.
+            `preprocess.reading`; nested lists of three levels), a list of images that are not paths, or an array
+            (or nested lists) of four dimensions. In a row, pixels have to be arrays.
 
     Raises:
         InputError: none of these forms, or a value that its field cannot take; gives row and field.
@@ -129,7 +130,7 @@ def plain_images(points: Any, index: int = 0) -> Sequence[Any] | None:
     if not isinstance(points, (list, tuple)) or not points or index:
         return None
     depth = _depth_of_pixels(points)
-    if depth == SEVERAL_PIXELS or (len(points) > 1 and all(is_image_value(point) for point in points)):
+    if depth == SEVERAL_PIXELS or _are_images(points):
         return points
     return [points] if depth == PIXELS else None
 
@@ -139,6 +140,13 @@ def is_image_value(value: Any) -> bool:
     if isinstance(value, (bytes, bytearray, memoryview, Image.Image)):
         return True
     return isinstance(value, np.ndarray) and value.ndim in (2, 3) and value.dtype.kind in NUMBERS
+
+
+def _are_images(points: Sequence[Any]) -> bool:
+    """Whether a list is one of images, some of them perhaps missing, and can be no row, which may carry more values
+    behind its image: numbers, texts, or a null."""
+    given = [is_image_value(point) for point in points]
+    return any(given[1:]) and all(is_image or points[i] is None for i, is_image in enumerate(given))
 
 
 def _depth_of_pixels(points: Any) -> int:

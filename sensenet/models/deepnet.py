@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -96,8 +96,7 @@ class Deepnet:
             SettingsError: `tfjs_path` is given, which this version cannot write.
             OSError: the file cannot be written.
         """
-        if tfjs_path is not None:
-            raise SettingsError("tfjs_path: this version cannot write TensorFlow.js models; leave it out")
+        refuse_tfjs(tfjs_path)
         functions = self._source.functions(bool(self.settings.regression_normalize))
         return save_bundle(functions, self._saved(), path)
 
@@ -178,17 +177,27 @@ def merged_settings(saved: Mapping[str, Any], settings: Settings) -> Settings:
     return Settings({**{name: value for name, value in saved.items() if name in RULES}, **settings})
 
 
-def refuse_settings(settings: Settings, names: tuple[str, ...]) -> None:
+def refuse_settings(settings: Settings, names: Sequence[str]) -> None:
     """Refuse settings that a bundle's finished function cannot follow.
 
     Raises:
         SettingsError: names the first of them.
     """
     for name in names:
-        if getattr(settings, name):
+        if name in settings:
             raise SettingsError(
                 f"{name}: this bundle's function was finished without it; make the model from its JSON document"
             )
+
+
+def refuse_tfjs(tfjs_path: str | os.PathLike[str] | None) -> None:
+    """Refuse to write a TensorFlow.js model beside a bundle.
+
+    Raises:
+        SettingsError: `tfjs_path` is given.
+    """
+    if tfjs_path is not None:
+        raise SettingsError("tfjs_path: this version cannot write TensorFlow.js models; leave it out")
 
 
 def _bundled_output(saved: dict[str, Any]) -> Output:

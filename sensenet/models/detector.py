@@ -19,7 +19,7 @@ from sensenet.fields import BoxOutput, Field, ImageField, parse_fields
 from sensenet.image_network import ImageNetworkSpec, parse_metadata
 from sensenet.inputs import encode_images
 from sensenet.models.boxes import BoxFinder, Finder, RawBoxFinder, box_outputs, compile_boxes
-from sensenet.models.deepnet import merged_settings, refuse_settings
+from sensenet.models.deepnet import merged_settings, refuse_settings, refuse_tfjs
 from sensenet.models.images import raw_images
 from sensenet.models.keras_model import build_detector, trained_images
 from sensenet.models.saved import SavedFunctions, check_outputs, save_bundle
@@ -151,15 +151,19 @@ class Detector:
                 return [PaddedBoxArrays(*_arrays(boxes), valid) for boxes, valid in found]
         return [_arrays(boxes) for boxes in self._finder.find(values)]
 
-    def save_bundle(self, path: str | os.PathLike[str]) -> str:
+    def save_bundle(
+        self, path: str | os.PathLike[str], tfjs_path: str | os.PathLike[str] | None = None
+    ) -> str:
         """Write the detector as a bundle; ".smbundle" is added to `path` where it is missing.
 
         Returns:
             The path of the file.
 
         Raises:
+            SettingsError: `tfjs_path` is given, which this version cannot write.
             OSError: the file cannot be written.
         """
+        refuse_tfjs(tfjs_path)
         saved = {**self.settings, "deepnet_type": DETECTOR_TYPE, "_unfiltered": None}
         saved |= {"_classes": self._classes, "_preprocessors": self._preprocessors}
         finder = self._finder

@@ -36,6 +36,16 @@ class ImageModel:
         self.model = model
         self._field = fields[0]
 
+    @property
+    def _preprocessors(self) -> list[dict[str, Any]]:
+        """The input field as a document has it."""
+        return [self._field.dump()]
+
+    @property
+    def _classes(self) -> list[str] | None:
+        """The names of the classes; None for a regression, and for features."""
+        return None if isinstance(self.model, FeatureExtractor) else self.model._classes
+
     def __call__(self, images: Any) -> Any:
         """Predict.
 

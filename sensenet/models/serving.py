@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from sensenet.detection import Suppression
+from sensenet.detection import MAX_COORDINATE, Suppression
 from sensenet.document import ModelSpec
 from sensenet.fields import CategoricalField, ImageField, NumericOutput
 from sensenet.preprocess.image import placement, rescale, to_rgb
@@ -19,6 +19,8 @@ from sensenet.preprocess.tabular import ColumnCodec
 
 IMAGE_INPUT = "image_pixel_inputs"
 NUMERIC_INPUT = "numeric_inputs"
+# boxes are compared within this distance of the image's corner: so float32 holds the coordinates of 100 classes exactly
+FAR = 65_536.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +156,10 @@ def box_function(images: Rescaled, rule: Suppression) -> Any:
         place = placement(shape[1], shape[2], images.height, images.width, images.rescale_type)
         decoded = images(image_pixel_inputs)
         corners = tf.round(place.to_original(decoded["corners"]))
+        # a far too large exponent gives infinity, and damaged weights NaN
+        corners = tf.where(
+            tf.math.is_nan(corners), 0.0, tf.clip_by_value(corners, -MAX_COORDINATE, MAX_COORDINATE)
+        )
         kept = partial(_suppressed, rule=rule)
         shapes = (rule.max_objects, 4), (rule.max_objects,), (rule.max_objects,), ()
         dtypes = tf.float32, tf.float32, tf.int32, tf.int32
@@ -169,15 +175,14 @@ def box_function(images: Rescaled, rule: Suppression) -> Any:
 
 def _suppressed(boxes: tuple[tf.Tensor, ...], rule: Suppression) -> tuple[tf.Tensor, ...]:
     """One image's boxes that are kept, filled up with zeros to `max_objects`, and their number."""
+    likely = boxes[1] > rule.threshold
+    boxes = tuple(tf.boolean_mask(each, likely) for each in boxes)
     corners, scores, classes = boxes
-    apart = corners
+    apart = tf.clip_by_value(corners, -FAR, FAR)
     if not rule.class_agnostic:
         # every class in a place of its own: then no two boxes of different classes touch
-        extent = tf.reduce_max(corners) - tf.reduce_min(corners) + 1
-        apart = corners + tf.cast(classes, tf.float32)[:, None] * extent
-    chosen = tf.image.non_max_suppression(
-        apart, scores, rule.max_objects, rule.iou_threshold, score_threshold=rule.threshold
-    )
+        apart += tf.cast(classes, tf.float32)[:, None] * (2 * FAR + 1)
+    chosen = tf.image.non_max_suppression(apart, scores, rule.max_objects, rule.iou_threshold)
     n = tf.shape(chosen)[0]
     columns = [tf.gather(each, chosen) for each in boxes]
     missing = [[0, rule.max_objects - n]]

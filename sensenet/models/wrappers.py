@@ -36,6 +36,8 @@ from sensenet.pretrained import NETWORKS, image_network, pretrained_layers
 Source = Mapping[str, Any] | str | os.PathLike[str]
 Model = Deepnet | Detector | FeatureExtractor
 
+PUBLISHED = tuple(name for name, network in NETWORKS.items() if network.version is not None)
+NEED_LAYERS = ("extract_image_features", "load_pretrained_weights")
 BUNDLE_TYPES: Mapping[str, Callable[..., Deepnet | Detector]] = MappingProxyType(
     {DEEPNET_TYPE: deepnet_of_bundle, DETECTOR_TYPE: detector_of_bundle}
 )
@@ -77,7 +79,7 @@ def create_model(source: Source, settings: Mapping[str, Any] | None = None) -> A
 
 
 def create_image_feature_extractor(
-    source: Deepnet | Source, settings: Mapping[str, Any] | None = None
+    source: Deepnet | Detector | Source, settings: Mapping[str, Any] | None = None
 ) -> FeatureExtractor:
     """Make what gives the features of images: the output of the network's last pooling, or flattening, layer.
 
@@ -93,8 +95,12 @@ def create_image_feature_extractor(
         WeightsError: pretrained weights that cannot be had, or a model that came from a bundle.
     """
     checked = settings if isinstance(settings, Settings) else Settings(settings)
-    if isinstance(source, str) and source in NETWORKS:
+    if isinstance(source, str) and source in PUBLISHED:
         return FeatureExtractor(_named_network(source, checked), checked)
+    if isinstance(source, Detector):
+        raise ModelFormatError(
+            "image_network: this model detects objects: it has no layer whose output is features"
+        )
     if isinstance(source, Deepnet):
         return extractor_of_model(
             _with_pretrained(source.spec, checked), merged_settings(source.settings, checked)
@@ -103,7 +109,7 @@ def create_image_feature_extractor(
         return extractor_of_model(_with_pretrained(parse_model(source), checked), checked)
     if isinstance(source, str) and not Path(source).exists():
         raise SettingsError(
-            f"there is neither an image network nor a file {shown(source)}{hint(source, NETWORKS)}"
+            f"there is neither a published image network nor a file {shown(source)}{hint(source, PUBLISHED)}"
         )
     with _named_errors(source) as path:
         if _is_bundle(path):
@@ -141,6 +147,10 @@ def convert(
         made = model
     else:
         made = create_model(model, settings)
+    if isinstance(made, FeatureExtractor):
+        raise SettingsError(
+            "extract_image_features: an extractor has no other format; convert the model itself"
+        )
     return FORMATS[to_format](made, output_path)
 
 
@@ -152,7 +162,7 @@ def _named_errors(source: Any) -> Iterator[Path]:
         ModelFormatError: no path, or a file that cannot be read.
     """
     if not isinstance(source, (str, os.PathLike)):
-        raise ModelFormatError(f"model: expected a dict or a path, got {shown(source)}")
+        raise ModelFormatError(f"model: expected a document (a dict) or a path, got {shown(source)}")
     path = Path(source)
     try:
         yield path
@@ -177,7 +187,7 @@ def _model_of_spec(spec: ModelSpec, settings: Settings) -> Model:
 
 
 def _model_of_bundle(path: Path, settings: Settings) -> Deepnet | Detector:
-    refuse_settings(settings, ("extract_image_features", "load_pretrained_weights"))
+    refuse_settings(settings, [name for name in NEED_LAYERS if settings.get(name)])
     with tempfile.TemporaryDirectory(prefix="sensenet.") as folder:
         read_bundle(path, folder)
         saved = load_settings(folder)

@@ -170,6 +170,8 @@ def _in_threads(function: Callable[[int], Any], positions: Sequence[int]) -> lis
 
 
 def _read_path(value: str | os.PathLike[str], source: ImageSource) -> Any:
+    if not os.fspath(value):
+        raise InputError("expected a path, got an empty text")
     path = Path(source.path_prefix) / os.fsdecode(value)
     try:
         return decode_image(_file_bytes(path), source.exif_rotation)

@@ -177,9 +177,10 @@ def without_pooling() -> dict[str, Any]:
         (documents.classifier(), ModelFormatError, "image_network: this model has no images"),
         (without_pooling(), ModelFormatError, "has no layer whose output is features: none of global_average"),
         ({"a": 1}, ModelFormatError, "expected a network"),
-        (None, ModelFormatError, "model: expected a dict or a path, got null"),
-        ("resnet19", SettingsError, r'neither an image network nor a file "resnet19"; did you mean "resnet18"\?'),
-        ("gone/model.json", SettingsError, r'neither an image network nor a file "gone/model\.json"; known are'),
+        (None, ModelFormatError, "model: expected a document .* or a path, got null"),
+        ("resnet19", SettingsError, r'a published image network nor a file "resnet19"; did you mean "resnet18"\?'),
+        ("gone/model.json", SettingsError, r'a published image network nor a file "gone/model\.json"; known are'),
+        ("simple", SettingsError, 'neither a published image network nor a file "simple"'),
         (Path("gone/model.json"), ModelFormatError, r"gone/model\.json: cannot be read: No such file"),
     ],
 )  # fmt: skip
@@ -189,9 +190,15 @@ def test_what_has_no_features_is_refused(source: Any, error: type, message: str)
 
 
 def test_a_made_detector_or_extractor_is_no_source_of_features() -> None:
-    for made in (sensenet.create_model(images.bright_detector()), extractor()):
-        with pytest.raises(ModelFormatError, match=r"model: expected a dict or a path, got "):
-            sensenet.create_image_feature_extractor(made)
+    with pytest.raises(ModelFormatError, match="this model detects objects"):
+        sensenet.create_image_feature_extractor(sensenet.create_model(images.bright_detector()))
+    with pytest.raises(ModelFormatError, match=r"model: expected a document .* or a path, got "):
+        sensenet.create_image_feature_extractor(extractor())
+
+
+def test_an_extractor_has_no_other_format(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="extract_image_features: an extractor has no other format"):
+        sensenet.convert(images.only_image(), {"extract_image_features": True}, tmp_path / "x", "smbundle")
 
 
 def test_a_bundle_has_no_layers_to_cut(tmp_path: Path) -> None:

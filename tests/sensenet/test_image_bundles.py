@@ -229,17 +229,32 @@ def test_a_detectors_function_of_raw_values_finds_the_same(tmp_path: Path) -> No
     assert_same_boxes(again(SCENE), detector(SCENE))
 
 
+def test_a_far_too_large_box_does_not_change_what_a_function_of_raw_values_suppresses(tmp_path: Path) -> None:
+    document = images.bright_detector()
+    network = document["image_network"]
+    # boxes of bright cells overlap their neighbours', those of dark cells (which are no objects) are enormous
+    network["metadata"]["outputs"][0]["anchors"] = [[4 * images.CELL, 4 * images.CELL]]
+    kernel, bias = np.array(network["layers"][1]["kernel"]), np.array(network["layers"][1]["bias"])
+    kernel[..., 2:4], bias[2:4] = -60.0, 60.0
+    network["layers"][1] |= {"kernel": kernel.tolist(), "bias": bias.tolist()}
+    scene = painted(32, 32, red=(0, 0, 16, 8), green=(16, 0, 24, 8))
+    detector = sensenet.create_model(document)
+    assert [box["label"] for box in detector(scene)] == ["red", "green"]
+    assert max(abs(side) for box in detector.arrays(scene).boxes for side in box) < 100
+    assert_same_boxes(sensenet.create_model(raw_bundle(document, tmp_path))(scene), detector(scene))
+
+
 @pytest.mark.parametrize(
     ("document", "settings"),
     [
-        (images.regression(), ({"regression_normalize": True}, {"rescale_type": "pad"}, {"color_space": "bgr"})),
+        (images.regression(), ({"regression_normalize": False}, {"rescale_type": "pad"}, {"color_space": "bgr"})),
         (
             images.bright_detector(),
             (
-                {"bounding_box_threshold": 0.3},
+                {"bounding_box_threshold": 0},
                 {"iou_threshold": 0.3},
                 {"max_objects": 3},
-                {"class_agnostic_nms": True},
+                {"class_agnostic_nms": False},
                 {"output_unfiltered_boxes": True},
                 {"pad_bounding_box_output": True},
                 {"rescale_type": "warp"},

@@ -142,6 +142,13 @@ def test_images_of_one_call_may_differ_in_form_and_size(tmp_path: Path) -> None:
     np.testing.assert_allclose(image_model(images.only_image())([row[0] for row in given]), single, atol=1e-6)
 
 
+def test_a_list_of_images_may_have_missing_ones_but_a_row_may_carry_more_than_its_image() -> None:
+    for several in ([None, GREY], [GREY, GREY, None], [GREY, None, COLOUR]):
+        np.testing.assert_array_equal(model()(several), model()([[image] for image in several]))
+    for row in ([GREY, None], [GREY, 3.5], [GREY, "cat"], [None, 0]):
+        np.testing.assert_array_equal(model()(row), model()(row[:1]))
+
+
 def test_a_list_of_paths_is_one_row_for_a_model_and_images_where_there_are_only_images(
     tmp_path: Path,
 ) -> None:

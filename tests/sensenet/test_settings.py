@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from sensenet.errors import SettingsError
-from sensenet.models.settings import RULES, Settings
+from sensenet.models.settings import INPUT_IMAGE_FORMATS, RESCALE_TYPES, RULES, Settings
+from sensenet.preprocess import image, reading
 
 GOOD = {
     "bounding_box_threshold": [0, 0.5, 1],
@@ -37,6 +38,11 @@ BAD = {
     "regression_normalize": [1.0],
     "rescale_type": ["PAD", 1],
 }
+
+
+def test_the_names_of_formats_and_rescale_types_are_those_that_are_implemented() -> None:
+    assert tuple(INPUT_IMAGE_FORMATS) == tuple(name for name in reading.INPUT_IMAGE_FORMATS if name)
+    assert RESCALE_TYPES == image.RESCALE_TYPES
 
 
 def test_every_setting_is_tried() -> None:
