@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import statistics
 import sys
 import tempfile
 import time
@@ -20,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from timing import in_a_process, interleaved, print_table
+from timing import in_a_process, interleaved, median_seconds, print_table
 
 NETWORKS = ("mobilenetv2", "tinyyolov4")
 PICTURE = (700, 500)
@@ -76,15 +75,6 @@ def forget_peak() -> int:
     return peak_bytes()
 
 
-def median_seconds(call: Callable[[], Any]) -> float:
-    taken = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        call()
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken)
-
-
 def measure_plain(path: str, picture: str) -> dict[str, float]:
     """The document into the weights of a Keras model that is there already, as anyone would write it."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -123,9 +113,9 @@ def measure_ours(path: str, picture: str) -> dict[str, float]:
     keras_model = model.keras_model()
     # the document's inputs are pixels of the network's size: the same work as the bare network's
     contestants: dict[str, Callable[[], float]] = {
-        "path_seconds": lambda: median_seconds(lambda: model(picture)),
-        "bare_seconds": lambda: median_seconds(lambda: bare(ready)),
-        "keras_seconds": lambda: median_seconds(lambda: keras_model.predict(ready, verbose=0)),
+        "path_seconds": lambda: median_seconds(lambda: model(picture), REPEATS),
+        "bare_seconds": lambda: median_seconds(lambda: bare(ready), REPEATS),
+        "keras_seconds": lambda: median_seconds(lambda: keras_model.predict(ready, verbose=0), REPEATS),
     }
     batch = {
         "batch_seconds": lambda: _seconds(lambda: model([[picture]] * N_IMAGES)),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import sys
 import tempfile
 import time
@@ -21,7 +20,7 @@ from typing import Any
 import image_prediction
 import numpy as np
 import orjson
-from timing import in_a_process, interleaved
+from timing import in_a_process, interleaved, median_seconds
 
 N_FIELDS = 20
 N_ROWS = 100_000
@@ -73,15 +72,6 @@ def build_document(
         "trees": trees if with_trees else None,
         "image_network": None,
     }
-
-
-def median_seconds(call: Callable[[], Any], repeats: int) -> float:
-    taken = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken)
 
 
 def numpy_products(document: dict[str, Any], rows: int) -> Callable[[], None]:

@@ -8,8 +8,20 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+
+def median_seconds(call: Callable[[], Any], repeats: int) -> float:
+    """The median of what `repeats` calls take."""
+    taken = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken)
 
 
 def interleaved(contestants: Mapping[str, Callable[[], float]], rounds: int = 5) -> dict[str, float]:
