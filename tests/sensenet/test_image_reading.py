@@ -217,7 +217,7 @@ def test_what_is_no_regular_file_is_an_error_and_never_waits(tmp_path: Path) -> 
     refused(tmp_path / "fifo", "fifo: expected a regular file")
     refused("/dev/zero", "/dev/zero: expected a regular file")
     refused(tmp_path, "directory")
-    refused("", "directory", path_prefix=str(tmp_path))
+    refused("", "expected a path, got an empty text", path_prefix=str(tmp_path))
     refused(tmp_path / "missing.jpg", r"missing\.jpg: No such file")
     refused("a\0b", "null")
     refused("x" * 5000, "too long")

@@ -163,7 +163,7 @@ def test_a_broken_file_is_refused_by_its_name(
 def test_a_missing_file_and_a_wrong_type_are_format_errors(tmp_path: Path) -> None:
     with pytest.raises(ModelFormatError, match="No such file"):
         sensenet.create_model(tmp_path / "none.json")
-    with pytest.raises(ModelFormatError, match="expected a dict or a path, got 3"):
+    with pytest.raises(ModelFormatError, match=r"expected a document \(a dict\) or a path, got 3"):
         sensenet.create_model(3)
 
 
