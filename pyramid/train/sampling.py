@@ -13,6 +13,8 @@ import numpy as np
 import tensorflow as tf
 from scipy.special import betaincinv
 
+from pyramid.randomness import mix32
+
 SHUFFLE_ROUNDS = 12
 BETA_QUANTILES = 4096
 
@@ -79,7 +81,7 @@ def _epoch_draw(n_rows: int, seed: int, shape: tuple[int, int]) -> Callable[[tf.
         position = tf.cast(offset + _slots(shape), tf.uint32)
         size = tf.constant(n_rows, tf.uint32)
         epoch = first_epoch + position // size
-        key = _hash(epoch ^ tf.constant(_mixed_seed(seed, "epoch"), tf.uint32))
+        key = mix32(epoch ^ tf.constant(_mixed_seed(seed, "epoch"), tf.uint32))
         return tf.cast(permute(position % size, n_rows, key), tf.int32)
 
     return draw
@@ -139,10 +141,10 @@ def permute(values: tf.Tensor, n: int, key: tf.Tensor) -> tf.Tensor:
     size = tf.constant(n, tf.uint32)
 
     def swap(round_: tf.Tensor, value: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        round_key = _hash(key + round_ * tf.constant(0x9E3779B9, tf.uint32))
+        round_key = mix32(key + round_ * tf.constant(0x9E3779B9, tf.uint32))
         center = _below(round_key, size)
         other = tf.where(center >= value, center - value, center - value + size)
-        coin = _hash(tf.maximum(value, other) ^ round_key) & tf.constant(1, tf.uint32)
+        coin = mix32(tf.maximum(value, other) ^ round_key) & tf.constant(1, tf.uint32)
         return round_ + tf.constant(1, tf.uint32), tf.where(coin == tf.constant(1, tf.uint32), other, value)
 
     return tf.while_loop(
@@ -158,15 +160,6 @@ def _below(chance: tf.Tensor, limit: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.bitwise.right_shift(product, tf.constant(32, tf.uint64)), tf.uint32)
 
 
-def _hash(value: tf.Tensor) -> tf.Tensor:
-    """A uint32 mixed by Wellons' lowbias32 finaliser: a bijection whose every output bit hangs on every input bit."""
-    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
-        value = (value ^ tf.bitwise.right_shift(value, tf.constant(shift, tf.uint32))) * tf.constant(
-            factor, tf.uint32
-        )
-    return value ^ tf.bitwise.right_shift(value, tf.constant(16, tf.uint32))
-
-
 def _slots(shape: tuple[int, int]) -> tf.Tensor:
     """(steps, batch) int32: 0, 1, 2, ... in the order in which rows are drawn."""
     return tf.reshape(tf.range(shape[0] * shape[1]), shape)
@@ -178,7 +171,7 @@ def _chances(first_position: tf.Tensor, shape: tuple[int, int], key: int) -> tf.
     low = tf.cast(position & tf.constant(0xFFFFFFFF, tf.int64), tf.uint32)
     high = tf.cast(tf.bitwise.right_shift(position, tf.constant(32, tf.int64)), tf.uint32)
     word = tf.constant(key, tf.uint32)
-    return _hash(_hash(low ^ word) + _hash(high + word))
+    return mix32(mix32(low ^ word) + mix32(high + word))
 
 
 def _mixed_seed(seed: int, purpose: str) -> int:
