@@ -1,9 +1,13 @@
-"""All that changes the values of pixels where they are: blur, colours, occlusions, noise; each for one image."""
+"""All that changes the values of pixels where they are: blur, colours, occlusions, noise; each for one image.
+
+All but blur take an image as (h, w * 3) uint8: long lines are what compiled loops are quick on.
+"""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import tensorflow as tf
 
 from pyramid.data.augment.draws import Draws, draws_of
@@ -13,6 +17,10 @@ from pyramid.randomness import mix32
 
 NOISE_BITS = 24  # the standard normal is a sum of so many coins, and a uniform part
 NOISE_LEVELS = 256
+MEAN_SLABS = 32
+CHANNELS = 3
+COLOUR_BITS = 16
+COLOUR_ONE = 1 << COLOUR_BITS
 
 
 def blurred_side(draws: Draws, side: int) -> tf.Tensor:
@@ -52,22 +60,32 @@ def _between(
     return (first, tf.minimum(first + 1.0, limit - 1.0)), (1.0 - share, share)
 
 
-def mean_colour(image: tf.Tensor) -> tf.Tensor:
-    """(3,) float32: the mean of each channel of (h, w, 3) uint8; exact, as the sums are of integers."""
-    height, width, channels = (int(side) for side in image.shape)
-    lines = tf.reshape(image, (height, width * channels))
-    columns = tf.reduce_sum(tf.cast(lines, tf.int32), axis=0)  # below 2**31 for any height up to 8 million
-    sums = tf.reduce_sum(tf.reshape(tf.cast(columns, tf.int64), (width, channels)), axis=0)
-    return tf.cast(tf.cast(sums, tf.float64) / (height * width), tf.float32)
+def slab_sums(lines: tf.Tensor) -> tf.Tensor:
+    """The first step to the mean of (h, w * 3) uint8: the sums over slabs of lines, (lines in a slab, w * 3) int32."""
+    height = int(lines.shape[0])
+    slab = -(-height // MEAN_SLABS)
+    parts = [tf.cast(lines[start : start + slab], tf.int32) for start in range(0, height, slab)]
+    parts[-1] = tf.pad(parts[-1], [[0, slab - parts[-1].shape[0]], [0, 0]])
+    return tf.add_n(parts)
 
 
-def colour(image: tf.Tensor, key: tf.Tensor, augmentations: Augmentations) -> tf.Tensor:
-    """Cutout, contrast, brightness, tint and inversion of (h, w, 3) uint8, in this order, in one pass.
+def mean_colours(sums: tf.Tensor, pixels: int) -> tf.Tensor:
+    """(n, 3) float32, the mean of each channel, from the `slab_sums` of n images; exact but for the division."""
+    columns = tf.cast(tf.reduce_sum(sums, axis=1), tf.int64)
+    totals = tf.reduce_sum(tf.reshape(columns, (columns.shape[0], -1, CHANNELS)), axis=1)
+    return tf.cast(tf.cast(totals, tf.float64) / pixels, tf.float32)
 
-    After the cutout all of them are linear, so they are put together: v * scale + offset, and clipped at the end.
+
+def colour_map(mean: tf.Tensor, key: tf.Tensor, augmentations: Augmentations) -> tf.Tensor:
+    """(2, 3) int32: contrast, brightness, tint and inversion, in this order, as one scale and offset a channel.
+
+    All of them are linear in the value, so they need one multiplication, and only the result is clipped. The
+    numbers are in parts of `COLOUR_ONE`: of integers XLA makes the shortest loop.
+
+    Args:
+        mean: (3,) float32, the mean colour.
     """
     scale, offset = tf.ones(3), tf.zeros(3)
-    mean = mean_colour(image)  # left out of the program where nothing uses it
     drawn = {name: draws_of(name, key, augmentations[name]) for name in augmentations}
     if draws := drawn.get("contrast"):
         scale = tf.fill((3,), draws.around(1.0))
@@ -81,10 +99,14 @@ def colour(image: tf.Tensor, key: tf.Tensor, augmentations: Augmentations) -> tf
         inverted = draws.coin()
         scale = tf.where(inverted, -scale, scale)
         offset = tf.where(inverted, 255.0 - offset, offset)
-    values = _values(image)
-    if draws := drawn.get("cutout"):
-        values = tf.where(_cutout(draws, image.shape), _lines(mean, image.shape), values)
-    return _bytes(values * _lines(scale, image.shape) + _lines(offset, image.shape), image.shape)
+    return tf.cast(tf.round(tf.stack([scale, offset]) * COLOUR_ONE), tf.int32)
+
+
+def recolour(lines: tf.Tensor, scale_and_offset: tf.Tensor) -> tf.Tensor:
+    """(h, w * 3) uint8 through a `colour_map`."""
+    scale, offset = (_line(colour, int(lines.shape[1])) for colour in tf.unstack(scale_and_offset))
+    values = tf.cast(lines, tf.int32) * scale + (offset + COLOUR_ONE // 2)
+    return tf.cast(tf.bitwise.right_shift(tf.clip_by_value(values, 0, 256 * COLOUR_ONE - 1), COLOUR_BITS), tf.uint8)
 
 
 def _tint(draws: Draws) -> tf.Tensor:
@@ -94,26 +116,26 @@ def _tint(draws: Draws) -> tf.Tensor:
     return tf.where((scaled > 0) & draws.coin(), draws.around(1.0, count=3), 1.0)
 
 
-def _cutout(draws: Draws, shape: tf.TensorShape) -> tf.Tensor:
-    """(h, w * 3) bool: the values inside of the rectangle, which lies wholly in the image."""
-    inside = []
-    for side, slot in zip(shape[:2], (0, 1), strict=True):
+def cutout(lines: tf.Tensor, draws: Draws, colour: tf.Tensor) -> tf.Tensor:
+    """(h, w * 3) uint8 with a rectangle of the (3,) uint8 `colour`, which lies wholly in the image."""
+    height, width = int(lines.shape[0]), int(lines.shape[1]) // CHANNELS
+    rows, columns = np.arange(height)[:, None], np.arange(width * CHANNELS)[None, :] // CHANNELS
+    inside = tf.constant(True)
+    for slot, (side, places) in enumerate(((height, rows), (width, columns))):
         length = round(side * draws.n)
-        start = tf.floor(draws.uniform(0.0, side - length + 1.0, slot))
-        place = tf.range(side, dtype=tf.float32)
-        inside.append((place >= start) & (place < start + length))
-    rows = inside[0] & draws.coin()
-    return rows[:, None] & tf.repeat(inside[1], int(shape[2]))[None, :]
+        start = tf.cast(draws.uniform(0.0, side - length + 1.0, slot), tf.int32)
+        inside &= (start <= places) & (places < start + length)
+    return tf.where(inside, _line(colour, width * CHANNELS), lines)
 
 
-def glare(image: tf.Tensor, draws: Draws) -> tf.Tensor:
-    """An elliptical gradient, white at its centre, over (h, w, 3) uint8.
+def glare(lines: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """An elliptical gradient, white at its centre, over (h, w * 3) uint8.
 
     Its foci are drawn at random, and its half-axes a, b so that pi a b is a random part of the image, up to n: with
     c the half distance of the foci, a**2 - b**2 = c**2. On that ellipse half of the light is left, and none on the
     one of twice its area; in between the light falls with the square of the distance.
     """
-    height, width, channels = (int(side) for side in image.shape)
+    height, width = int(lines.shape[0]), int(lines.shape[1]) // CHANNELS
     foci = draws.uniform(count=4)
     x1, x2, y1, y2 = foci[0] * width, foci[1] * width, foci[2] * height, foci[3] * height
     area = tf.maximum(draws.uniform(0.0, draws.n, slot=4) * (height * width / math.pi), 1.0)  # a b
@@ -121,48 +143,41 @@ def glare(image: tf.Tensor, draws: Draws) -> tf.Tensor:
     distance = tf.maximum(along_x * along_x + along_y * along_y, 1e-6)  # c**2
     long = (distance + tf.sqrt(distance * distance + 4.0 * area * area)) / 2  # a**2
     short = area * area / long  # b**2
-    x = tf.repeat(tf.range(width, dtype=tf.float32) + 0.5, channels)[None, :] - (x1 + x2) / 2
-    y = tf.range(height, dtype=tf.float32)[:, None] + 0.5 - (y1 + y2) / 2
+    columns = np.arange(width * CHANNELS, dtype=np.float32)[None, :] // CHANNELS
+    x = columns + 0.5 - (x1 + x2) / 2
+    y = np.arange(height, dtype=np.float32)[:, None] + 0.5 - (y1 + y2) / 2
     root = tf.sqrt(distance)
     major = (x * along_x + y * along_y) / root
     minor = (x * along_y - y * along_x) / root
     light = tf.maximum(1.0 - (major * major / long + minor * minor / short) / 2, 0.0)
-    values = _values(image)
-    return _bytes(values + (255.0 - values) * light, image.shape)
+    values = tf.cast(lines, tf.float32)
+    return _bytes(values + (255.0 - values) * light)
 
 
-def noise(image: tf.Tensor, draws: Draws) -> tf.Tensor:
-    """Noise of standard deviation n v on each value v of (h, w, 3) uint8.
+def noise(lines: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """Noise of standard deviation n v on each value v of (h, w * 3) uint8.
 
     The normal is the number of ones among 24 random bits, to which the other 8 bits of the word add a uniform part
     as wide as the step between two numbers: its excess kurtosis is -0.08, it reaches 5 standard deviations.
     """
-    height, width, channels = (int(side) for side in image.shape)
-    count = tf.reshape(tf.range(height * width * channels), (height, width * channels))
+    height, length = (int(side) for side in lines.shape)
+    count = tf.range(height)[:, None] * length + tf.range(length)[None, :]
     bits = mix32(tf.bitcast(count, tf.uint32) + draws.key)
     ones = tf.raw_ops.PopulationCount(x=tf.bitwise.right_shift(bits, tf.constant(32 - NOISE_BITS, tf.uint32)))
     part = tf.cast(tf.bitcast(bits & tf.constant(NOISE_LEVELS - 1, tf.uint32), tf.int32), tf.float32)
     part = (part - (NOISE_LEVELS - 1) / 2) / NOISE_LEVELS
     deviation = math.sqrt(NOISE_BITS / 4 + (1 - NOISE_LEVELS**-2) / 12)
     normal = (tf.cast(ones, tf.float32) - NOISE_BITS / 2 + part) / deviation
-    values = _values(image)
-    return _bytes(values + values * (draws.n * normal), image.shape)
+    values = tf.cast(lines, tf.float32)
+    return _bytes(values + values * (draws.n * normal))
 
 
-def _values(image: tf.Tensor) -> tf.Tensor:
-    """(h, w, 3) uint8 as (h, w * 3) float32: long lines, as the compiled loops want them."""
-    height, width, channels = (int(side) for side in image.shape)
-    return tf.cast(tf.reshape(image, (height, width * channels)), tf.float32)
+def _line(colour: tf.Tensor, length: int) -> tf.Tensor:
+    """(3,) repeated along a line: (1, w * 3); made of choices, which compile to vectors as lookups do not."""
+    channel = tf.constant(np.arange(length)[None, :] % CHANNELS, tf.int32)
+    return tf.where(channel == 0, colour[0], tf.where(channel == 1, colour[1], colour[2]))
 
 
-def _lines(colour: tf.Tensor, shape: tf.TensorShape) -> tf.Tensor:
-    """(3,) repeated along a line: (1, w * 3)."""
-    return tf.tile(colour, [int(shape[1])])[None, :]
-
-
-def _bytes(values: tf.Tensor, shape: tf.TensorShape) -> tf.Tensor:
-    """(h, w * 3) float32, rounded and clipped to (h, w, 3) uint8."""
-    rounded = tf.cast(tf.clip_by_value(values, 0.0, 255.0) + 0.5, tf.int32)
-    return tf.reshape(tf.cast(rounded, tf.uint8), shape)
-
-
+def _bytes(values: tf.Tensor) -> tf.Tensor:
+    """Float32, rounded and clipped to uint8."""
+    return tf.cast(tf.cast(tf.clip_by_value(values, 0.0, 255.0) + 0.5, tf.int32), tf.uint8)

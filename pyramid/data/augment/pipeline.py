@@ -7,20 +7,32 @@ must not be computed again for each pixel that asks for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 import tensorflow as tf
 
-from pyramid.data.augment.draws import draws_of, image_keys
-from pyramid.data.augment.effects import blur_axis, blurred_side, colour, glare, noise
+from pyramid.data.augment.draws import Draws, draws_of, image_keys
+from pyramid.data.augment.effects import (
+    CHANNELS,
+    blur_axis,
+    blurred_side,
+    colour_map,
+    cutout,
+    glare,
+    mean_colours,
+    noise,
+    recolour,
+    slab_sums,
+)
 from pyramid.data.augment.geometry import image_matrix, warp, warp_boxes
 from pyramid.data.augment.pixels import pack, unpack
-from pyramid.data.augment.registry import FLIPS, Augmentations
+from pyramid.data.augment.registry import AUGMENTATIONS, FLIPS, Augmentations
 
-BLOCK = 8
+BLOCK = 16
 
-_COLOURS = frozenset({"contrast", "brightness", "tint", "color_invert", "cutout"})
+_MEAN_USERS = frozenset({"contrast", "cutout"})
+_VALUES = frozenset(name for name, spec in AUGMENTATIONS.items() if spec.kind != "geometric") - {"blur"}
 
 
 def augment(
@@ -110,8 +122,9 @@ def _program(augmentations: Augmentations) -> Callable[..., tuple[tf.Tensor, ...
                 count, lambda image, key: (_resampled(image, key, augmentations),), (pack(images), keys)
             )
             images = unpack(packed)
-        if augmentations.chosen and (set(augmentations) - geometric - {"blur"} or geometric <= FLIPS):
-            (images,) = _each(count, lambda image, key: (_changed(image, key, augmentations),), (images, keys))
+        if not _VALUES.isdisjoint(augmentations) or geometric <= FLIPS:
+            lines = tf.reshape(images, (BLOCK, size[0], -1))
+            images = tf.reshape(_changed_lines(count, lines, keys, augmentations), images.shape)
         return images, boxes, valid
 
     return tf.function(program, jit_compile=True, autograph=False)
@@ -152,20 +165,52 @@ def _resampled(packed: tf.Tensor, key: tf.Tensor, augmentations: Augmentations) 
     return packed
 
 
-def _changed(image: tf.Tensor, key: tf.Tensor, augmentations: Augmentations) -> tf.Tensor:
-    """One (h, w, 3) image with everything that follows the resampling."""
+def _changed_lines(
+    count: tf.Tensor, lines: tf.Tensor, keys: tf.Tensor, augmentations: Augmentations
+) -> tf.Tensor:
+    """(n, h, w * 3) images with everything that follows the resampling.
+
+    Means and maps of colour have loops of their own: within the loop over the values they would be made anew for
+    each value.
+    """
+    height, length = (int(side) for side in lines.shape[1:])
+    means = tf.zeros((BLOCK, CHANNELS))
+    if not _MEAN_USERS.isdisjoint(augmentations):
+        (sums,) = _each(count, lambda image: (slab_sums(image),), (lines,))
+        means = mean_colours(sums, height * length // CHANNELS)
+    (maps,) = _each(count, lambda mean, key: (colour_map(mean, key, augmentations),), (means, keys))
+    (lines,) = _each(
+        count, lambda *columns: (_changed(*columns, augmentations),), (lines, means, maps, keys)
+    )
+    return lines
+
+
+def _changed(
+    lines: tf.Tensor, mean: tf.Tensor, scale_and_offset: tf.Tensor, key: tf.Tensor, augmentations: Augmentations
+) -> tf.Tensor:
+    """One (h, w * 3) image with everything that follows the resampling."""
+    draws = {name: draws_of(name, key, augmentations[name]) for name in augmentations}
     if augmentations.of_kind("geometric") <= FLIPS:
-        for axis, name in enumerate(("vertical_flip", "horizontal_flip")):
-            if name in augmentations:
-                flips = draws_of(name, key, 1.0).coin()
-                image = _where(flips, lambda image, axis=axis: tf.reverse(image, [axis]), image)
-    if not _COLOURS.isdisjoint(augmentations):
-        image = colour(image, key, augmentations)
-    for name, effect in (("glare", glare), ("gaussian_noise", noise)):
-        if name in augmentations:
-            draws = draws_of(name, key, augmentations[name])
-            image = _where(draws.coin(), lambda image, draws=draws, effect=effect: effect(image, draws), image)
-    return image
+        lines = _flipped(lines, draws)
+    if augmentations.of_kind("colour"):
+        lines = recolour(lines, scale_and_offset)
+    if "glare" in draws:
+        lines = _where(draws["glare"].coin(), lambda lines: glare(lines, draws["glare"]), lines)
+    if "gaussian_noise" in draws:
+        lines = _where(draws["gaussian_noise"].coin(), lambda lines: noise(lines, draws["gaussian_noise"]), lines)
+    if "cutout" in draws:
+        colour = recolour(tf.cast(tf.round(mean), tf.uint8)[None], scale_and_offset)[0]
+        lines = _where(draws["cutout"].coin(), lambda lines: cutout(lines, draws["cutout"], colour), lines)
+    return lines
+
+
+def _flipped(lines: tf.Tensor, draws: Mapping[str, Draws]) -> tf.Tensor:
+    """One (h, w * 3) image, its pixels in reverse where it drew a flip."""
+    image = tf.reshape(lines, (lines.shape[0], -1, CHANNELS))
+    for axis, name in enumerate(("vertical_flip", "horizontal_flip")):
+        if name in draws:
+            image = _where(draws[name].coin(), lambda image, axis=axis: tf.reverse(image, [axis]), image)
+    return tf.reshape(image, lines.shape)
 
 
 def _where(condition: tf.Tensor, function: Callable[[tf.Tensor], tf.Tensor], image: tf.Tensor) -> tf.Tensor:
