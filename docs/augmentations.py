@@ -13,7 +13,14 @@ from pyramid.data.augment import AUGMENTATIONS, augment_with_boxes, parse_augmen
 SIDE, MARGIN, TITLE, COLUMNS, EXAMPLES = 112, 6, 18, 2, 5
 # Larger than the defaults where those would not be seen at this size.
 SHOWN = {"blur": 0.8, "brightness": 0.3, "contrast": 0.6, "deform": 0.5, "gaussian_noise": 0.25, "glare": 0.2}
-SHOWN |= {"rotation": 30.0, "shear": 25.0, "tint": 0.5, "height_shift": 0.25, "width_shift": 0.25, "zoom": 0.35}
+SHOWN |= {
+    "rotation": 30.0,
+    "shear": 25.0,
+    "tint": 0.5,
+    "height_shift": 0.25,
+    "width_shift": 0.25,
+    "zoom": 0.35,
+}
 
 
 def draw_scene() -> Image.Image:
@@ -47,7 +54,9 @@ def draw_examples(name: str, scene: np.ndarray) -> list[Image.Image]:
     for image, box, is_box in zip(images.numpy(), boxes.numpy()[:, 0], valid.numpy()[:, 0], strict=True):
         picture = Image.fromarray(image)
         if is_box:
-            ImageDraw.Draw(picture).rectangle([float(place) for place in box - [0, 0, 1, 1]], outline=(255, 0, 255))
+            ImageDraw.Draw(picture).rectangle(
+                [float(place) for place in box - [0, 0, 1, 1]], outline=(255, 0, 255)
+            )
         made.append(picture)
     return made
 

@@ -40,7 +40,9 @@ class Draws(NamedTuple):
     key: tf.Tensor
     n: float
 
-    def uniform(self, low: float = 0.0, high: float = 1.0, slot: int = 0, count: int | None = None) -> tf.Tensor:
+    def uniform(
+        self, low: float = 0.0, high: float = 1.0, slot: int = 0, count: int | None = None
+    ) -> tf.Tensor:
         """A float32 from `low` to `high`, or (count,) of them; each slot, and those after it, is another draw."""
         slots = tf.constant([*range(slot, slot + count)] if count else slot, tf.uint32)
         bits = tf.bitwise.right_shift(mix32(self.key + slots), tf.constant(8, tf.uint32))

@@ -106,7 +106,9 @@ def recolour(lines: tf.Tensor, scale_and_offset: tf.Tensor) -> tf.Tensor:
     """(h, w * 3) uint8 through a `colour_map`."""
     scale, offset = (_line(colour, int(lines.shape[1])) for colour in tf.unstack(scale_and_offset))
     values = tf.cast(lines, tf.int32) * scale + (offset + COLOUR_ONE // 2)
-    return tf.cast(tf.bitwise.right_shift(tf.clip_by_value(values, 0, 256 * COLOUR_ONE - 1), COLOUR_BITS), tf.uint8)
+    return tf.cast(
+        tf.bitwise.right_shift(tf.clip_by_value(values, 0, 256 * COLOUR_ONE - 1), COLOUR_BITS), tf.uint8
+    )
 
 
 def _tint(draws: Draws) -> tf.Tensor:

@@ -38,13 +38,19 @@ AUGMENTATIONS: Mapping[str, Augmentation] = MappingProxyType(
         "blur": Augmentation("texture", "made smaller by a factor from 1 - n to 1, and large again", 0.5),
         "brightness": Augmentation("colour", "a number from -255 n to 255 n is added to all values", 0.1),
         "color_invert": Augmentation("colour", "half of the images are inverted: 255 - v"),
-        "contrast": Augmentation("colour", "distances from the mean colour are scaled by 1 - n to 1 + n", 0.25),
-        "cutout": Augmentation("occlusion", "half get a rectangle of n of each side, in the mean colour", 0.25),
+        "contrast": Augmentation(
+            "colour", "distances from the mean colour are scaled by 1 - n to 1 + n", 0.25
+        ),
+        "cutout": Augmentation(
+            "occlusion", "half get a rectangle of n of each side, in the mean colour", 0.25
+        ),
         "deform": Augmentation(
             "geometric", "in half of them one corner moves inwards, by up to n of each side", 0.1, 1.0, True
         ),
         "gaussian_noise": Augmentation("texture", "half get noise whose standard deviation is n v", 0.1),
-        "glare": Augmentation("occlusion", "half get an ellipse of light that covers up to n of the image", 0.1),
+        "glare": Augmentation(
+            "occlusion", "half get an ellipse of light that covers up to n of the image", 0.1
+        ),
         "height_shift": Augmentation("geometric", "moved vertically by up to n of the height", 0.1),
         "horizontal_flip": Augmentation("geometric", "half are mirrored left to right"),
         "rotation": Augmentation("geometric", "turned by up to n degrees", 10.0, 180.0),
@@ -155,4 +161,4 @@ def _strength(spec: Augmentation, value: Any) -> float | None:
     """The n of a sound value; None where it switches the augmentation off."""
     if spec.default is None:
         return 1.0 if value is None or value else None
-    return spec.default if value is None else float(value)
+    return spec.default if value is None else float(value) or None
