@@ -57,16 +57,31 @@ def augment_with_boxes(
     count = tf.shape(images)[0]
     columns = images, boxes, valid, keys
 
+    def one() -> tuple[tf.Tensor, ...]:
+        return tuple(result[:count] for result in program(count, *(_padded(column) for column in columns)))
+
     def block(start: tf.Tensor) -> tuple[tf.Tensor, ...]:
         size = tf.minimum(count - start, BLOCK)
         return program(size, *(_padded(column[start : start + BLOCK]) for column in columns))
 
-    starts = tf.range(0, count, BLOCK)
-    signature = tuple(
-        tf.TensorSpec((BLOCK, *column.shape[1:]), column.dtype) for column in (images, boxes, valid)
-    )
-    results = tf.map_fn(block, starts, fn_output_signature=signature, parallel_iterations=2)
-    return tuple(tf.reshape(result, tf.concat([[-1], tf.shape(result)[2:]], 0))[:count] for result in results)
+    def many() -> tuple[tf.Tensor, ...]:
+        signature = tuple(tf.TensorSpec((BLOCK, *column.shape[1:]), column.dtype) for column in columns[:3])
+        results = tf.map_fn(
+            block, tf.range(0, count, BLOCK), fn_output_signature=signature, parallel_iterations=2
+        )
+        return tuple(
+            tf.reshape(result, tf.concat([[-1], tf.shape(result)[2:]], 0))[:count] for result in results
+        )
+
+    # A batch that is one block is spared the copy that puts blocks together.
+    known = images.shape[0]
+    if known is None:
+        results = tf.cond(count <= BLOCK, one, many)
+    else:
+        results = one() if known <= BLOCK else many()
+    for result, column in zip(results, columns, strict=False):
+        result.set_shape(column.shape)
+    return results
 
 
 def _padded(column: tf.Tensor) -> tf.Tensor:

@@ -29,7 +29,7 @@ from pyramid.data.augment.geometry import Size, image_matrix, warp, warp_boxes
 from pyramid.data.augment.pixels import pack, unpack
 from pyramid.data.augment.registry import FLIPS, Augmentations
 
-BLOCK = 16
+BLOCK = 32
 
 _MEAN_USERS = frozenset({"contrast", "cutout"})
 
