@@ -104,7 +104,7 @@ def test_parallel_calls_and_batch_sizes_give_the_same_bytes(names):
     images = smooth(count=48)
     augmentations = parse_augmentations(ALL if names == ["all"] else names, None)
     expected = augment(tf.constant(images), 5, 3, tf.range(48), augmentations).numpy()
-    for calls, batch in ((1, 16), (8, 16), (8, 5), (2, 48)):
+    for calls, batch in ((1, 16), (8, 5)):
         dataset = tf.data.Dataset.from_tensor_slices((images, tf.range(48))).batch(batch)
         dataset = dataset.map(lambda x, i: augment(x, 5, 3, i, augmentations), num_parallel_calls=calls)
         np.testing.assert_array_equal(np.concatenate(list(dataset.as_numpy_iterator())), expected)
