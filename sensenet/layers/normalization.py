@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from sensenet.errors import ModelFormatError
 from sensenet.layers.base import Built, Layers, LayerSpec, Shape
+from sensenet.layers.fused import BatchNormalization as FusedBatchNormalization
 from sensenet.layers.initializers import Parameter, fitted_array, parameter
 from sensenet.parsing import number, required
 
@@ -70,7 +70,7 @@ class BatchNormalization(LayerSpec):
 
     def build(self, tensors: Sequence[Any]) -> Built:
         """See `LayerSpec.build`."""
-        layer = keras.layers.BatchNormalization(epsilon=self.epsilon)
+        layer = FusedBatchNormalization(epsilon=self.epsilon)
         output = layer(tensors[0])
         layer.set_weights([self.gamma, self.beta, self.mean, self.variance])
         return Built(output, (layer,))
