@@ -95,6 +95,15 @@ def decode_image(data: bytes, exif_rotation: bool = False) -> Any:
             return _pillow_pixels(image, exif_rotation)
 
 
+def asks_for_rotation(data: bytes) -> bool:
+    """Whether `decode_image` turns this file if, and only if, `exif_rotation` is on.
+
+    TIFF files never do: they are always turned. Bytes that are no image ask for nothing.
+    """
+    name = next((name for name, form in FORMATS.items() if form.matches(data)), None)
+    return name not in (None, "TIFF") and _file_is_turned(data, str(name))
+
+
 def pillow_pixels(image: Image.Image, exif_rotation: bool = False) -> np.ndarray:
     """The pixels of a Pillow image, (h, w, 3) uint8. The image itself stays as it is.
 

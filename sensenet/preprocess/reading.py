@@ -16,7 +16,7 @@ import tensorflow as tf
 from PIL import Image
 
 from sensenet.errors import InputError
-from sensenet.preprocess.decoding import array_pixels, decode_image, pillow_pixels
+from sensenet.preprocess.decoding import array_pixels, asks_for_rotation, decode_image, pillow_pixels
 from sensenet.preprocess.image import rescale, to_rgb
 from sensenet.preprocess.tabular import is_missing
 
@@ -96,6 +96,19 @@ def read_image(value: Any, source: ImageSource, place: str) -> Any:
         return _form(value, source.input_image_format).read(value, source)
     except InputError as error:
         raise InputError(f"{place}: {error}") from None
+
+
+def file_asks_for_rotation(name: str | os.PathLike[str], source: ImageSource) -> bool:
+    """Whether the EXIF data of a file ask for a rotation that `source` does not apply.
+
+    A file that cannot be read asks for nothing: reading its pixels tells what is wrong.
+    """
+    if source.exif_rotation:
+        return False
+    try:
+        return asks_for_rotation(_file_bytes(Path(source.path_prefix) / os.fsdecode(name)))
+    except (InputError, OSError, ValueError):
+        return False
 
 
 class ImageLoader:
