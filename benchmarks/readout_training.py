@@ -101,7 +101,13 @@ def ours_with_checks(steps_per_round: int) -> Callable[[], float]:
 
     def measure() -> float:
         began = time.perf_counter()
-        fit(state, steps, lambda predictions: evaluate(truth, predictions, "categorical"), limits, ignore)
+        fit(
+            state,
+            steps,
+            lambda predictions: evaluate(truth, predictions.numpy(), "categorical"),
+            limits,
+            ignore,
+        )
         return steps_per_round / (time.perf_counter() - began)
 
     return measure

@@ -16,17 +16,16 @@ from pyramid.settings.base_settings import BaseSettings
 from pyramid.train.dataset import (
     Dataset,
     job_layout,
-    loss_weights,
+    learnt_rows,
     read_dataset,
-    smoothed_targets,
     split_holdout,
 )
-from pyramid.train.fit import Fit, Limits, Metrics, fit
+from pyramid.train.fit import Fit, Metrics, fit, job_limits
 from pyramid.train.fit_info import configuration, fit_info
 from pyramid.train.importances import expected_gradients, field_importances
 from pyramid.train.loop import FlatNetwork, State, compile_steps
 from pyramid.train.losses import make_loss
-from pyramid.train.metrics import evaluate
+from pyramid.train.metrics import evaluate_rows
 from pyramid.train.optimizers import learning_rate, make_optimizer
 from pyramid.train.sampling import Rows, make_sampler
 from pyramid.workspace import Workspace, read_json, whole_file, write_json
@@ -98,7 +97,8 @@ def _build(settings: BaseSettings, dataset: Dataset) -> Network:
 def _train(network: Network, dataset: Dataset, settings: BaseSettings, started: float, report: Report) -> Fit:
     """Fit the network and leave the best weights in it."""
     training, holdout = split_holdout(dataset, settings, np.random.default_rng([settings.seed, SPLIT]))
-    limits = _limits(settings, len(holdout), started)
+    limits = job_limits(settings, len(holdout), started)
+    truth = holdout.truth
     objective = settings.info_list[-1]
     warmup = settings.learning_rate_warmup_iterations or 0
     flat = FlatNetwork(network)
@@ -123,7 +123,7 @@ def _train(network: Network, dataset: Dataset, settings: BaseSettings, started: 
     fitted = fit(
         State(parameters, buffers, optimizer.initial_slots(parameters)),
         steps,
-        _evaluator(holdout),
+        lambda predictions: evaluate_rows(truth, predictions.numpy(), dataset.objective_type),
         limits,
         lambda progress, **facts: report(0.05 + 0.85 * progress, **facts),
     )
@@ -132,40 +132,12 @@ def _train(network: Network, dataset: Dataset, settings: BaseSettings, started: 
 
 
 def _rows(training: Dataset, settings: BaseSettings) -> Rows:
-    smoothing = settings.label_smoothing_factor or 0.0
-    targets = training.targets
-    if smoothing and training.objective_type == "categorical":
-        targets = smoothed_targets(targets, smoothing)
-    weights = loss_weights(training, settings.class_weights, settings.info_list[-1].get("values"))
+    targets, weights = learnt_rows(training, settings)
     return Rows(
         inputs=tf.constant(training.inputs),
         targets=tf.constant(targets),
         weights=None if weights is None else tf.constant(weights),
     )
-
-
-def _limits(settings: BaseSettings, holdout_rows: int, started: float) -> Limits:
-    return Limits(
-        holdout_rows=holdout_rows,
-        batch_size=settings.batch_size,
-        patience=settings.patience,
-        max_iterations=settings.max_iterations,
-        started=started,
-        max_training_time=settings.max_training_time,
-        max_seconds_per_update=settings.max_seconds_per_update,
-        warmup_iterations=settings.learning_rate_warmup_iterations or 0,
-    )
-
-
-def _evaluator(holdout: Dataset) -> Any:
-    truth = holdout.truth
-    return lambda predictions: _metrics(truth, predictions, holdout.objective_type)
-
-
-def _metrics(truth: np.ndarray, predictions: np.ndarray, objective_type: str) -> Metrics:
-    if objective_type == "numeric":
-        predictions = predictions[:, 0]
-    return evaluate(truth, predictions, objective_type)
 
 
 def _evaluations(
@@ -180,8 +152,8 @@ def _evaluations(
     rng = np.random.default_rng([settings.seed, EVALUATION])
     truth, strata = dataset.truth, dataset.strata
     draws = [stratified_sample(strata, size, rng) for _ in range(EVALUATION_SAMPLES)]
-    samples = [_metrics(truth[rows], predictions[rows], dataset.objective_type) for rows in draws]
-    return _metrics(truth, predictions, dataset.objective_type), samples
+    samples = [evaluate_rows(truth[rows], predictions[rows], dataset.objective_type) for rows in draws]
+    return evaluate_rows(truth, predictions, dataset.objective_type), samples
 
 
 def _importances(network: Network, settings: BaseSettings, workspace: Workspace) -> list[float]:

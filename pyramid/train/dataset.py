@@ -20,7 +20,8 @@ class Dataset:
     """Encoded rows.
 
     Attributes:
-        inputs: (rows, inputs) float32, tree features first where the job takes them.
+        inputs: (rows, inputs) float32, tree features first where the job takes them; or of an image job (rows,)
+            positions of its images.
         targets: (rows, outputs) float32: one-hot classes, or one standardised number.
         weights: (rows,) float32, the rows' own weights, or None.
         objective_type: "categorical" or "numeric".
@@ -103,6 +104,19 @@ def split_holdout(dataset: Dataset, settings: Any, rng: np.random.Generator) -> 
 def smoothed_targets(targets: np.ndarray, factor: float) -> np.ndarray:
     """One-hot (rows, classes) with `factor` of the mass spread over all classes (arXiv 1512.00567, section 7)."""
     return targets * np.float32(1 - factor) + np.float32(factor / targets.shape[1])
+
+
+def learnt_rows(training: Dataset, settings: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    """The targets of training rows, smoothed as the settings say, and their weights in the loss.
+
+    Raises:
+        DataError: all rows weigh nothing.
+    """
+    smoothing = settings.label_smoothing_factor or 0.0
+    targets = training.targets
+    if smoothing and training.objective_type == "categorical":
+        targets = smoothed_targets(targets, smoothing)
+    return targets, loss_weights(training, settings.class_weights, settings.info_list[-1].get("values"))
 
 
 def loss_weights(

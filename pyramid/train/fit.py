@@ -6,12 +6,11 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-
-import numpy as np
+from typing import Any
 
 from pyramid.errors import TrainingError
 from pyramid.report import Report
-from pyramid.train.loop import State, Steps
+from pyramid.train.loop import Outcome, State, Steps
 from pyramid.train.metrics import HEADLINE
 from pyramid.train.monitor import Monitor, are_finite
 
@@ -76,6 +75,20 @@ class Limits:
         return min(1.0, max(shares, default=failures / self.patience))
 
 
+def job_limits(settings: Any, holdout_rows: int, started: float) -> Limits:
+    """The limits that a job's settings give."""
+    return Limits(
+        holdout_rows=holdout_rows,
+        batch_size=settings.batch_size,
+        patience=settings.patience,
+        max_iterations=settings.max_iterations,
+        started=started,
+        max_training_time=settings.max_training_time,
+        max_seconds_per_update=settings.max_seconds_per_update,
+        warmup_iterations=settings.learning_rate_warmup_iterations or 0,
+    )
+
+
 @dataclass(frozen=True)
 class Fit:
     """The outcome of a training.
@@ -86,6 +99,8 @@ class Fit:
         iterations: optimiser steps taken in all.
         checks: holdout checks in all.
         stopped_by: "patience", "max_iterations", "max_training_time" or "non_finite".
+        bests: the best value of each metric so far.
+        seconds: that the training took.
     """
 
     state: State
@@ -93,6 +108,8 @@ class Fit:
     iterations: int
     checks: int
     stopped_by: str
+    bests: Metrics = field(default_factory=dict)
+    seconds: float = 0.0
 
 
 @dataclass
@@ -110,6 +127,20 @@ class _Progress:
     calls: int = 0
     reported: float = -math.inf
 
+    @classmethod
+    def after(cls, state: State, earlier: Fit | None) -> _Progress:
+        """The beginning, or where an earlier training ended: its weights are to be bettered."""
+        if earlier is None:
+            return cls(state)
+        return cls(
+            state,
+            began=time.perf_counter() - earlier.seconds,
+            monitor=Monitor(dict(earlier.bests)),
+            iterations=earlier.iterations,
+            checks=earlier.checks,
+            best=(state, earlier.metrics),
+        )
+
     def steps_in_call(self, most: int) -> int:
         """How many steps the next call takes: few until a step has been timed, then about a quarter second's."""
         if self.calls < 2:
@@ -121,37 +152,48 @@ class _Progress:
 
 def fit(
     state: State,
-    steps: Steps,
-    evaluate: Callable[[np.ndarray], Metrics],
+    steps: Steps[Outcome],
+    evaluate: Callable[[Outcome], Metrics],
     limits: Limits,
     report: Report,
+    earlier: Fit | None = None,
 ) -> Fit:
     """Train from `state` until patience, iterations or time run out, or numbers are no longer finite.
 
     Args:
         steps: as `compile_steps` gives it, for calls of up to `limits.steps_per_call`.
-        evaluate: the metrics of its predictions for the holdout rows.
+        evaluate: the holdout metrics of what the last call before a check gave.
         report: told of each check, a few times a second at most.
+        earlier: a training that this one goes on from, with fresh patience: `state` holds its weights. Iterations,
+            checks and seconds count on, and `state` comes back if nothing better is found.
 
     Raises:
         TrainingError: not one check had finite metrics.
     """
-    progress = _Progress(state)
+    progress = _Progress.after(state, earlier)
     stopped_by = None
     while stopped_by is None:
-        loss, predictions = _train_until_check(progress, steps, limits)
-        stopped_by = _check(progress, loss, evaluate(predictions), limits, report)
+        loss, outcome = _train_until_check(progress, steps, limits)
+        stopped_by = _check(progress, loss, evaluate(outcome), limits, report)
     if progress.best is None:
         raise TrainingError(
             f"the training never reached finite metrics: after {progress.iterations} iterations the loss was "
             f"{loss}; a smaller learning_rate may help"
         )
     best_state, metrics = progress.best
-    return Fit(best_state, metrics, progress.iterations, progress.checks, stopped_by)
+    return Fit(
+        best_state,
+        metrics,
+        progress.iterations,
+        progress.checks,
+        stopped_by,
+        progress.monitor.best,
+        time.perf_counter() - progress.began,
+    )
 
 
-def _train_until_check(progress: _Progress, steps: Steps, limits: Limits) -> tuple[float, np.ndarray]:
-    """Run steps until the next check is due; gives the mean loss of the last call, and the holdout predictions."""
+def _train_until_check(progress: _Progress, steps: Steps[Outcome], limits: Limits) -> tuple[float, Outcome]:
+    """Run steps until the next check is due; gives the mean loss of the last call, and what it is judged by."""
     due = progress.iterations + limits.steps_to_check(progress.worse)
     if limits.max_iterations is not None:
         due = min(due, limits.max_iterations)
@@ -159,7 +201,7 @@ def _train_until_check(progress: _Progress, steps: Steps, limits: Limits) -> tup
     while True:
         n_steps = progress.steps_in_call(min(due - progress.iterations, limits.steps_per_call))
         began = time.perf_counter()
-        progress.state, mean_loss, predictions = steps(progress.state, progress.iterations, n_steps)
+        progress.state, mean_loss, outcome = steps(progress.state, progress.iterations, n_steps)
         loss = float(mean_loss)
         progress.seconds_per_step = (time.perf_counter() - began) / max(1, n_steps)
         progress.iterations += n_steps
@@ -167,7 +209,7 @@ def _train_until_check(progress: _Progress, steps: Steps, limits: Limits) -> tup
         waited = time.perf_counter() - last_check
         overdue = waited >= limits.max_seconds_per_update or limits.out_of_time()
         if progress.iterations >= due or overdue or not math.isfinite(loss):
-            return loss, predictions.numpy()
+            return loss, outcome
 
 
 def _check(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import keras
 import numpy as np
@@ -83,7 +83,41 @@ class FlatNetwork:
         return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
-Steps = Callable[[State, int, int], tuple[State, tf.Tensor, tf.Tensor]]
+Outcome = TypeVar("Outcome")
+"""What a holdout check judges: predictions, or what makes them."""
+
+Steps = Callable[[State, int, int], tuple[State, tf.Tensor, Outcome]]
+"""`(state, first_step, n_steps) -> (state, mean loss, outcome)`."""
+
+Step = Callable[[tf.Tensor, State, Rows], tuple[State, tf.Tensor]]
+
+
+def make_step(
+    network: FlatNetwork, loss: Loss, optimizer: Optimizer, rate: Callable[[tf.Tensor], tf.Tensor]
+) -> Step:
+    """The function of one optimiser step, to be traced.
+
+    Args:
+        rate: the learning rate at a float32 iteration, counted from 1.
+
+    Returns:
+        `(number from 0, state, batch) -> (state, mean loss of the batch)`.
+    """
+
+    def step(number: tf.Tensor, state: State, batch: Rows) -> tuple[State, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(state.parameters)
+            outputs, buffers = network.apply(state.parameters, state.buffers, batch.inputs, training=True)
+            losses = loss(batch.targets, outputs)  # (batch,)
+            mean = tf.reduce_mean(losses if batch.weights is None else losses * batch.weights)
+        gradient = tape.gradient(mean, state.parameters)
+        iteration = tf.cast(number + 1, tf.float32)
+        parameters, slots = optimizer.update(
+            gradient, state.parameters, state.slots, iteration, rate(iteration)
+        )
+        return State(parameters, buffers, slots), mean
+
+    return step
 
 
 def compile_steps(
@@ -94,7 +128,7 @@ def compile_steps(
     optimizer: Optimizer,
     rate: Callable[[tf.Tensor], tf.Tensor],
     holdout_inputs: np.ndarray,
-) -> Steps:
+) -> Steps[tf.Tensor]:
     """The function that runs optimiser steps, and then predicts the holdout.
 
     Both are one program: it compiles faster than two, and a check costs no call of its own.
@@ -110,18 +144,7 @@ def compile_steps(
     """
     holdout = tf.constant(holdout_inputs)
 
-    def step(number: tf.Tensor, state: State, batch: Rows) -> tuple[State, tf.Tensor]:
-        with tf.GradientTape() as tape:
-            tape.watch(state.parameters)
-            outputs, buffers = network.apply(state.parameters, state.buffers, batch.inputs, training=True)
-            losses = loss(batch.targets, outputs)  # (batch,)
-            mean = tf.reduce_mean(losses if batch.weights is None else losses * batch.weights)
-        gradient = tape.gradient(mean, state.parameters)
-        iteration = tf.cast(number + 1, tf.float32)
-        parameters, slots = optimizer.update(
-            gradient, state.parameters, state.slots, iteration, rate(iteration)
-        )
-        return State(parameters, buffers, slots), mean
+    step = make_step(network, loss, optimizer, rate)
 
     @tf.function(jit_compile=True, autograph=False)
     def run(state: State, first_step: tf.Tensor, n_steps: tf.Tensor) -> tuple[State, tf.Tensor, tf.Tensor]:

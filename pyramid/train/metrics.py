@@ -52,6 +52,15 @@ def evaluate(truth: np.ndarray, predictions: np.ndarray, objective_type: str) ->
     return {name: float(metric(case)) for name, metric in metrics.items()}
 
 
+def evaluate_rows(truth: np.ndarray, outputs: np.ndarray, objective_type: str) -> dict[str, float]:
+    """`evaluate` of what a network gives: (rows, outputs), also for a number.
+
+    Raises:
+        DataError: there are no rows.
+    """
+    return evaluate(truth, outputs[:, 0] if objective_type == "numeric" else outputs, objective_type)
+
+
 def mean_ranks(values: np.ndarray) -> np.ndarray:
     """(rows,): the rank of each value from 1, the mean rank where several are equal."""
     _, groups, sizes = np.unique(values, return_inverse=True, return_counts=True)
