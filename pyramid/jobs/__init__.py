@@ -15,6 +15,7 @@ Job = Callable[[BaseSettings, Workspace, Report], dict[str, Any]]
 
 JOBS = MappingProxyType(
     {
+        "image_training": "pyramid.jobs.image_training",
         "dataset_caching": "pyramid.jobs.dataset_caching",
         "standard_training": "pyramid.jobs.training",
         "search_submodel": "pyramid.jobs.training",

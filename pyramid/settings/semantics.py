@@ -142,6 +142,16 @@ def _image_rows_are_there(job: Settings) -> Iterator[Violation]:
         yield Violation("/cache_rows", "missing; an image_training job that reads a .ser needs it")
 
 
+def _images_have_a_loss(job: Settings) -> Iterator[Violation]:
+    wanted = LOSSES.get(job["objective_type"])
+    if job["job_type"] == "image_training" and wanted and "loss_function" not in job:
+        yield Violation(
+            "/loss_function",
+            f"missing; an image_training job with a {job['objective_type']} objective needs one of "
+            f"{', '.join(wanted)}",
+        )
+
+
 _CHECKS: Mapping[tuple[str, ...], Check] = MappingProxyType(
     {
         ("objective_type",): _objective_is_supported,
@@ -150,6 +160,7 @@ _CHECKS: Mapping[tuple[str, ...], Check] = MappingProxyType(
         ("info_list", "instance_weights", "job_type"): _inputs_are_there,
         ("info_list",): _values_are_distinct,
         ("loss_function", "objective_type", "job_type"): _loss_suits_the_objective,
+        ("job_type", "objective_type", "loss_function"): _images_have_a_loss,
         ("class_weights", "objective_type", "info_list"): _class_weights_name_classes,
         ("job_type", "cache_file", "image_training_data", "cache_rows"): _image_rows_are_there,
     }

@@ -58,6 +58,10 @@ JOBS: dict[str, dict[str, Any]] = {
         "base_image_network": "mobilenetv2",
         "image_training_type": "fine_tune",
         "image_training_data": [],
+        "batch_size": 32,
+        "descent_algorithm": "adam",
+        "learning_rate": 0.001,
+        "loss_function": "crossentropy",
     },
 }
 JOBS["search_submodel"] = {**JOBS["standard_training"], "job_type": "search_submodel"}

@@ -14,19 +14,25 @@ def real() -> Iterator[Worker]:
         yield worker
 
 
-def test_an_image_job_is_not_supported_yet(real: Worker, make_job: Any) -> None:
+def test_an_image_job_without_images_is_refused_in_one_line(real: Worker, make_job: Any) -> None:
     job = {
         **make_job(),
         "job_type": "image_training",
         "seed": 1,
         "layers": [],
-        "base_image_network": "resnet18",
-        "image_training_type": "use_pretrained",
+        "base_image_network": "simple",
+        "image_training_type": "randomly_initialize",
         "image_training_data": [],
+        "batch_size": 8,
+        "descent_algorithm": "adam",
+        "learning_rate": 0.01,
+        "loss_function": "mean_squared_error"
+        if make_job()["objective_type"] == "numeric"
+        else "crossentropy",
     }
     closing = real.run(job, 60)
-    assert (closing["job_id"], closing["error_path"]) == ("resnet18_use_pretrained", "/job_type")
-    assert "not supported by this build" in closing["error_message"]
+    assert (closing["job_id"], closing["error_type"]) == ("simple_randomly_initialize", "DataError")
+    assert "expected at least one image" in closing["error_message"]
 
 
 def test_a_job_that_finds_no_data_names_the_file(real: Worker, make_job: Any, tmp_path: Path) -> None:

@@ -1,0 +1,181 @@
+"""The job `image_training`: train an image network, and a readout on it, on images alone."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from pyramid.data.augment import parse_augmentations
+from pyramid.data.image_store import OpenedImages, open_images
+from pyramid.data.images import ImageRows, listed, read_image_rows
+from pyramid.errors import DataError, SettingsError, Violation
+from pyramid.image_model import network_info, trained_keras_model
+from pyramid.report import Report
+from pyramid.settings.base_settings import BaseSettings
+from pyramid.train.dataset import Dataset, split_holdout
+from pyramid.train.fit import Fit
+from pyramid.train.fit_info import fit_info
+from pyramid.train.image_fit import ImageData, train_phases
+from pyramid.train.image_start import Start, start_networks
+from pyramid.workspace import Submodel, Workspace, whole_file, write_json
+from sensenet.export.h5 import write_weights
+from sensenet.preprocess.reading import ImageLoader, ImageSource
+
+# where reading the images, training and writing begin and end in the progress of the job
+READ, TRAINED = 0.1, 0.97
+SPLIT = 1  # what a random generator of the job is for, as in the other training jobs
+IMAGE_FIELD = {"type": "image", "index": 0}
+
+
+def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[str, Any]:
+    """Train, and leave weights and fit info in `submodel_<base_image_network>_<image_training_type>`.
+
+    Returns:
+        The result of spec page 1.
+
+    Raises:
+        PyramidError: settings, rows or images that cannot be used, or a training that never was finite.
+        sensenet.errors.WeightsError: pretrained weights that cannot be had.
+    """
+    started = settings.start_time or time.time()
+    report(0.0, message="reading the rows and building the networks")
+    objective = settings.info_list[-1]
+    if objective["type"] == "bounding_box":
+        message = "found bounding_box, which this build does not train"
+        raise SettingsError([Violation("/objective_type", message)])
+    augmentations = parse_augmentations(settings.image_augmentations, settings.augmentation_ranges)
+    rows = read_image_rows(settings)
+    start = start_networks(settings, 1 if objective["type"] == "numeric" else len(objective["values"]))
+    opened = _open(rows, start, settings, report)
+    dataset = _dataset(rows, opened, settings)
+    training, holdout = _split(dataset, settings, report)
+    fitted = train_phases(
+        start,
+        ImageData(opened.store, training, holdout, augmentations),
+        settings,
+        started,
+        lambda progress, **facts: report(READ + (TRAINED - READ) * progress, **facts),
+    )
+    report(TRAINED, message="writing the trained networks")
+    result = _result(fitted, settings, started)
+    info = result | _info(start, settings) | _files(rows, opened, holdout, settings)
+    _write(workspace.submodel(settings.job_id), start, info)
+    return result
+
+
+def _open(rows: ImageRows, start: Start, settings: BaseSettings, report: Report) -> OpenedImages:
+    """The pixels of all images.
+
+    Raises:
+        DataError: files that cannot be read, unless they are to be skipped; or none that can.
+    """
+    metadata = start.spec.metadata
+    source = ImageSource(
+        path_prefix=settings.image_root or "",
+        input_image_format="file",
+        color_space=settings.color_space or "rgb",
+        exif_rotation=metadata.exif_rotation,
+    )
+    loader = ImageLoader(metadata.width, metadata.height, settings.rescale_type, source)
+    opened = open_images(
+        rows.files,
+        loader,
+        settings.max_data_size,
+        lambda progress, **facts: report(READ * progress, **facts),
+    )
+    count = f"{len(opened.broken)} of {len(rows)} images cannot be read"
+    if opened.broken and (not settings.skip_invalid_images or len(opened.broken) == len(rows)):
+        raise DataError(f"{count}:\n{listed(list(opened.broken.values()))}")
+    if opened.broken:
+        report(READ, message=f"warning: {count} and are left out")
+    if opened.turned:
+        report(
+            READ,
+            message=f"warning: {opened.turned} of {len(rows)} images ask for a rotation in their EXIF data, which is "
+            "not applied; exif_rotation would",
+        )
+    return opened
+
+
+def _dataset(rows: ImageRows, opened: OpenedImages, settings: BaseSettings) -> Dataset:
+    """The rows whose images can be read; their inputs are positions in the store."""
+    kept = np.array([row for row in range(len(rows)) if row not in opened.broken], np.int64)
+    labels = rows.labels[kept]
+    if settings.objective_type == "numeric":
+        targets = labels[:, None].astype(np.float32)
+    else:
+        targets = np.eye(len(settings.info_list[-1]["values"]), dtype=np.float32)[labels]
+    weights = None if rows.weights is None else rows.weights[kept]
+    return Dataset(kept, targets, weights, settings.objective_type)
+
+
+def _split(dataset: Dataset, settings: BaseSettings, report: Report) -> tuple[Dataset, Dataset]:
+    """As the readout's rows are split; but a class whose only image is held out is trained on it, too."""
+    training, holdout = split_holdout(dataset, settings, np.random.default_rng([settings.seed, SPLIT]))
+    if dataset.objective_type == "numeric":
+        return training, holdout
+    values = settings.info_list[-1]["values"]
+    absent = sorted(set(range(len(values))) - set(dataset.labels))
+    if absent:
+        report(READ, message=f"warning: no image is of {_names(values, absent)}")
+    single = sorted(set(holdout.labels) - set(training.labels))
+    if not single:
+        return training, holdout
+    report(READ, message=f"warning: {_names(values, single)}: the only image is both trained on and held out")
+    rows = np.union1d(training.inputs, holdout.inputs[np.isin(holdout.labels, single)])
+    return dataset.take(np.searchsorted(dataset.inputs, rows)), holdout
+
+
+def _names(values: list[str], classes: list[int]) -> str:
+    return ", ".join(values[position] for position in classes)
+
+
+def _result(fitted: Fit, settings: BaseSettings, started: float) -> dict[str, Any]:
+    return {
+        "job_id": settings.job_id,
+        "validation_metrics": fitted.metrics,
+        "evaluation_metrics": None,
+        "iterations": fitted.iterations,
+        "elapsed_time": time.time() - started,
+        "configuration_parameters": None,
+        "base_image_network": settings.base_image_network,
+        "image_training_type": settings.image_training_type,
+    }
+
+
+def _info(start: Start, settings: BaseSettings) -> dict[str, Any]:
+    """What is known of the networks; they take one image, whatever other fields a row has."""
+    image_field = next((field for field in settings.info_list if field["type"] == "image"), IMAGE_FIELD)
+    return {
+        **fit_info(settings, int(start.readout.model.input_shape[-1]), [1.0]),
+        **network_info(start),
+        "preprocess": [{key: image_field[key] for key in IMAGE_FIELD}],
+        "uses_trees": False,
+        "initial_network_metadata": start.initial_metadata,
+    }
+
+
+def _files(rows: ImageRows, opened: OpenedImages, holdout: Dataset, settings: BaseSettings) -> dict[str, Any]:
+    """The files that were left out, and, where asked for, those held out with what is true of them."""
+    skipped = [{"file": rows.files[row], "reason": reason} for row, reason in opened.broken.items()]
+    held_out = None
+    if settings.return_holdout_images:
+        truth = _in_words(holdout.truth, settings.info_list[-1])
+        held_out = [[rows.files[row], label] for row, label in zip(holdout.inputs, truth, strict=True)]
+    return {"skipped_images": skipped, "holdout_images": held_out}
+
+
+def _in_words(truth: np.ndarray, objective: dict[str, Any]) -> list[Any]:
+    """Classes by their names, numbers in the objective's own units."""
+    if objective["type"] == "numeric":
+        stdev = objective["stdev"] or 1.0
+        return [float(label) * stdev + objective["mean"] for label in truth]
+    return [objective["values"][label] for label in truth]
+
+
+def _write(submodel: Submodel, start: Start, info: dict[str, Any]) -> None:
+    with whole_file(submodel.weights) as temporary:
+        write_weights(trained_keras_model(start, info), temporary)
+    write_json(submodel.fit_info, info)

@@ -1,0 +1,186 @@
+"""Training an image network in phases, each from the best weights so far (spec page 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from pyramid.data.augment import Augmentations
+from pyramid.data.image_store import ImageStore
+from pyramid.report import Report
+from pyramid.train.ahead import Ahead
+from pyramid.train.dataset import Dataset, learnt_rows
+from pyramid.train.fit import Fit, fit, job_limits
+from pyramid.train.image_loop import (
+    Batch,
+    ImageTask,
+    batch_maker,
+    compile_image_steps,
+    compile_predict,
+    joined,
+)
+from pyramid.train.image_start import Start
+from pyramid.train.loop import FlatNetwork, State
+from pyramid.train.losses import make_loss
+from pyramid.train.metrics import evaluate_rows
+from pyramid.train.optimizers import learning_rate, make_optimizer
+from pyramid.train.sampling import make_sampler
+from sensenet.models.images import compile_features
+from sensenet.preprocess.image import normalize
+
+
+class Phase(NamedTuple):
+    """One phase of a training.
+
+    Attributes:
+        divisor: the learning rate is the job's, divided by this.
+        trains_images: whether the image network is trained, too; else it predicts features, as it is.
+    """
+
+    divisor: float
+    trains_images: bool = True
+
+
+PHASES: Mapping[str, tuple[Phase, ...]] = MappingProxyType(
+    {
+        "randomly_initialize": (Phase(1), Phase(4), Phase(16)),
+        "fine_tune": (Phase(1, trains_images=False), Phase(8), Phase(64)),
+        "use_pretrained": (Phase(1, trains_images=False),),
+    }
+)
+"""By `image_training_type`."""
+
+ENDING = ("max_iterations", "max_training_time")
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """The images of a training.
+
+    Attributes:
+        store: their pixels.
+        training, holdout: rows whose inputs are (rows,) positions in `store`.
+        augmentations: of the training images.
+    """
+
+    store: ImageStore
+    training: Dataset
+    holdout: Dataset
+    augmentations: Augmentations
+
+
+def train_phases(start: Start, data: ImageData, settings: Any, started: float, report: Report) -> Fit:
+    """Train all phases and leave the best weights in the networks of `start`.
+
+    Args:
+        started: unix time in seconds from which `max_training_time` counts.
+        report: told of every phase and check; progress from 0 to 1.
+
+    Raises:
+        TrainingError: there never was a finite check.
+    """
+    phases = PHASES[settings.image_training_type]
+    fitted: Fit | None = None
+    for number, phase in enumerate(phases):
+        if fitted is not None and (fitted.stopped_by in ENDING or _used_up(fitted, settings)):
+            break
+        report(number / len(phases), message=f"phase {number + 1} of {len(phases)}: {_told(phase)}")
+        task = _task(start, phase)
+        within = _within(report, number, len(phases), settings)
+        fitted = _train_phase(task, phase, data, settings, started, fitted, within)
+        task.network.write(fitted.state)
+    assert fitted is not None
+    return fitted
+
+
+def _used_up(fitted: Fit, settings: Any) -> bool:
+    return settings.max_iterations is not None and fitted.iterations >= settings.max_iterations
+
+
+def _told(phase: Phase) -> str:
+    return "all layers" if phase.trains_images else "the readout on fixed image features"
+
+
+def _within(report: Report, number: int, count: int, settings: Any) -> Report:
+    """The report of one phase: where a limit ends the job, its share tells how far the job is."""
+    limited = settings.max_iterations or settings.max_training_time
+
+    def tell(progress: float, **facts: Any) -> None:
+        report(progress if limited else (number + progress) / count, **facts)
+
+    return tell
+
+
+def _task(start: Start, phase: Phase) -> ImageTask:
+    metadata = start.spec.metadata
+    if phase.trains_images:
+        network = FlatNetwork(joined(start.image, start.readout))
+        return ImageTask(
+            network, lambda pixels: normalize(pixels, metadata.loading_method, metadata.mean_image)
+        )
+    # what is not trained is as it will be for prediction: normalisations folded, no dropout
+    features = compile_features(start.spec)
+    return ImageTask(FlatNetwork(start.readout), lambda pixels: features(tf.cast(pixels, tf.float32)))
+
+
+def _train_phase(
+    task: ImageTask,
+    phase: Phase,
+    data: ImageData,
+    settings: Any,
+    started: float,
+    earlier: Fit | None,
+    report: Report,
+) -> Fit:
+    objective = settings.info_list[-1]
+    targets, row_weights = learnt_rows(data.training, settings)
+    sampler = make_sampler(
+        data.training.labels,
+        settings.seed,
+        1,
+        settings.batch_size,
+        bool(settings.balance_objective) and data.training.objective_type == "categorical",
+        0.0,
+    )
+    make = batch_maker(
+        data.store,
+        replace(data.training, targets=targets),
+        row_weights,
+        sampler,
+        data.augmentations,
+        settings.augmentation_seed,
+    )
+    first = 0 if earlier is None else earlier.iterations
+    optimizer = make_optimizer(settings)
+    parameters, buffers = task.network.read()
+    predict = compile_predict(task, data.store, data.holdout.inputs)
+    truth, kind = data.holdout.truth, data.holdout.objective_type
+    batches: Ahead[Batch]
+    with Ahead(make, first=first, stop=settings.max_iterations) as batches:
+        steps = compile_image_steps(
+            task,
+            batches,
+            make_loss(settings.loss_function, objective),
+            optimizer,
+            _rate(phase, first, settings),
+            first,
+        )
+        return fit(
+            State(parameters, buffers, optimizer.initial_slots(parameters)),
+            steps,
+            lambda state: evaluate_rows(truth, predict(state), kind),
+            job_limits(settings, len(data.holdout), started),
+            report,
+            earlier,
+        )
+
+
+def _rate(phase: Phase, first_step: int, settings: Any) -> Any:
+    """The learning rate at an iteration of the phase; warm-up counts from the job's first."""
+    warmup = settings.learning_rate_warmup_iterations or 0
+    rate = settings.learning_rate / phase.divisor
+    return lambda iteration: learning_rate(rate, warmup, iteration + first_step)

@@ -1,0 +1,140 @@
+"""The optimiser steps of image networks: batches made ahead, one compiled call a step.
+
+Convolutions are the processor library's (oneDNN), which XLA does not use: it is ten times slower on them. Only the
+update of the parameters, which walks through several long vectors, is left to XLA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pyramid.data.augment import Augmentations, augment
+from pyramid.data.image_store import ImageStore
+from pyramid.train.ahead import Ahead
+from pyramid.train.dataset import Dataset
+from pyramid.train.loop import FlatNetwork, State, Steps, make_step
+from pyramid.train.losses import Loss
+from pyramid.train.optimizers import Optimizer
+from pyramid.train.sampling import Rows, Sampler
+from sensenet.network import Network
+
+PREDICTED_IMAGES = 64
+
+Batch = Rows
+"""`Rows` whose inputs are (batch, height, width, 3) uint8 pixels."""
+
+
+@dataclass(frozen=True)
+class ImageTask:
+    """What some phase of a training trains, and from what pixels.
+
+    Attributes:
+        network: the weights that are trained.
+        prepare: uint8 pixels -> what `network` takes, float32: normalised pixels, or the features of a frozen network.
+    """
+
+    network: FlatNetwork
+    prepare: Callable[[tf.Tensor], tf.Tensor]
+
+
+def joined(image: Network, readout: Network) -> Network:
+    """The readout on the image network as one network that shares their weights."""
+    source = keras.Input(image.model.input_shape[1:], dtype="float32")
+    features = image.model(source)
+    return Network(
+        layers=(*image.layers, *readout.layers),
+        model=keras.Model(source, readout.model(features)),
+        logits_model=keras.Model(source, readout.logits_model(features)),
+        final_activation=readout.final_activation,
+        parts=(*image.parts, *readout.parts),
+    )
+
+
+def batch_maker(
+    store: ImageStore,
+    dataset: Dataset,
+    row_weights: np.ndarray | None,
+    sampler: Sampler,
+    augmentations: Augmentations,
+    augmentation_seed: int,
+) -> Callable[[int], Batch]:
+    """The function from the number of a step to its batch; it depends on nothing else.
+
+    Args:
+        dataset: training rows, their inputs positions in `store`, their targets as they are learnt.
+        row_weights: (rows,) float32, or None.
+        sampler: draws one step's rows.
+        augmentation_seed: each image is augmented as this seed, the step and its position say.
+    """
+    draw = tf.function(lambda step: sampler(step).rows[0], autograph=False)
+
+    @tf.function(autograph=False)
+    def change(images: tf.Tensor, step: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+        return augment(images, tf.constant(augmentation_seed), step, positions, augmentations)
+
+    def make(step: int) -> Batch:
+        rows = draw(tf.constant(step, tf.int64)).numpy()
+        positions = dataset.inputs[rows]
+        pixels = tf.constant(store.pixels(positions))
+        if augmentations.chosen:
+            pixels = change(pixels, tf.constant(step, tf.int32), tf.constant(positions, tf.int32))
+        weights = None if row_weights is None else tf.constant(row_weights[rows])
+        return Batch(pixels, tf.constant(dataset.targets[rows]), weights)
+
+    return make
+
+
+def compile_image_steps(
+    task: ImageTask,
+    batches: Ahead[Batch],
+    loss: Loss,
+    optimizer: Optimizer,
+    rate: Callable[[tf.Tensor], tf.Tensor],
+    first_step: int,
+) -> Steps[State]:
+    """The function that runs optimiser steps; its outcome is the state itself, for `compile_predict`.
+
+    Args:
+        batches: those of `first_step` and the following ones.
+        rate: the learning rate at a float32 iteration, counted from 1 at `first_step`.
+    """
+    compiled = replace(optimizer, update=tf.function(optimizer.update, jit_compile=True))
+    step = make_step(task.network, loss, compiled, rate)
+
+    @tf.function(autograph=False)
+    def run(number: tf.Tensor, state: State, batch: Batch) -> tuple[State, tf.Tensor]:
+        return step(number, state, batch._replace(inputs=task.prepare(batch.inputs)))
+
+    def steps(state: State, first: int, n_steps: int) -> tuple[State, tf.Tensor, State]:
+        losses = []
+        for number in range(first - first_step, first - first_step + n_steps):
+            state, mean = run(tf.constant(number, tf.int64), state, batches.take())
+            losses.append(mean)
+        return state, tf.add_n(losses) / len(losses) if losses else tf.constant(0.0), state
+
+    return steps
+
+
+def compile_predict(
+    task: ImageTask, store: ImageStore, positions: np.ndarray
+) -> Callable[[State], np.ndarray]:
+    """The function from a state to its predictions for the images at `positions`, (images, outputs) float32."""
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def run(parameters: tf.Tensor, buffers: tuple[tf.Tensor, ...], pixels: tf.Tensor) -> tf.Tensor:
+        inputs = task.prepare(pixels)
+        return task.network.apply(parameters, buffers, inputs, training=False)[0].predictions
+
+    chunks = np.array_split(positions, -(-len(positions) // PREDICTED_IMAGES))
+
+    def predict(state: State) -> np.ndarray:
+        with Ahead(lambda number: tf.constant(store.pixels(chunks[number])), 1, stop=len(chunks)) as pixels:
+            pieces = [run(state.parameters, state.buffers, pixels.take()).numpy() for _ in chunks]
+        return np.concatenate(pieces)
+
+    return predict

@@ -1,0 +1,179 @@
+"""What an image job begins with: an image network by name or from an earlier model, drawn or trained, and a readout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pyramid.errors import SettingsError, Violation, WorkspaceError
+from sensenet.document import ModelSpec, parse_model
+from sensenet.document_file import read_document
+from sensenet.errors import ModelFormatError
+from sensenet.errors import SettingsError as UnknownNetworkError
+from sensenet.image_network import ImageNetworkSpec, parse_image_network
+from sensenet.layers import dump_layers, parse_layers
+from sensenet.layers.base import Layers, LayerSpec
+from sensenet.network import Network, build_network
+from sensenet.pretrained import image_network, pretrained_layers
+
+RANDOM = "randomly_initialize"
+INITIAL = "initial_model"
+
+
+@dataclass(frozen=True)
+class Start:
+    """The networks of a job before its first step.
+
+    Attributes:
+        spec: the image network with its first weights, and the metadata that the trained one will have.
+        image, readout: both, connected.
+        initial_metadata: of the image network in `initial_model`, as its document has it; None without such a model.
+    """
+
+    spec: ImageNetworkSpec
+    image: Network
+    readout: Network
+    initial_metadata: dict[str, Any] | None
+
+
+def start_networks(settings: Any, n_outputs: int) -> Start:
+    """Build the networks that a job asks for.
+
+    Args:
+        n_outputs: numbers that the objective needs.
+
+    Raises:
+        SettingsError: an unknown network, a size or readout that does not fit, a network without pretrained weights.
+        WorkspaceError: an `initial_model` that cannot be used.
+        sensenet.errors.WeightsError: pretrained weights that cannot be had; says what to do.
+    """
+    initial = _initial_model(settings)
+    spec = _named(settings) if initial is None else _of_model(initial, settings)
+    if spec.branches is not None:
+        raise _violation(
+            "base_image_network", f"{settings.base_image_network} finds boxes and has no features"
+        )
+    with _refusing("base_image_network"):
+        spec = _with_metadata(spec, settings).fit(settings.seed)
+        image = build_network(spec.layers, spec.input_shape, settings.seed)
+    readout = _readout(settings, spec.metadata.outputs, n_outputs)
+    if initial is not None and settings.image_training_type != RANDOM:
+        _take_over(readout, initial, settings)
+    metadata = None if initial is None else initial.image_network.metadata.dump()  # type: ignore[union-attr]
+    return Start(spec, image, readout, metadata)
+
+
+def _named(settings: Any) -> ImageNetworkSpec:
+    name = settings.base_image_network
+    width, height = (settings.input_image_shape or (None, None))[:2]
+    place = "base_image_network" if width else "input_image_shape"
+    with _refusing(place):
+        spec = parse_image_network(image_network(name, width, height))
+    if settings.image_training_type == RANDOM or spec.branches is not None:
+        return spec
+    with _refusing("image_training_type"):
+        return replace(spec, layers=pretrained_layers(name).image)
+
+
+def _initial_model(settings: Any) -> ModelSpec | None:
+    """The parsed `initial_model`; None where the job names none."""
+    path = settings.initial_model
+    if path is None:
+        if settings.base_image_network.startswith(INITIAL):
+            message = f"missing; {settings.base_image_network} is the image network of that model"
+            raise _violation("initial_model", message)
+        return None
+    try:
+        model = parse_model(read_document(Path(path)))
+    except OSError as error:
+        raise WorkspaceError(
+            f"{path}, the initial_model, cannot be read: {error.strerror or error}"
+        ) from error
+    except ModelFormatError as error:
+        raise WorkspaceError(f"{path}, the initial_model, cannot be used: {error}") from error
+    if model.image_network is None:
+        raise WorkspaceError(f"{path}, the initial_model, cannot be used: it has no image_network")
+    return model
+
+
+def _of_model(model: ModelSpec, settings: Any) -> ImageNetworkSpec:
+    """The image network of a model; its topology alone where it is to be drawn anew."""
+    spec = model.image_network
+    assert spec is not None
+    width, height = (settings.input_image_shape or (spec.metadata.width, spec.metadata.height))[:2]
+    mean = spec.metadata.mean_image
+    if mean is not None and mean.ndim == 3 and mean.shape[:2] != (height, width):
+        shape = [spec.metadata.width, spec.metadata.height, 3]
+        raise _violation(
+            "input_image_shape", f"expected {shape}, the shape of the initial_model's mean_image"
+        )
+    layers = spec.layers
+    if settings.image_training_type == RANDOM:
+        layers = parse_layers(dump_layers(layers, short=True))
+    return ImageNetworkSpec(layers, replace(spec.metadata, width=width, height=height))
+
+
+def _with_metadata(spec: ImageNetworkSpec, settings: Any) -> ImageNetworkSpec:
+    """The network as this job trains it: no longer of any published version."""
+    metadata = replace(
+        spec.metadata,
+        version=None,
+        rescale_type=settings.rescale_type,
+        exif_rotation=bool(settings.exif_rotation),
+        outputs=None,
+    )
+    return replace(spec, metadata=metadata)
+
+
+def _readout(settings: Any, n_features: Any, n_outputs: int) -> Network:
+    with _refusing("layers"):
+        readout = build_network(parse_layers(settings.layers), n_features, settings.seed)
+    width = readout.model.output_shape[-1]
+    if width != n_outputs:
+        message = f"the last layer has {width} outputs, but the objective needs {n_outputs}"
+        raise _violation(f"layers/{len(settings.layers) - 1}", message)
+    return readout
+
+
+def _take_over(readout: Network, initial: ModelSpec, settings: Any) -> None:
+    """Begin with the readout of the initial model where it answers the same question with layers of the same sizes."""
+    objective = settings.info_list[-1]
+    output = initial.output.dump()
+    same_question = output["type"] == objective["type"] and output.get("values") == objective.get("values")
+    if not same_question or len(initial.networks) != 1 or not _only_an_image(initial):
+        return
+    layers = initial.networks[0].layers
+    if _kinds(layers) != _kinds(readout.layers):
+        return
+    with _refusing("initial_model"):
+        weights = build_network(layers, readout.model.input_shape[-1]).model.get_weights()
+    if [array.shape for array in weights] == [array.shape for array in readout.model.get_weights()]:
+        readout.model.set_weights(weights)
+
+
+def _only_an_image(model: ModelSpec) -> bool:
+    return model.has_images and len(model.preprocess) == 1 and not model.networks[0].uses_trees
+
+
+def _kinds(layers: Layers) -> list[str]:
+    return [layer.type_name for layer in layers if _has_weights(layer)]
+
+
+def _has_weights(layer: LayerSpec) -> bool:
+    return bool(layer.arrays() or layer.paths)
+
+
+@contextmanager
+def _refusing(key: str) -> Iterator[None]:
+    """Turn what sensenet finds wrong with a network into a violation of a setting."""
+    try:
+        yield
+    except (ModelFormatError, UnknownNetworkError) as error:
+        raise _violation(key, str(error)) from error
+
+
+def _violation(key: str, message: str) -> SettingsError:
+    return SettingsError([Violation(f"/{key}", message)])
