@@ -45,6 +45,8 @@ setup(
     entry_points={
         "console_scripts": [
             "pyramid = pyramid.worker.__main__:main",
+            "pyramid_train = pyramid.commands.train:main",
+            "pyramid_evaluate = pyramid.commands.evaluate:main",
         ],
     },
 )

@@ -1,0 +1,1 @@
+"""The console commands beside the worker: train image networks, evaluate models."""

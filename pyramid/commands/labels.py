@@ -1,0 +1,188 @@
+"""The `training_data` of a config: which objective its labels make, and the rows that an image job takes."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from pyramid.errors import Violation
+from pyramid.recipe import categorical_field, numeric_field
+from pyramid.settings.wording import found
+
+Row = dict[str, Any]
+
+OBJECTIVE_INDEX = 1
+MOST_SHOWN = 20
+LEAST_IMAGES_PER_CLASS = 2
+LARGEST = float(np.finfo(np.float32).max)
+NO_DETECTION = "found rows with boxes, but object detection cannot be trained by this version"
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """The rows of a config.
+
+    Attributes:
+        rows: each `{"file", "label", "weight"}`, the weight where any row has one; labels as they were given.
+        objective: the field that they make: categorical with its values, or numeric with mean and stdev.
+    """
+
+    rows: Sequence[Row]
+    objective: Mapping[str, Any]
+
+    def job_rows(self) -> list[Row]:
+        """The rows as a job takes them: numbers standardised."""
+        if self.objective["type"] == "categorical":
+            return list(self.rows)
+        mean, stdev = self.objective["mean"], self.objective["stdev"] or 1.0
+        return [row | {"label": (row["label"] - mean) / stdev} for row in self.rows]
+
+
+def read_labels(
+    data: Any, given: Mapping[str, Any] | None = None
+) -> tuple[LabelledImages | None, list[Violation]]:
+    """Understand `training_data`.
+
+    Args:
+        data: the value of the key.
+        given: the objective that the config states in `info_list`, whose values, or mean and stdev, hold then.
+
+    Returns:
+        The rows, or None and what is wrong with them: of wrong rows the first twenty, and how many more there are.
+    """
+    if not isinstance(data, list):
+        return None, [_wrong("", f'found {found(data)}, allowed is a list of {{"file", "label", "weight"}}')]
+    if not data:
+        return None, [_wrong("", "found an empty list; at least one image is needed")]
+    boxes = given is not None and given["type"] == "bounding_box"
+    if boxes or any(isinstance(row, dict) and "boxes" in row for row in data):
+        return None, [_wrong("", NO_DETECTION)]
+    kind = _kind(data, given)
+    problems = [problem for place, row in enumerate(data) for problem in _row_problems(place, row, kind)]
+    if not problems:
+        rows = _rows(data)
+        objective = dict(given) if given is not None else _objective(rows, kind)
+        problems = list(_class_problems(rows, objective))
+        if not problems:
+            return LabelledImages(rows, objective), []
+    rest = len(problems) - MOST_SHOWN
+    more = [_wrong("", f"{rest} more problems of this kind")] if rest > 0 else []
+    return None, problems[:MOST_SHOWN] + more
+
+
+def _kind(data: Sequence[Any], given: Mapping[str, Any] | None) -> str:
+    """The objective's type: as stated, else what the first label is."""
+    if given is not None:
+        return str(given["type"])
+    labels = (row["label"] for row in data if isinstance(row, dict) and "label" in row)
+    return "numeric" if _is_number(next(labels, None)) else "categorical"
+
+
+def _row_problems(place: int, row: Any, kind: str) -> list[Violation]:
+    if not isinstance(row, dict):
+        return [_wrong(f"/{place}", f'found {found(row)}, allowed is an object with "file" and "label"')]
+    problems = [
+        _wrong(f"/{place}/{key}", f"unknown key; a row has {', '.join(_ROW_CHECKS)}")
+        for key in row
+        if key not in _ROW_CHECKS
+    ]
+    for key, (check, expected) in _ROW_CHECKS.items():
+        if key == "label":
+            check, expected = _LABEL_CHECKS[kind]
+        if row.get(key) is None:
+            if key != "weight":
+                problems.append(_wrong(f"/{place}/{key}", f"missing; a row needs it: {expected}"))
+        elif not check(row[key]):
+            problems.append(_wrong(f"/{place}/{key}", f"found {found(row[key])}, allowed is {expected}"))
+    return problems
+
+
+def _rows(data: Sequence[Row]) -> list[Row]:
+    weighted = any(row.get("weight") is not None for row in data)
+    if not weighted:
+        return [{"file": row["file"], "label": row["label"]} for row in data]
+    return [
+        {
+            "file": row["file"],
+            "label": row["label"],
+            "weight": 1 if row.get("weight") is None else row["weight"],
+        }
+        for row in data
+    ]
+
+
+def _objective(rows: Sequence[Row], kind: str) -> dict[str, Any]:
+    if kind == "numeric":
+        return numeric_field(OBJECTIVE_INDEX, np.array([row["label"] for row in rows], np.float64))
+    return categorical_field(OBJECTIVE_INDEX, sorted({row["label"] for row in rows}))
+
+
+def _class_problems(rows: Sequence[Row], objective: Mapping[str, Any]) -> list[Violation]:
+    if objective["type"] != "categorical":
+        return []
+    values = set(objective["values"])
+    strangers = [
+        _wrong(
+            f"/{place}/label", f"found {found(row['label'])}, which is not among the values of the objective"
+        )
+        for place, row in enumerate(rows)
+        if row["label"] not in values
+    ]
+    if strangers:
+        return strangers
+    counts = Counter(row["label"] for row in rows)
+    return [
+        _wrong(
+            "",
+            f"the class {found(label)} has one image; a class needs at least {LEAST_IMAGES_PER_CLASS}: one to "
+            "learn from and one to check with",
+        )
+        for label in sorted(counts)
+        if counts[label] < LEAST_IMAGES_PER_CLASS
+    ]
+
+
+def _wrong(place: str, message: str) -> Violation:
+    return Violation(f"/training_data{place}", message)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_number(value: Any) -> bool:
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and abs(value) <= LARGEST
+    )
+
+
+def _is_weight(value: Any) -> bool:
+    return _is_number(value) and value >= 0
+
+
+_LABEL_CHECKS = MappingProxyType(
+    {
+        "categorical": (_is_text, "a string, as the labels are classes"),
+        "numeric": (_is_number, "a finite number, as the labels are numbers"),
+    }
+)
+_ROW_CHECKS = MappingProxyType(
+    {
+        "file": (_is_name, "the name of an image file, below image_root"),
+        "label": (_is_text, "a string or a number"),
+        "weight": (_is_weight, "a finite number of at least 0"),
+    }
+)

@@ -1,0 +1,130 @@
+"""What an evaluation shows: metrics, and of classes how they are taken for each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pyramid.data.images import listed
+from pyramid.errors import DataError
+from pyramid.train.metrics import METRICS, evaluate
+
+MOST_CLASSES = 30
+"""A confusion matrix of more classes is shown as its largest entries."""
+
+MOST_CONFUSIONS = 30
+
+
+def class_indices(labels: Sequence[Any], values: Sequence[str]) -> np.ndarray:
+    """(rows,): the position of each label in `values`, compared as text.
+
+    Raises:
+        DataError: labels that the model does not know; names up to twenty.
+    """
+    positions = {value: position for position, value in enumerate(values)}
+    texts = [_text(label) for label in labels]
+    strangers = [f"row {number}: {text}" for number, text in enumerate(texts) if text not in positions]
+    if strangers:
+        raise DataError(
+            f"{len(strangers)} of {len(texts)} labels are no class of the model, whose classes are "
+            f"{', '.join(values)!s:.200}:\n{listed(strangers)}"
+        )
+    return np.array([positions[text] for text in texts])
+
+
+def numbers(labels: Sequence[Any]) -> np.ndarray:
+    """(rows,) float64.
+
+    Raises:
+        DataError: labels that are no finite numbers; names up to twenty.
+    """
+    strangers = [
+        f"row {number}: {label!r:.80}" for number, label in enumerate(labels) if not _is_number(label)
+    ]
+    if strangers:
+        raise DataError(
+            f"{len(strangers)} of {len(labels)} labels are no finite numbers, which the model predicts:\n"
+            f"{listed(strangers)}"
+        )
+    return np.array(labels, np.float64)
+
+
+def metrics_report(truth: np.ndarray, predictions: np.ndarray, objective_type: str) -> str:
+    """All metrics, one a line; errors as positive numbers.
+
+    Args:
+        truth, predictions: as `pyramid.train.metrics.evaluate` takes them.
+    """
+    measured = evaluate(truth, predictions, objective_type)
+    shown: Mapping[str, float] = {
+        name: -value if name.endswith("_error") else value
+        for name, value in measured.items()
+        if name in METRICS[objective_type]
+    }
+    width = max(map(len, shown))
+    # adding 0 takes the sign from a zero
+    return "\n".join(f"{name:{width}}  {value + 0.0:.6g}" for name, value in shown.items())
+
+
+def confusion_report(truth: np.ndarray, predicted: np.ndarray, values: Sequence[str]) -> str:
+    """Recall and precision of each class, and how often each was taken for which.
+
+    Args:
+        truth, predicted: (rows,) positions in `values`.
+    """
+    n_classes = len(values)
+    matrix = np.bincount(truth * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
+    shares = _table([["class", "rows", "recall", "precision"], *_class_rows(matrix, values)])
+    if n_classes > MOST_CLASSES:
+        return f"{shares}\n\nmost frequent confusions\n{_largest(matrix, values)}"
+    names = [value if len(value) <= 16 else value[:15] + "…" for value in values]
+    rows = [
+        ["truth \\ predicted", *names],
+        *([name, *map(str, row)] for name, row in zip(names, matrix.tolist(), strict=True)),
+    ]
+    return f"{shares}\n\nconfusion matrix\n{_table(rows)}"
+
+
+def _class_rows(matrix: np.ndarray, values: Sequence[str]) -> list[list[str]]:
+    hits, there, said = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    return [
+        [value, str(there[place]), _share(hits[place], there[place]), _share(hits[place], said[place])]
+        for place, value in enumerate(values)
+    ]
+
+
+def _largest(matrix: np.ndarray, values: Sequence[str]) -> str:
+    wrong = matrix - np.diag(np.diag(matrix))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_CONFUSIONS]
+    pairs = [divmod(int(place), len(values)) for place in order if wrong.flat[place]]
+    return _table(
+        [["truth", "rows", "predicted"], *([values[a], str(wrong[a, b]), values[b]] for a, b in pairs)]
+    )
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.4f}" if whole else "-"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            f"{cell:{width}}" if column == 0 else f"{cell:>{width}}"
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+
+
+def _is_number(label: Any) -> bool:
+    return isinstance(label, (int, float)) and not isinstance(label, bool) and bool(np.isfinite(label))
+
+
+def _text(label: Any) -> str:
+    """A label as the classes of documents are written."""
+    if isinstance(label, bool):
+        return str(label).lower()
+    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)

@@ -1,0 +1,182 @@
+"""The command `pyramid_train config.json`: try image networks on labelled images, and keep the best."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pyramid.commands.config import Candidate, Training, parse_config
+from pyramid.commands.console import CommandError, make_parser, read_json_file, run_command, told
+from pyramid.commands.metadata import metadata
+from pyramid.commands.sharing import Outcome, best_of, try_each
+from pyramid.commands.watching import outcome_table, watched
+from pyramid.data.images import listed
+from pyramid.errors import DataError, SettingsError, Violation
+from pyramid.jobs import load_job
+from pyramid.settings.wording import found
+from pyramid.train.metrics import HEADLINE
+from pyramid.workspace import Workspace, whole_file, write_json
+
+PROGRAM = "pyramid_train"
+VISUALIZE = "--visualize"
+MOST_BATCHES = 100
+METADATA_FILE = "metadata.json"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: those of the command line (default: `sys.argv`).
+
+    Returns:
+        The exit code: 0, 1 for anything that went wrong, 130 after an interrupt.
+
+    Raises:
+        SystemExit: 2 on wrong arguments, 0 after `--help` and `--version`.
+    """
+    parsed = _parse(sys.argv[1:] if arguments is None else arguments)
+    return run_command(PROGRAM, parsed.debug, lambda: _run(parsed))
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = make_parser(
+        PROGRAM,
+        "Tries the image networks of a config on its labelled images and writes the best as final_model.json into "
+        "its output_directory. Progress goes to standard error, the metrics of each check to standard output.",
+    )
+    parser.add_argument("config", type=Path, help="the JSON file that says what to train, on which images")
+    parser.add_argument(
+        VISUALIZE,
+        metavar="n",
+        nargs="?",
+        const=1,
+        type=_batches,
+        help="train nothing: show so many batches (default: one) of augmented training images with their labels",
+    )
+    parser.add_argument(
+        "--output", metavar="FILE.png", type=Path, help=f"with {VISUALIZE}: write the picture there"
+    )
+    parser.add_argument(
+        "--bigmlize",
+        action="store_true",
+        help=f"train nothing: write the labels as {METADATA_FILE} for a BigML source into output_directory",
+    )
+    # the number comes behind "=" only: without one, the next word is the config
+    parsed = parser.parse_args([f"{VISUALIZE}=1" if word == VISUALIZE else word for word in arguments])
+    if parsed.output is not None and parsed.visualize is None:
+        parser.error(f"argument --output: it says where {VISUALIZE} writes, which is not there")
+    if parsed.output is not None and parsed.output.suffix.lower() != ".png":
+        parser.error(f"argument --output: expected a name that ends in .png, got '{parsed.output}'")
+    if parsed.bigmlize and parsed.visualize is not None:
+        parser.error(f"argument --bigmlize: not allowed with {VISUALIZE}")
+    return parsed
+
+
+def _batches(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_BATCHES:
+        raise argparse.ArgumentTypeError(
+            f"expected a number of batches from 1 to {MOST_BATCHES}, got '{text}'"
+        )
+    return int(text)
+
+
+def _run(parsed: argparse.Namespace) -> None:
+    config = read_json_file(parsed.config)
+    if parsed.bigmlize:
+        _bigmlize(config)
+        return
+    training = parse_config(config)
+    _check_files(training)
+    if parsed.visualize is not None:
+        _visualize(training, parsed.visualize, parsed.output)
+    else:
+        _train(training, parsed.debug)
+
+
+def _check_files(training: Training) -> None:
+    """Look for the images before anything is built; whether they can be decoded is for the job to find out."""
+    missing = training.missing_files()
+    everything = len(missing) == len({row["file"] for row in training.images.rows})
+    if missing and (everything or not training.shared.get("skip_invalid_images")):
+        names = listed([str(path) for path in missing])
+        raise DataError(f"{len(missing)} image files are not there:\n{names}")
+
+
+def _train(training: Training, debug: bool) -> None:
+    workspace = Workspace.create(training.shared["output_directory"])
+    objective = str(training.images.objective["type"])
+    metrics = HEADLINE[objective]
+    job = load_job("image_training")
+
+    def train(candidate: Candidate, max_seconds: float) -> dict[str, Any]:
+        with watched(str(candidate), metrics) as report:
+            try:
+                return job(training.job(candidate, max_seconds), workspace, report)
+            except Exception as error:
+                if len(training.candidates) > 1 and not isinstance(error, DataError):
+                    _tell_failure(candidate, error, debug)
+                raise
+
+    outcomes = try_each(training.candidates, training.max_total_seconds, train)
+    best = best_of(outcomes, metrics[0])
+    if len(outcomes) == 1 and outcomes[0].error is not None:
+        raise outcomes[0].error
+    print(outcome_table(outcomes, best, metrics))
+    if best is None:
+        raise CommandError(f"none of the {len(outcomes)} candidates could be trained")
+    _write_final_model(best, workspace)
+    print(f"the best is {best.candidate}: {workspace.final_model}")
+
+
+def _tell_failure(candidate: Candidate, error: Exception, debug: bool) -> None:
+    if debug:
+        traceback.print_exception(error)
+    for line in told(error):
+        print(f"{PROGRAM}: {candidate} failed: {line}", file=sys.stderr)
+
+
+def _write_final_model(best: Outcome[Candidate], workspace: Workspace) -> None:
+    document = import_module("pyramid.image_model").image_document(workspace.submodel(best.candidate.job_id))
+    with whole_file(workspace.final_model) as temporary:
+        temporary.write_bytes(import_module("sensenet.document").dumps(document))
+
+
+def _bigmlize(config: Any) -> None:
+    if not isinstance(config, dict):
+        raise SettingsError([Violation("", f"found {found(config)}, but a config is a JSON object")])
+    directory = config.get("output_directory")
+    if not isinstance(directory, str) or not directory:
+        raise SettingsError(
+            [Violation("/output_directory", f"found {found(directory)}, allowed is a string")]
+        )
+    images = metadata(config)
+    path = Workspace.create(directory).root / METADATA_FILE
+    write_json(path, images)
+    print(f"{len(images)} images: {path}")
+
+
+def _visualize(training: Training, count: int, output: Path | None) -> None:
+    has_display = sys.platform in ("darwin", "win32") or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )
+    if output is None and not has_display:
+        raise CommandError("there is no display to show images on; --output FILE.png writes them")
+    sheets = import_module("pyramid.commands.contact_sheet")
+    sheet = sheets.draw_sheet(list(sheets.augmented_batches(training, count)))
+    if output is not None:
+        with whole_file(output) as temporary:
+            sheet.save(temporary, format="PNG")
+        print(output)
+    if has_display:
+        sheet.show(title=PROGRAM)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

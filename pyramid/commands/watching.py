@@ -1,0 +1,85 @@
+"""What people watch while candidates train: a bar, the checks of the held-out images, a table at the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from tqdm import tqdm
+
+from pyramid.commands.console import told
+from pyramid.commands.sharing import Outcome
+from pyramid.report import Report
+
+BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
+HEADINGS = ("candidate", "iterations", "seconds")
+
+
+@contextmanager
+def watched(title: str, metrics: Sequence[str]) -> Iterator[Report]:
+    """The report of one candidate's job.
+
+    Args:
+        title: what the candidate is called.
+        metrics: names of the ones that are shown.
+    """
+    with tqdm(total=1.0, desc=title, bar_format=BAR, leave=False, file=sys.stderr) as bar:
+
+        def report(progress: float, **facts: Any) -> None:
+            bar.n = min(1.0, max(bar.n, progress))
+            shown = {name: facts[name] for name in metrics if name in facts}
+            if shown:
+                bar.set_postfix_str(_listed(shown), refresh=False)
+            bar.refresh()
+            if "checks" in facts and shown:
+                bar.write(check_line(title, facts, shown), file=sys.stdout)
+            if "message" in facts:
+                bar.write(f"{title}: {facts['message']}", file=sys.stderr)
+
+        yield report
+
+
+def check_line(title: str, facts: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    """One check of the held-out images, on one line."""
+    return f"{title}  iteration {facts['iterations']}  {facts['time_elapsed']:.1f} s  {_listed(metrics)}"
+
+
+def outcome_table(outcomes: Sequence[Outcome[Any]], best: Outcome[Any] | None, metrics: Sequence[str]) -> str:
+    """All candidates with their validation metrics; the best is marked, the failed say why."""
+    head = ["", HEADINGS[0], *metrics, *HEADINGS[1:]]
+    rows = [head, *([" *"[outcome is best], *_cells(outcome, metrics)] for outcome in outcomes)]
+    widths = [max(len(row[column]) for row in rows if len(row) == len(head)) for column in range(len(head))]
+    widths[1] = max(len(row[1]) for row in rows)
+    return "\n".join(_aligned(row, widths, len(head)) for row in rows)
+
+
+def _cells(outcome: Outcome[Any], metrics: Sequence[str]) -> list[str]:
+    title = str(outcome.candidate)
+    if outcome.result is None:
+        assert outcome.error is not None
+        return [title, f"failed: {told(outcome.error)[0].splitlines()[0]}"]
+    measured = outcome.result["validation_metrics"]
+    return [
+        title,
+        *(_short(measured[name]) for name in metrics),
+        str(outcome.result["iterations"]),
+        f"{outcome.seconds:.1f}",
+    ]
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int], full: int) -> str:
+    mark, title, *cells = row
+    left = f"{mark:1} {title:{widths[1]}}"
+    if len(row) < full:
+        return "  ".join([left, *cells])
+    return "  ".join([left, *(f"{cell:>{width}}" for cell, width in zip(cells, widths[2:], strict=True))])
+
+
+def _listed(metrics: Mapping[str, Any]) -> str:
+    return "  ".join(f"{name} {_short(value)}" for name, value in metrics.items())
+
+
+def _short(value: Any) -> str:
+    return "-" if value is None else f"{value:.4f}"
