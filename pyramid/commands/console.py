@@ -14,6 +14,7 @@ import orjson
 
 from pyramid import __version__
 from pyramid.errors import PyramidError, SettingsError
+from pyramid.worker.child import child_environment
 from sensenet.errors import SensenetError
 
 EXIT_FINE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
@@ -41,8 +42,7 @@ def run_command(program: str, debug: bool, command: Callable[[], None]) -> int:
     Returns:
         The exit code.
     """
-    # TensorFlow reads this when it is imported, which nothing has done yet
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    _prepare_tensorflow()
     try:
         command()
         sys.stdout.flush()
@@ -86,6 +86,13 @@ def read_json_file(path: Path) -> Any:
         raise CommandError(f"{path} cannot be read: {error.strerror or error}") from error
     except orjson.JSONDecodeError as error:
         raise CommandError(f"{path} is not valid JSON: {error}") from error
+
+
+def _prepare_tensorflow() -> None:
+    """Set what it reads when it is imported, which nothing has done yet, as for the worker's child."""
+    for name, value in child_environment({}).items():
+        if name != "PYTHONPATH":
+            os.environ.setdefault(name, value)
 
 
 def _say(program: str, line: str) -> None:

@@ -1,0 +1,48 @@
+"""docs/training-images.md: its example runs from top to bottom."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "docs" / "training-images.md"
+BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.slow
+def test_the_example_runs_from_top_to_bottom(tmp_path):
+    scripts = tmp_path / "bin"
+    scripts.mkdir()
+    for name in ("train", "evaluate"):
+        script = scripts / f"pyramid_{name}"
+        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pyramid.commands.{name} "$@"\n')
+        script.chmod(0o755)
+    environment = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    python, printed = [], ""
+    for language, body in BLOCK.findall(PAGE.read_text(encoding="utf-8")):
+        if language == "python":
+            python.append(body)
+        commands = (
+            [line.removeprefix("$ ") for line in body.splitlines()] if language == "console" else [None]
+        )
+        for command in commands:
+            done = subprocess.run(
+                [sys.executable, "-"] if command is None else ["sh", "-c", command],
+                input="\n".join(python) if command is None else None,
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                env=environment,
+                timeout=200,
+            )
+            assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+            printed += done.stdout
+    assert "* simple_randomly_initialize" in printed
+    assert float(re.search(r"^accuracy +(\S+)", printed, re.MULTILINE)[1]) > 0.7
+    assert (tmp_path / "batch.png").exists()
