@@ -1,6 +1,7 @@
 """Raw rows to the float32 matrix that networks train on: [tree features][inputs][weight][objective].
 
-Numeric columns are standardised, categorical columns one-hot; a missing input is 0 in all of its columns.
+Numeric columns are standardised, categorical columns one-hot; a missing input is 0 in all of its columns. Images are
+features of a network, computed before: a raw row holds the image's position among them.
 """
 
 from __future__ import annotations
@@ -30,28 +31,42 @@ class Encoding:
     layout: Layout
     numeric: tuple[_NumericRun, ...]
     categorical: tuple[tuple[int, int, int], ...]  # raw column, first output column, number of values
+    images: tuple[tuple[int, int], ...]  # raw column, first output column
+    features: np.ndarray | None  # (distinct images, features)
     weight: int | None
     objective: int
     objective_field: Mapping[str, Any]
 
     @classmethod
     def from_info_list(
-        cls, info_list: Sequence[Mapping[str, Any]], instance_weights: bool = False, tree_inputs: int = 0
+        cls,
+        info_list: Sequence[Mapping[str, Any]],
+        instance_weights: bool = False,
+        tree_inputs: int = 0,
+        features: np.ndarray | None = None,
     ) -> Encoding:
         """The encoding of rows whose raw columns stand in the order of `info_list`.
+
+        Args:
+            features: (distinct images, features) float32 that raw columns of image fields point to; needed where
+                there are such fields.
 
         Raises:
             DataError: a field of a type that is not cached as columns, or no objective.
         """
-        layout = Layout.from_info_list(info_list, instance_weights, tree_inputs)
+        image_features = 0 if features is None else features.shape[1]
+        layout = Layout.from_info_list(info_list, instance_weights, tree_inputs, image_features)
         objective = len(info_list) - 1
         starts = {position: columns.start + layout.inputs.start for position, columns in layout.fields}
         numeric = [i for i in starts if info_list[i]["type"] == "numeric"]
         categorical = [i for i in starts if info_list[i]["type"] == "categorical"]
+        images = [i for i in starts if info_list[i]["type"] == "image"]
         return cls(
             layout=layout,
             numeric=tuple(_NumericRun.of(run, starts[run[0]], info_list) for run in _runs(numeric)),
             categorical=tuple((i, starts[i], len(info_list[i]["values"])) for i in categorical),
+            images=tuple((i, starts[i]) for i in images),
+            features=features,
             weight=objective - 1 if instance_weights else None,
             objective=objective,
             objective_field=info_list[-1],
@@ -72,7 +87,7 @@ class Encoding:
         """The encoded `rows`, with zeros where tree features will stand.
 
         Args:
-            rows: (rows, fields) float64, as `read_ser` gives them.
+            rows: (rows, fields) float64, as `SerRows.numbers` or `SerRows.with_image_positions` give them.
             first_row: the number of the first of them in the file, for messages.
 
         Returns:
@@ -93,6 +108,9 @@ class Encoding:
             run.encode_into(rows, out)
         for column, start, n_values in self.categorical:
             _one_hot(rows[:, column], out[:, start : start + n_values])
+        for column, start in self.images:
+            assert self.features is not None, "the layout has image fields"
+            out[:, start : start + self.features.shape[1]] = self.features[rows[:, column].astype(np.int64)]
         if self.weight is not None and self.layout.weight is not None:
             out[:, self.layout.weight] = self.weights(rows, first_row)
         labels = self.labels(rows, first_row)

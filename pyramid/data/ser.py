@@ -69,6 +69,36 @@ class SerRows:
         names = np.ascontiguousarray(self.records[f"f{field}"]).view(np.uint8).reshape(-1, 1 + NAME_BYTES)
         return [_name(bytes(name), row, field) for row, name in enumerate(names)]
 
+    def with_image_positions(self) -> tuple[np.ndarray, list[str]]:
+        """All fields as numbers: an image is its position among the distinct names, which are sorted.
+
+        Returns:
+            (rows, fields) float64, a copy; and the names, of which an empty one is a missing image.
+
+        Raises:
+            DataError: as `image_names`.
+        """
+        numbers = np.empty((len(self), len(self.records.dtype.names or ())), np.float64)
+        for field in range(numbers.shape[1]):
+            if field not in self.image_fields:
+                numbers[:, field] = self.column(field)
+        per_field = [self._distinct(field) for field in self.image_fields]
+        names = sorted({name for distinct, _ in per_field for name in distinct})
+        position = {name: number for number, name in enumerate(names)}
+        for field, (distinct, inverse) in zip(self.image_fields, per_field, strict=True):
+            numbers[:, field] = np.array([position[name] for name in distinct])[inverse]
+        return numbers, names
+
+    def _distinct(self, field: int) -> tuple[list[str], np.ndarray]:
+        """Names in a field without most of their repetitions, and for each row which of them it has."""
+        # as text that may end with null characters: the length byte keeps names apart
+        raw = np.ascontiguousarray(self.records[f"f{field}"]).view(f"S{1 + NAME_BYTES}")
+        distinct, first, inverse = np.unique(raw, return_index=True, return_inverse=True)
+        found = zip(distinct, first, strict=True)
+        return [
+            _name(bytes(name).ljust(1 + NAME_BYTES, b"\0"), int(row), field) for name, row in found
+        ], inverse.reshape(-1)
+
 
 def row_dtype(info_list: Sequence[Mapping[str, Any]]) -> np.dtype:
     """The structured type of one row."""

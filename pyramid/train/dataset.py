@@ -58,10 +58,23 @@ class Dataset:
 
 
 def job_layout(settings: Any) -> Layout:
-    """The columns of the matrix that a training job's `cache_file` holds."""
-    return Layout.from_info_list(
-        settings.info_list, bool(settings.instance_weights), settings.tree_inputs or 0
-    )
+    """The columns of the matrix that a training job's `cache_file` holds.
+
+    How many features an image has is what the width of that matrix leaves for the image fields.
+
+    Raises:
+        WorkspaceError: there are image fields, and the file is missing or broken.
+        DataError: its width leaves no columns for them.
+    """
+    fields = (settings.info_list, bool(settings.instance_weights), settings.tree_inputs or 0)
+    if not any(field["type"] == "image" for field in settings.info_list):
+        return Layout.from_info_list(*fields)
+    path = Path(settings.cache_file)
+    *_, row_columns = (0, *read_array(path, "dataset_caching", mmap=True).shape)
+    try:
+        return Layout.of_width(*fields, row_columns)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def read_dataset(path: Path, settings: Any) -> Dataset:

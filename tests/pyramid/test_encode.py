@@ -137,7 +137,7 @@ def test_an_unusable_weight_is_refused_with_its_row(weight):
 @pytest.mark.parametrize(
     ("info_list", "message"),
     [
-        ([{"index": 0, "type": "image"}, categorical(2)], "image fields are not supported by this build"),
+        ([{"index": 0, "type": "image"}, categorical(2)], "as many columns as its image network"),
         ([numeric(), {"type": "bounding_box", "values": ["a"]}], "bounding boxes"),
         ([numeric(), {"index": 1, "type": "text"}], "unknown type 'text'"),
         ([], "objective"),
@@ -146,3 +146,22 @@ def test_an_unusable_weight_is_refused_with_its_row(weight):
 def test_fields_that_are_not_cached_as_columns_are_refused(info_list, message):
     with pytest.raises(DataError, match=message):
         Layout.from_info_list(info_list, instance_weights=False, tree_inputs=0)
+
+
+IMAGE = {"index": 3, "type": "image"}
+
+
+def test_images_share_what_the_other_fields_leave_of_a_width():
+    fields = [IMAGE, numeric(), IMAGE, numeric(), categorical(3)]
+    layout = Layout.of_width(fields, instance_weights=True, tree_inputs=6, row_columns=6 + 5 + 1 + 5 + 1 + 3)
+    assert layout == Layout.from_info_list(fields, True, 6, image_features=5)
+    assert [columns for _, columns in layout.fields] == [slice(0, 5), slice(5, 6), slice(6, 11)]
+
+
+@pytest.mark.parametrize("row_columns", [0, 4, 7])
+def test_a_width_that_images_cannot_share_is_refused(row_columns):
+    fields = [IMAGE, numeric(), IMAGE, categorical(3)]
+    with pytest.raises(
+        DataError, match=f"expected 4 columns and .* 2 image fields .* got {row_columns} columns"
+    ):
+        Layout.of_width(fields, False, 0, row_columns)

@@ -41,6 +41,17 @@ def test_image_names_come_back_beside_numbers(tmp_path_factory, rows):
         _ = read.numbers
 
 
+@given(rows=st.lists(st.tuples(names, st.floats(allow_nan=False), names), min_size=1))
+def test_images_become_positions_among_their_distinct_names(tmp_path_factory, rows):
+    path = tmp_path_factory.getbasetemp() / "positions.ser"
+    info_list = [IMAGE, NUMERIC, IMAGE]
+    write_ser(path, rows, info_list)
+    numbers, distinct = read_ser(path, info_list, None).with_image_positions()
+    assert distinct == sorted({name for row in rows for name in (row[0], row[2])})
+    for row, (first, number, second) in zip(numbers, rows, strict=True):
+        assert (distinct[int(row[0])], row[1], distinct[int(row[2])]) == (first, number, second)
+
+
 def test_the_bytes_are_those_of_the_format(tmp_path):
     write_ser(tmp_path / "a.ser", [[1.5, "dog.png"], [None, ""]], [NUMERIC, IMAGE])
     expected = (
