@@ -64,6 +64,11 @@ class Workspace:
         """For each tree feature its share per input field."""
         return self.root / "tree_importances.json"
 
+    @property
+    def image_features(self) -> Path:
+        """Which image network the features in the cached matrix come from; absent without image fields."""
+        return self.root / "image_features.json"
+
     def submodel(self, job_id: str) -> Submodel:
         """The files of one training job; the directory need not exist."""
         return Submodel(self.root / f"submodel_{job_id}")

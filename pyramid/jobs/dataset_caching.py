@@ -1,7 +1,7 @@
 """The `dataset_caching` job: a `.ser` file becomes the float32 matrices that training jobs read.
 
 Rows are encoded block by block and appended to every file that wants them, so that memory holds some blocks,
-never the matrix.
+never the matrix. Images go through the image network before, each file once.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from pyramid.data.encode import Encoding
+from pyramid.data.image_features import image_features
 from pyramid.data.representatives import representatives
 from pyramid.data.ser import SerRows, read_ser
 from pyramid.data.splits import numeric_strata, stratified_sample
 from pyramid.data.streaming import Target, in_order, write_matrices
 from pyramid.embedding import MAX_LEARNING_ROWS, Embedding, learn_embedding
 from pyramid.errors import DataError, WorkspaceError
+from pyramid.image_result import FoundNetwork, find_network, has_images, record_network
 from pyramid.report import Report
 from pyramid.settings.base_settings import BaseSettings
 from pyramid.workspace import MAX_SUBSETS, Workspace, read_array, write_array, write_json
@@ -30,6 +32,7 @@ EVALUATION_ROWS = 4096
 ROWS_AT_ONCE = 4096
 COMPILED_FROM_ROWS = 16_384
 BLOCKS_PER_REPORT = 16
+IMAGES_SHARE = 0.7  # of the job's progress, where there are images
 
 # what a random stream is for: with the job's seed it starts the stream
 LEARNING, FULL_SAMPLE, SUBSETS, EVALUATION, REPRESENTATIVES = range(5)
@@ -42,8 +45,10 @@ class _Source:
     """The rows of one job: checked, and with the labels that samples are stratified by."""
 
     rows: SerRows
+    numbers: np.ndarray  # (rows, fields) float64; an image is the position of its features
     encoding: Encoding
     labels: np.ndarray  # (rows,)
+    network: FoundNetwork | None  # of the image fields
 
     @property
     def is_classification(self) -> bool:
@@ -62,11 +67,15 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     at the end, so that a job that fails leaves them whole.
 
     Raises:
-        DataError: the file breaks the format, or a row's objective or weight is missing; names file and row.
-        WorkspaceError: a result cannot be written.
+        DataError: the file breaks the format, or a row's objective or weight is missing; names file and row. Or
+            images cannot be read; names them.
+        SettingsError, WorkspaceError: there is no image network for image fields, or a result cannot be written.
+        sensenet.errors.WeightsError: pretrained weights that cannot be had.
     """
     report(0.0, message="reading the rows")
-    source = _open_source(settings)
+    source = _open_source(settings, workspace, report)
+    if source.network:
+        report = _within(report, IMAGES_SHARE, 1.0)
     wants_trees = bool(settings.tree_embedding or settings.is_search)
     embedding, learning_rows = None, np.zeros(0, np.int64)
     if wants_trees:
@@ -74,7 +83,9 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
         learning_rows = stratified_sample(source.strata(), MAX_LEARNING_ROWS, _stream(settings, LEARNING))
         embedding = _learn(source, learning_rows, _stream(settings, LEARNING))
     tree_inputs = embedding.n_features if embedding else 0
-    encoding = Encoding.from_info_list(settings.info_list, bool(settings.instance_weights), tree_inputs)
+    encoding = Encoding.from_info_list(
+        settings.info_list, bool(settings.instance_weights), tree_inputs, source.encoding.features
+    )
     row_size = encoding.layout.row_columns * np.dtype(np.float32).itemsize
     targets = _targets(settings, workspace, len(source.rows), row_size)
     blocks = _matrix_blocks(replace(source, encoding=encoding), embedding, learning_rows, report)
@@ -84,7 +95,9 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     if embedding:
         write_json(workspace.trees, dump_forests(embedding.forests))
         write_json(workspace.tree_importances, embedding.importances)
-    _remove_stale(workspace, wants_trees, len(targets) - 1)
+    if source.network:
+        record_network(source.network, workspace)
+    _remove_stale(workspace, wants_trees, source.network is not None, len(targets) - 1)
     return {
         "datasets": [str(target.path) for target in targets],
         "full_data_size": len(source.rows) * row_size,
@@ -98,21 +111,43 @@ def _stream(settings: BaseSettings, purpose: int) -> np.random.Generator:
     return np.random.default_rng([settings.seed, purpose])
 
 
-def _open_source(settings: BaseSettings) -> _Source:
-    encoding = Encoding.from_info_list(settings.info_list, bool(settings.instance_weights))
+def _open_source(settings: BaseSettings, workspace: Workspace, report: Report) -> _Source:
+    """Everything about the rows that can be wrong is found here, the cheapest first."""
     rows = read_ser(settings.cache_file, settings.info_list, settings.cache_rows)
+    images = has_images(settings.info_list)
+    no_features = np.zeros((0, 1), np.float32) if images else None
+    encoding = Encoding.from_info_list(
+        settings.info_list, bool(settings.instance_weights), features=no_features
+    )
+    names: list[str] = []
     try:
-        labels = encoding.labels(rows.numbers)
+        if images:
+            numbers, names = rows.with_image_positions()
+        else:
+            numbers = rows.numbers
+        labels = encoding.labels(numbers)
         if encoding.weight is not None:
-            encoding.weights(rows.numbers)
+            encoding.weights(numbers)
     except DataError as error:
         raise DataError(f"{settings.cache_file}: {error}") from error
-    return _Source(rows, encoding, labels)
+    if not images:
+        return _Source(rows, numbers, encoding, labels, None)
+    network = find_network(settings, workspace)
+    features = image_features(
+        names, network.spec, settings, workspace.root, _within(report, 0.0, IMAGES_SHARE)
+    )
+    encoding = Encoding.from_info_list(settings.info_list, bool(settings.instance_weights), features=features)
+    return _Source(rows, numbers, encoding, labels, network)
+
+
+def _within(report: Report, start: float, end: float) -> Report:
+    """The report of a part of the job."""
+    return lambda progress, **facts: report(start + (end - start) * progress, **facts)
 
 
 def _learn(source: _Source, rows: np.ndarray, rng: np.random.Generator) -> Embedding:
     layout = source.encoding.layout
-    inputs = source.encoding.encode(source.rows.numbers[rows])[:, layout.inputs]
+    inputs = source.encoding.encode(source.numbers[rows])[:, layout.inputs]
     return learn_embedding(
         np.ascontiguousarray(inputs),
         source.labels[rows],
@@ -155,7 +190,7 @@ def _matrix_blocks(
 
     def make(start: int) -> tuple[int, np.ndarray]:
         # a copy, as numbers in the file do not lie on addresses that vector instructions like
-        raw = np.array(source.rows.numbers[start : start + ROWS_AT_ONCE])
+        raw = np.array(source.numbers[start : start + ROWS_AT_ONCE])
         block = np.zeros((len(raw), layout.row_columns), np.float32)
         source.encoding.encode_into(raw, block, start)
         if embedding and layout.tree_inputs:
@@ -201,11 +236,13 @@ def _write_samples(
     write_array(workspace.importance_dataset, evaluation[representative])
 
 
-def _remove_stale(workspace: Workspace, has_trees: bool, n_subsets: int) -> None:
+def _remove_stale(workspace: Workspace, has_trees: bool, has_images: bool, n_subsets: int) -> None:
     """Remove what the last caching job left and this one did not replace."""
     stale = [workspace.data_subset(i) for i in range(n_subsets, MAX_SUBSETS)]
     if not has_trees:
         stale += [workspace.trees, workspace.tree_importances]
+    if not has_images:
+        stale.append(workspace.image_features)
     for path in stale:
         try:
             path.unlink(missing_ok=True)

@@ -275,12 +275,6 @@ def test_a_wrong_count_gives_both_numbers(tmp_path):
         case.run(cache_rows=51)
 
 
-def test_an_image_field_is_refused_by_name(tmp_path):
-    case = Case(tmp_path, rows_of(50, CLASSES))
-    with pytest.raises(DataError, match="image fields are not supported by this build"):
-        case.run(info_list=[{"index": 0, "type": "image"}, CLASSES])
-
-
 def test_a_full_disk_is_reported_and_old_results_stay(tmp_path, monkeypatch):
     case = Case(tmp_path, rows_of(5000, CLASSES))
     case.run()
