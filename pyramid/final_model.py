@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyramid.errors import DataError, SettingsError, Violation, WorkspaceError
+from pyramid.image_result import has_images, recorded_network
 from pyramid.search import keep_best, rank_submodels
 from pyramid.workspace import Submodel, Workspace, read_json
 from sensenet.errors import ModelFormatError, WeightsError
@@ -60,7 +61,7 @@ def plain_document(workspace: Workspace, job_id: str, deepnet_version: str | Non
         **{key: attempt.info[key] for key in PLAIN_KEYS},
         "layers": _trained_layers(attempt, deepnet_version),
         "trees": _read_trees(workspace, [attempt]),
-        "image_network": None,
+        "image_network": _read_image_network(workspace, attempt),
     }
 
 
@@ -107,7 +108,7 @@ def search_document(
             for attempt in kept
         ],
         "trees": _read_trees(workspace, kept),
-        "image_network": None,
+        "image_network": _read_image_network(workspace, kept[0]),
         "candidates": [
             {"relative_value": scores[attempt.submodel.job_id]}
             | {key: attempt.info[key] for key in CANDIDATE_KEYS}
@@ -176,6 +177,13 @@ def _read_trees(workspace: Workspace, attempts: Sequence[Attempt]) -> Any:
             f"{workspace.trees}, which a dataset_caching job writes, cannot be used: {error}"
         ) from error
     return trees
+
+
+def _read_image_network(workspace: Workspace, attempt: Attempt) -> dict[str, Any] | None:
+    """The network whose features were cached; None where no field is an image."""
+    if not has_images(attempt.info["preprocess"]):
+        return None
+    return recorded_network(workspace).spec.dump()
 
 
 def _check_shared(attempts: Sequence[Attempt]) -> None:

@@ -12,6 +12,12 @@ from typing import Any
 import numpy as np
 
 from pyramid.errors import WorkspaceError
+from pyramid.final_image_model import (
+    HOLDOUT_KEY,
+    image_job_to_finalize,
+    image_only_document,
+    predict_holdout,
+)
 from pyramid.final_model import plain_document, search_document
 from pyramid.report import Report
 from pyramid.settings.base_settings import BaseSettings
@@ -27,6 +33,8 @@ MEASURED_KEYS = ("validation_metrics", "evaluation_metrics", "importances")
 def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[str, Any]:
     """Write the final model of the training job `job_id`, or with `is_search` that of all search submodels.
 
+    Where an image is the only input and there are no trees, the image job's own readout is the model.
+
     Returns:
         The result of spec page 1: paths as text, sizes in bytes; the TensorFlow.js keys are None.
 
@@ -34,18 +42,20 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
         WorkspaceError: a piece that is missing, unreadable or does not fit, a number that is not finite, or a file
             that cannot be written.
         SettingsError: layers that `deepnet_version` cannot say.
+        DataError: holdout images that are to be predicted cannot be read.
+        sensenet.errors.WeightsError: the image network is a published one whose weights cannot be had.
     """
     report(0.0, message="reading the trained networks")
-    if settings.is_search:
-        document = search_document(workspace, settings.model_fraction, settings.deepnet_version)
-    else:
-        document = plain_document(workspace, settings.job_id, settings.deepnet_version)
+    document = _document(settings, workspace)
     _check_numbers(document, workspace)
     report(0.4, message="writing the final model")
     try:
         model = create_model(document)
     except ModelFormatError as error:
         raise WorkspaceError(f"what {workspace.root} holds does not fit together: {error}") from error
+    if document.get(HOLDOUT_KEY):
+        report(0.45, message="predicting the holdout images")
+        document[HOLDOUT_KEY] = predict_holdout(model, document[HOLDOUT_KEY], settings)
     write_json(workspace.final_model, document)
     write_json(workspace.short_model, shorten(document))
     report(0.6, message="writing the weights and the bundle")
@@ -53,6 +63,15 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
         model.save_weights(temporary)
     _write_bundle(model, workspace.final_bundle)
     return _result(workspace)
+
+
+def _document(settings: BaseSettings, workspace: Workspace) -> dict[str, Any]:
+    if settings.is_search:
+        return search_document(workspace, settings.model_fraction, settings.deepnet_version)
+    image_job = image_job_to_finalize(settings, workspace)
+    if image_job is not None:
+        return image_only_document(image_job, settings)
+    return plain_document(workspace, settings.job_id, settings.deepnet_version)
 
 
 def _write_bundle(model: Any, path: Path) -> None:
