@@ -16,18 +16,14 @@ from pyramid.settings.base_settings import BaseSettings
 from pyramid.train.dataset import (
     Dataset,
     job_layout,
-    learnt_rows,
     read_dataset,
     split_holdout,
 )
-from pyramid.train.fit import Fit, Metrics, fit, job_limits
+from pyramid.train.fit import Metrics
 from pyramid.train.fit_info import configuration, fit_info
 from pyramid.train.importances import expected_gradients, field_importances
-from pyramid.train.loop import FlatNetwork, State, compile_steps
-from pyramid.train.losses import make_loss
 from pyramid.train.metrics import evaluate_rows
-from pyramid.train.optimizers import learning_rate, make_optimizer
-from pyramid.train.sampling import Rows, make_sampler
+from pyramid.train.readout_fit import fit_readout
 from pyramid.workspace import Workspace, read_json, whole_file, write_json
 from sensenet.errors import ModelFormatError
 from sensenet.export.h5 import write_weights
@@ -55,7 +51,14 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     report(0.0, message="reading the cached data")
     dataset = read_dataset(Path(settings.cache_file), settings)
     network = _build(settings, dataset)
-    fitted = _train(network, dataset, settings, started, report)
+    fitted = fit_readout(
+        network,
+        *split_holdout(dataset, settings, np.random.default_rng([settings.seed, SPLIT])),
+        settings,
+        started,
+        lambda progress, **facts: report(0.05 + 0.85 * progress, **facts),
+        settings.mixup_alpha or 0.0,
+    )
     submodel = workspace.submodel(settings.job_id)
     report(0.9, message="measuring the trained network")
     evaluation_metrics, samples = _evaluations(network, settings, workspace)
@@ -92,52 +95,6 @@ def _build(settings: BaseSettings, dataset: Dataset) -> Network:
         message = f"the last layer has {width} outputs, but the objective needs {expected}"
         raise SettingsError([Violation(f"/layers/{len(settings.layers) - 1}", message)])
     return network
-
-
-def _train(network: Network, dataset: Dataset, settings: BaseSettings, started: float, report: Report) -> Fit:
-    """Fit the network and leave the best weights in it."""
-    training, holdout = split_holdout(dataset, settings, np.random.default_rng([settings.seed, SPLIT]))
-    limits = job_limits(settings, len(holdout), started)
-    truth = holdout.truth
-    objective = settings.info_list[-1]
-    warmup = settings.learning_rate_warmup_iterations or 0
-    flat = FlatNetwork(network)
-    optimizer = make_optimizer(settings)
-    steps = compile_steps(
-        flat,
-        _rows(training, settings),
-        make_sampler(
-            training.labels,
-            settings.seed,
-            limits.steps_per_call,
-            settings.batch_size,
-            bool(settings.balance_objective) and dataset.objective_type == "categorical",
-            settings.mixup_alpha or 0.0,
-        ),
-        make_loss(settings.loss_function, objective),
-        optimizer,
-        lambda iteration: learning_rate(settings.learning_rate, warmup, iteration),
-        holdout.inputs,
-    )
-    parameters, buffers = flat.read()
-    fitted = fit(
-        State(parameters, buffers, optimizer.initial_slots(parameters)),
-        steps,
-        lambda predictions: evaluate_rows(truth, predictions.numpy(), dataset.objective_type),
-        limits,
-        lambda progress, **facts: report(0.05 + 0.85 * progress, **facts),
-    )
-    flat.write(fitted.state)
-    return fitted
-
-
-def _rows(training: Dataset, settings: BaseSettings) -> Rows:
-    targets, weights = learnt_rows(training, settings)
-    return Rows(
-        inputs=tf.constant(training.inputs),
-        targets=tf.constant(targets),
-        weights=None if weights is None else tf.constant(weights),
-    )
 
 
 def _evaluations(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from pyramid.data.augment import Augmentations
@@ -21,6 +22,7 @@ from pyramid.train.image_loop import (
     batch_maker,
     compile_image_steps,
     compile_predict,
+    in_chunks,
     joined,
 )
 from pyramid.train.image_start import Start
@@ -28,6 +30,7 @@ from pyramid.train.loop import FlatNetwork, State
 from pyramid.train.losses import make_loss
 from pyramid.train.metrics import evaluate_rows
 from pyramid.train.optimizers import learning_rate, make_optimizer
+from pyramid.train.readout_fit import fit_readout
 from pyramid.train.sampling import make_sampler
 from sensenet.models.images import compile_features
 from sensenet.preprocess.image import normalize
@@ -54,6 +57,7 @@ PHASES: Mapping[str, tuple[Phase, ...]] = MappingProxyType(
 )
 """By `image_training_type`."""
 
+MAX_FEATURE_BYTES = 256_000_000
 ENDING = ("max_iterations", "max_training_time")
 
 
@@ -89,8 +93,12 @@ def train_phases(start: Start, data: ImageData, settings: Any, started: float, r
         if fitted is not None and (fitted.stopped_by in ENDING or _used_up(fitted, settings)):
             break
         report(number / len(phases), message=f"phase {number + 1} of {len(phases)}: {_told(phase)}")
-        task = _task(start, phase)
         within = _within(report, number, len(phases), settings)
+        if not phase.trains_images and _features_fit(start, data):
+            training, holdout = _as_features(start, data)
+            fitted = fit_readout(start.readout, training, holdout, settings, started, within)
+            continue
+        task = _task(start, phase)
         fitted = _train_phase(task, phase, data, settings, started, fitted, within)
         task.network.write(fitted.state)
     assert fitted is not None
@@ -113,6 +121,29 @@ def _within(report: Report, number: int, count: int, settings: Any) -> Report:
         report(progress if limited else (number + progress) / count, **facts)
 
     return tell
+
+
+def _features_fit(start: Start, data: ImageData) -> bool:
+    """Whether features that never change can be computed once: nothing is augmented, and they fit in memory.
+
+    It does not depend on where the pixels are, so that the weights do not, either.
+    """
+    n_features = int(start.readout.model.input_shape[-1])
+    size = (len(data.training) + len(data.holdout)) * n_features * np.dtype(np.float32).itemsize
+    return not data.augmentations.chosen and size <= MAX_FEATURE_BYTES
+
+
+def _as_features(start: Start, data: ImageData) -> tuple[Dataset, Dataset]:
+    """Training and holdout rows with the features of their images as inputs."""
+    features = compile_features(start.spec)
+    training, holdout = (
+        replace(
+            rows,
+            inputs=in_chunks(lambda pixels: features(tf.cast(pixels, tf.float32)), data.store, rows.inputs),
+        )
+        for rows in (data.training, data.holdout)
+    )
+    return training, holdout
 
 
 def _task(start: Start, phase: Phase) -> ImageTask:

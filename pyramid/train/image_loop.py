@@ -130,11 +130,15 @@ def compile_predict(
         inputs = task.prepare(pixels)
         return task.network.apply(parameters, buffers, inputs, training=False)[0].predictions
 
+    return lambda state: in_chunks(
+        lambda pixels: run(state.parameters, state.buffers, pixels), store, positions
+    )
+
+
+def in_chunks(
+    function: Callable[[tf.Tensor], tf.Tensor], store: ImageStore, positions: np.ndarray
+) -> np.ndarray:
+    """A function of (n, height, width, 3) uint8 pixels for any number of images; the next ones are read meanwhile."""
     chunks = np.array_split(positions, -(-len(positions) // PREDICTED_IMAGES))
-
-    def predict(state: State) -> np.ndarray:
-        with Ahead(lambda number: tf.constant(store.pixels(chunks[number])), 1, stop=len(chunks)) as pixels:
-            pieces = [run(state.parameters, state.buffers, pixels.take()).numpy() for _ in chunks]
-        return np.concatenate(pieces)
-
-    return predict
+    with Ahead(lambda number: tf.constant(store.pixels(chunks[number])), 1, stop=len(chunks)) as pixels:
+        return np.concatenate([function(pixels.take()).numpy() for _ in chunks])

@@ -181,7 +181,10 @@ def test_numbers_are_learnt(digits, tmp_path):
     assert truth == pytest.approx(ink[int(file.removesuffix(".png"))])
 
 
-def test_pretrained_weights_are_used_and_none_of_them_is_changed(digits, tmp_path, monkeypatch):
+@pytest.mark.parametrize("augmentations", [[], ["horizontal_flip"]])
+def test_pretrained_weights_are_used_and_none_of_them_is_changed(
+    digits, tmp_path, monkeypatch, augmentations
+):
     directory, labels = digits
     arrays = random_arrays("mobilenet", seed=5)
     cache = tmp_path / "cache"
@@ -196,27 +199,31 @@ def test_pretrained_weights_are_used_and_none_of_them_is_changed(digits, tmp_pat
         input_image_shape=[32, 32, 3],
         max_iterations=8,
         output_directory=str(tmp_path / "out"),
-        image_augmentations=["horizontal_flip"],
+        image_augmentations=augmentations,
     )
-    _, submodel = train(job)
+    result, submodel = train(job)
+    assert result["iterations"] == 8
     stored = [array for _, layer in stored_weights(submodel.weights) for array in layer]
     given = [array for layer in arrays[:-1] for array in layer]  # without the readout
     assert len(stored) == len(given) + 4
     assert all(np.array_equal(one, other) for one, other in zip(stored, given, strict=False))
 
 
-def test_the_same_seed_gives_the_same_weights_from_memory_and_from_disk(tiny):
-    changes = {
-        "rescale_type": "pad",
-        "input_image_shape": [20, SIDE, 3],
-        "image_augmentations": ["horizontal_flip"],
-    }
+@pytest.mark.parametrize("training_type", ["randomly_initialize", "fine_tune", "use_pretrained"])
+@pytest.mark.parametrize("augmentations", [[], ["horizontal_flip"]])
+def test_the_same_seed_gives_the_same_weights_from_memory_and_from_disk(tiny, training_type, augmentations):
+    job = tiny(
+        image_training_type=training_type,
+        image_augmentations=augmentations,
+        rescale_type="pad",
+        input_image_shape=[20, SIDE, 3],
+        patience=1,
+    )
     outcomes = []
-    for more in ({}, {}, {"max_data_size": 0}, {"seed": 2}):
-        _, submodel = train(tiny(**changes, **more))
+    for changes in ({}, {"max_data_size": 0}, {"seed": 2}):
+        _, submodel = train(job | changes)
         outcomes.append(weights(submodel))
-    assert outcomes[0] == outcomes[1] == outcomes[2]
-    assert outcomes[0] != outcomes[3]
+    assert outcomes[0] == outcomes[1] != outcomes[2]
 
 
 @pytest.mark.parametrize(
