@@ -6,7 +6,8 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,8 @@ def run_command(program: str, debug: bool, command: Callable[[], None]) -> int:
     """
     _prepare_tensorflow()
     try:
-        command()
+        with _without_chatter(debug):
+            command()
         sys.stdout.flush()
     except KeyboardInterrupt:
         _say(program, "interrupted")
@@ -86,6 +88,39 @@ def read_json_file(path: Path) -> Any:
         raise CommandError(f"{path} cannot be read: {error.strerror or error}") from error
     except orjson.JSONDecodeError as error:
         raise CommandError(f"{path} is not valid JSON: {error}") from error
+
+
+@contextmanager
+def _without_chatter(debug: bool) -> Iterator[None]:
+    """Keep what libraries write to descriptor 2 past Python from people; `sys.stderr` leads where it led.
+
+    TensorFlow tells of processors and drivers before it reads any setting that could silence it.
+    """
+    shown = sys.stderr
+    if debug or not _is_descriptor_2(shown):
+        yield
+        return
+    kept = os.dup(2)
+    with (
+        Path(os.devnull).open("wb") as nowhere,
+        os.fdopen(kept, "w", encoding=shown.encoding, buffering=1) as stream,
+    ):
+        shown.flush()
+        os.dup2(nowhere.fileno(), 2)
+        sys.stderr = stream
+        try:
+            yield
+        finally:
+            stream.flush()
+            sys.stderr = shown
+            os.dup2(kept, 2)
+
+
+def _is_descriptor_2(stream: Any) -> bool:
+    try:
+        return bool(stream.fileno() == 2)
+    except (AttributeError, OSError, ValueError):
+        return False
 
 
 def _prepare_tensorflow() -> None:

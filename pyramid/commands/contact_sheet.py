@@ -45,8 +45,7 @@ def augmented_batches(training: Training, count: int) -> Iterator[list[Picture]]
     for epoch in range(count):
         # the images of a batch are others each time, and where they are the same they are changed in other ways
         chosen = rng.choice(len(rows), size, replace=False)
-        files = [rows[row]["file"] for row in chosen]
-        pixels = tf.cast(loader.load(files, lambda place, files=files: files[place]).pixels, tf.uint8)
+        pixels = _read([rows[row]["file"] for row in chosen], loader)
         changed = augment(
             pixels,
             tf.constant(settings.augmentation_seed),
@@ -80,6 +79,11 @@ def draw_sheet(batches: Sequence[Sequence[Picture]]) -> Image.Image:
             image = Image.fromarray(picture.pixels).resize((width, height), Image.Resampling.NEAREST)
             sheet.paste(image, (left, top + TITLE))
     return sheet
+
+
+def _read(files: Sequence[str], loader: ImageLoader) -> tf.Tensor:
+    """(n, height, width, 3) uint8."""
+    return tf.cast(loader.load(files, lambda place: f"image {place}").pixels, tf.uint8)
 
 
 def _label(label: Any) -> str:

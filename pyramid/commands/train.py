@@ -116,13 +116,14 @@ def _train(training: Training, debug: bool) -> None:
     job = load_job("image_training")
 
     def train(candidate: Candidate, max_seconds: float) -> dict[str, Any]:
-        with watched(str(candidate), metrics) as report:
-            try:
+        try:
+            with watched(str(candidate), metrics) as report:
                 return job(training.job(candidate, max_seconds), workspace, report)
-            except Exception as error:
-                if len(training.candidates) > 1 and not isinstance(error, DataError):
-                    _tell_failure(candidate, error, debug)
-                raise
+        except Exception as error:
+            # what ends everything is told at the end
+            if len(training.candidates) > 1 and not isinstance(error, DataError):
+                _tell_failure(candidate, error, debug)
+            raise
 
     outcomes = try_each(training.candidates, training.max_total_seconds, train)
     best = best_of(outcomes, metrics[0])

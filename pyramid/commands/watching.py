@@ -14,6 +14,7 @@ from pyramid.commands.sharing import Outcome
 from pyramid.report import Report
 
 BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
+WARNING = "warning"
 HEADINGS = ("candidate", "iterations", "seconds")
 
 
@@ -32,11 +33,14 @@ def watched(title: str, metrics: Sequence[str]) -> Iterator[Report]:
             shown = {name: facts[name] for name in metrics if name in facts}
             if shown:
                 bar.set_postfix_str(_listed(shown), refresh=False)
-            bar.refresh()
             if "checks" in facts and shown:
                 bar.write(check_line(title, facts, shown), file=sys.stdout)
-            if "message" in facts:
-                bar.write(f"{title}: {facts['message']}", file=sys.stderr)
+            message = facts.get("message", "")
+            if message.startswith(WARNING):
+                bar.write(f"{title}: {message}", file=sys.stderr)
+            elif message:
+                bar.set_description_str(f"{title}: {message}", refresh=False)
+            bar.refresh()
 
         yield report
 
