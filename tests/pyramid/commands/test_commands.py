@@ -95,6 +95,7 @@ def test_the_best_candidate_becomes_a_final_model(trained, digits):
     assert "simple_randomly_initialize" in done.stderr
     assert "%|" in done.stderr
     assert "Traceback" not in done.stderr
+    assert "oneDNN" not in done.stderr
 
 
 @pytest.mark.slow
@@ -308,6 +309,19 @@ def test_an_image_that_is_none_is_named(digits, tmp_path):
     assert "broken.png" in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.count("1 of 201 images cannot be read") == 1
+
+
+@pytest.mark.slow
+def test_when_every_candidate_fails_the_table_says_why(digits, tmp_path, capsys):
+    paths = [str(tmp_path / name) for name in ("one.json", "two.json")]
+    Path(paths[1]).write_text("{}")
+    config = make_config(
+        digits, tmp_path, image_network_candidates=[["initial_model", path] for path in paths]
+    )
+    assert train.main([str(config)]) == 1
+    captured = capsys.readouterr()
+    assert [line.split("  failed: ")[0].split()[-1] for line in captured.out.splitlines()[1:]] == paths
+    assert captured.err.splitlines()[-1] == "pyramid_train: error: none of the 2 candidates could be trained"
 
 
 @pytest.mark.slow
