@@ -69,6 +69,11 @@ class Workspace:
         """Which image network the features in the cached matrix come from; absent without image fields."""
         return self.root / "image_features.json"
 
+    @property
+    def report(self) -> Path:
+        """The page about the last training of images, or of all networks that one command tried."""
+        return self.root / "report.html"
+
     def submodel(self, job_id: str) -> Submodel:
         """The files of one training job; the directory need not exist."""
         return Submodel(self.root / f"submodel_{job_id}")
@@ -118,6 +123,16 @@ class Submodel:
     def weights(self) -> Path:
         """The weights of the trained network."""
         return self.root / "model_weights.h5"
+
+    @property
+    def report(self) -> Path:
+        """The page about a training of images."""
+        return self.root / "report.html"
+
+    @property
+    def report_data(self) -> Path:
+        """What that page shows, for pages about several trainings."""
+        return self.root / "report.json"
 
     @property
     def evaluations(self) -> Path:

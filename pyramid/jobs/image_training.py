@@ -13,7 +13,9 @@ from pyramid.data.images import ImageRows, listed, read_image_rows
 from pyramid.errors import DataError, SettingsError, Violation
 from pyramid.image_model import network_info, trained_keras_model
 from pyramid.report import Report
+from pyramid.report_page.training import training_report, write_report
 from pyramid.settings.base_settings import BaseSettings
+from pyramid.train.checks import Check, OnCheck, unheard
 from pyramid.train.dataset import Dataset, split_holdout
 from pyramid.train.fit import Fit
 from pyramid.train.fit_info import fit_info
@@ -24,13 +26,18 @@ from sensenet.export.h5 import write_weights
 from sensenet.preprocess.reading import ImageLoader, ImageSource
 
 # where reading the images, training and writing begin and end in the progress of the job
-READ, TRAINED = 0.1, 0.97
+READ, TRAINED, REPORTED = 0.1, 0.97, 0.98
 SPLIT = 1  # what a random generator of the job is for, as in the other training jobs
 IMAGE_FIELD = {"type": "image", "index": 0}
 
 
-def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[str, Any]:
-    """Train, and leave weights and fit info in `submodel_<base_image_network>_<image_training_type>`.
+def run(
+    settings: BaseSettings, workspace: Workspace, report: Report, on_check: OnCheck = unheard
+) -> dict[str, Any]:
+    """Train, and leave weights, fit info and a report in `submodel_<base_image_network>_<image_training_type>`.
+
+    Args:
+        on_check: told of each check of the holdout images with finite numbers.
 
     Returns:
         The result of spec page 1.
@@ -51,17 +58,27 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     opened = _open(rows, start, settings, report)
     dataset = _dataset(rows, opened, settings)
     training, holdout = _split(dataset, settings, report)
+    images, checks = ImageData(opened.store, training, holdout, augmentations), list[Check]()
+
+    def hear(check: Check) -> None:
+        checks.append(check)
+        on_check(check)
+
     fitted = train_phases(
         start,
-        ImageData(opened.store, training, holdout, augmentations),
+        images,
         settings,
         started,
         lambda progress, **facts: report(READ + (TRAINED - READ) * progress, **facts),
+        hear,
     )
     report(TRAINED, message="writing the trained networks")
     result = _result(fitted, settings, started)
     info = result | _info(start, settings) | _files(rows, opened, holdout, settings)
-    _write(workspace.submodel(settings.job_id), start, info)
+    submodel = workspace.submodel(settings.job_id)
+    _write(submodel, start, info)
+    report(REPORTED, message="writing the report")
+    write_report(training_report(start, images, settings, result, checks), workspace, submodel)
     return result
 
 

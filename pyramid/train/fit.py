@@ -10,6 +10,7 @@ from typing import Any
 
 from pyramid.errors import TrainingError
 from pyramid.report import Report
+from pyramid.train.checks import Check, OnCheck, unheard
 from pyramid.train.loop import Outcome, State, Steps
 from pyramid.train.metrics import HEADLINE
 from pyramid.train.monitor import Monitor, are_finite
@@ -157,6 +158,7 @@ def fit(
     limits: Limits,
     report: Report,
     earlier: Fit | None = None,
+    on_check: OnCheck = unheard,
 ) -> Fit:
     """Train from `state` until patience, iterations or time run out, or numbers are no longer finite.
 
@@ -166,6 +168,7 @@ def fit(
         report: told of each check, a few times a second at most.
         earlier: a training that this one goes on from, with fresh patience: `state` holds its weights. Iterations,
             checks and seconds count on, and `state` comes back if nothing better is found.
+        on_check: told of each check with finite numbers.
 
     Raises:
         TrainingError: not one check had finite metrics.
@@ -174,7 +177,7 @@ def fit(
     stopped_by = None
     while stopped_by is None:
         loss, outcome = _train_until_check(progress, steps, limits)
-        stopped_by = _check(progress, loss, evaluate(outcome), limits, report)
+        stopped_by = _check(progress, loss, evaluate(outcome), limits, report, on_check)
     if progress.best is None:
         raise TrainingError(
             f"the training never reached finite metrics: after {progress.iterations} iterations the loss was "
@@ -218,6 +221,7 @@ def _check(
     metrics: Metrics,
     limits: Limits,
     report: Report,
+    on_check: OnCheck,
 ) -> str | None:
     """Judge the holdout metrics; gives what ends the training, or None."""
     progress.checks += 1
@@ -228,6 +232,8 @@ def _check(
     progress.worse = verdict.worse
     if verdict.keep:
         progress.best = (progress.state, metrics)
+    seconds = time.perf_counter() - progress.began
+    on_check(Check(progress.iterations, seconds, loss, metrics, verdict.keep))
     if time.perf_counter() - progress.reported >= SECONDS_PER_REPORT:
         _report(progress, metrics, limits, report)
     if progress.monitor.failures >= limits.patience:

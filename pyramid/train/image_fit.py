@@ -14,6 +14,7 @@ from pyramid.data.augment import Augmentations
 from pyramid.data.image_store import ImageStore
 from pyramid.report import Report
 from pyramid.train.ahead import Ahead
+from pyramid.train.checks import Check, OnCheck, unheard
 from pyramid.train.dataset import Dataset, learnt_rows
 from pyramid.train.fit import Fit, fit, job_limits
 from pyramid.train.image_loop import (
@@ -77,12 +78,20 @@ class ImageData:
     augmentations: Augmentations
 
 
-def train_phases(start: Start, data: ImageData, settings: Any, started: float, report: Report) -> Fit:
+def train_phases(
+    start: Start,
+    data: ImageData,
+    settings: Any,
+    started: float,
+    report: Report,
+    on_check: OnCheck = unheard,
+) -> Fit:
     """Train all phases and leave the best weights in the networks of `start`.
 
     Args:
         started: unix time in seconds from which `max_training_time` counts.
         report: told of every phase and check; progress from 0 to 1.
+        on_check: told of each check with finite numbers, with its phase and learning rate.
 
     Raises:
         TrainingError: there never was a finite check.
@@ -92,14 +101,15 @@ def train_phases(start: Start, data: ImageData, settings: Any, started: float, r
     for number, phase in enumerate(phases):
         if fitted is not None and (fitted.stopped_by in ENDING or _used_up(fitted, settings)):
             break
-        report(number / len(phases), message=f"phase {number + 1} of {len(phases)}: {_told(phase)}")
+        report(number / len(phases), message=f"phase {number + 1} of {len(phases)}: {told(phase)}")
         within = _within(report, number, len(phases), settings)
+        heard = _in_phase(on_check, number, phase, settings)
         if not phase.trains_images and _features_fit(start, data):
             training, holdout = _as_features(start, data)
-            fitted = fit_readout(start.readout, training, holdout, settings, started, within)
+            fitted = fit_readout(start.readout, training, holdout, settings, started, within, on_check=heard)
             continue
         task = _task(start, phase)
-        fitted = _train_phase(task, phase, data, settings, started, fitted, within)
+        fitted = _train_phase(task, phase, data, settings, started, fitted, within, heard)
         task.network.write(fitted.state)
     assert fitted is not None
     return fitted
@@ -109,7 +119,8 @@ def _used_up(fitted: Fit, settings: Any) -> bool:
     return settings.max_iterations is not None and fitted.iterations >= settings.max_iterations
 
 
-def _told(phase: Phase) -> str:
+def told(phase: Phase) -> str:
+    """What a phase trains, in words."""
     return "all layers" if phase.trains_images else "the readout on fixed image features"
 
 
@@ -166,6 +177,7 @@ def _train_phase(
     started: float,
     earlier: Fit | None,
     report: Report,
+    on_check: OnCheck,
 ) -> Fit:
     objective = settings.info_list[-1]
     targets, row_weights = learnt_rows(data.training, settings)
@@ -207,7 +219,26 @@ def _train_phase(
             job_limits(settings, len(data.holdout), started),
             report,
             earlier,
+            on_check,
         )
+
+
+def _in_phase(on_check: OnCheck, number: int, phase: Phase, settings: Any) -> OnCheck:
+    """Tells of checks with what is known of their phase."""
+    rate = _rate(phase, 0, settings)
+
+    def hear(check: Check) -> None:
+        used = float(rate(tf.constant(check.iteration, tf.float32)))
+        on_check(replace(check, phase=number + 1, learning_rate=used))
+
+    return hear
+
+
+def predict_images(start: Start, store: ImageStore, positions: np.ndarray) -> np.ndarray:
+    """What the trained networks say of some images, (images, outputs) float32."""
+    task = _task(start, Phase(1))
+    parameters, buffers = task.network.read()
+    return compile_predict(task, store, positions)(State(parameters, buffers, ()))
 
 
 def _rate(phase: Phase, first_step: int, settings: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from pyramid.report import Report
+from pyramid.train.checks import OnCheck, unheard
 from pyramid.train.dataset import Dataset, learnt_rows
 from pyramid.train.fit import Fit, fit, job_limits
 from pyramid.train.loop import FlatNetwork, State, compile_steps
@@ -25,6 +26,7 @@ def fit_readout(
     started: float,
     report: Report,
     mixup_alpha: float = 0.0,
+    on_check: OnCheck = unheard,
 ) -> Fit:
     """Fit the network and leave the best weights in it.
 
@@ -32,6 +34,7 @@ def fit_readout(
         started: unix time in seconds from which `max_training_time` counts.
         report: told of each check; progress from 0 to 1.
         mixup_alpha: 0, or the parameter of the mixup of rows.
+        on_check: told of each check with finite numbers.
 
     Raises:
         DataError: all rows weigh nothing.
@@ -63,6 +66,7 @@ def fit_readout(
         lambda predictions: evaluate_rows(truth, predictions.numpy(), holdout.objective_type),
         limits,
         report,
+        on_check=on_check,
     )
     flat.write(fitted.state)
     return fitted

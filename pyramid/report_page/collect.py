@@ -1,0 +1,159 @@
+"""Gathers what a report shows of a training; everything in it is bounded, so that the page is, too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+
+from pyramid.report_page.data import Augmented, Confusion, Miss, ReportData, Scatter
+from pyramid.report_page.pictures import data_uri
+from pyramid.train.checks import Check
+
+N_WORST = 12
+MOST_CLASSES = 24
+MOST_POINTS = 1_000
+MOST_CHECKS = 400
+MOST_TEXT = 160
+RESULT_KEYS = ("iterations", "elapsed_time", "base_image_network", "image_training_type")
+UNTOLD_SETTINGS = ("image_training_data", "layers", "info_list", "training_options")
+
+
+class Outputs:
+    """What a network says of the holdout images, beside what is true."""
+
+    def __init__(self, truth: np.ndarray, outputs: np.ndarray, objective: Mapping[str, Any]):
+        """Compare the two.
+
+        Args:
+            truth: (images,) class indices, or standardised numbers.
+            outputs: (images, outputs) probabilities, or (images, 1) standardised numbers.
+            objective: the last field of `info_list`.
+        """
+        self.values: Sequence[str] | None = objective.get("values")
+        self.outputs = outputs
+        if self.values is None:
+            scale, mean = objective["stdev"] or 1.0, objective["mean"]
+            self.truth = truth.astype(np.float64) * scale + mean
+            self.predictions = outputs[:, 0].astype(np.float64) * scale + mean
+            self.errors = np.abs(self.predictions - self.truth)
+        else:
+            self.truth, self.predictions = truth, outputs.argmax(axis=1)
+            self.errors = -outputs[np.arange(len(truth)), truth]
+
+    def worst(self) -> np.ndarray:
+        """At most twelve positions, the least likely truth or the largest error first."""
+        return np.argsort(-self.errors, kind="stable")[:N_WORST]
+
+    def wrong(self, position: int) -> bool:
+        """Whether another class was predicted for an image; a number is never quite right, nor wrong."""
+        return self.values is not None and bool(self.truth[position] != self.predictions[position])
+
+    def words(self, position: int) -> tuple[str, str]:
+        """Truth and prediction of one image."""
+        truth, predicted = self.truth[position], self.predictions[position]
+        if self.values is None:
+            return f"{truth:.5g}", f"{predicted:.5g}"
+        share = self.outputs[position]
+        return (
+            f"{cut(self.values[truth])} ({share[truth]:.1%})",
+            f"{cut(self.values[predicted])} ({share[predicted]:.1%})",
+        )
+
+    def answers(self) -> Confusion | Scatter:
+        """The confusion matrix of at most 24 classes, or a sample of the points."""
+        if self.values is None:
+            chosen = _thinned(len(self.truth), MOST_POINTS)
+            points = np.stack([self.truth, self.predictions], axis=1)[chosen]
+            return Scatter(tuple((float(x), float(y)) for x, y in points), len(self.truth))
+        n_classes = len(self.values)
+        counts = np.zeros((n_classes, n_classes), np.int64)
+        np.add.at(counts, (self.truth, self.predictions), 1)
+        shown = _most_confused(counts)
+        return Confusion(
+            tuple(cut(self.values[place]) for place in shown),
+            tuple(tuple(int(count) for count in row) for row in counts[np.ix_(shown, shown)]),
+            n_classes,
+        )
+
+
+def collect(
+    settings: Any,
+    result: Mapping[str, Any],
+    checks: Sequence[Check],
+    phases: Sequence[str],
+    outputs: Outputs | None,
+    worst: Sequence[tuple[str, np.ndarray]],
+    sheet: Sequence[tuple[str, np.ndarray, np.ndarray]],
+) -> ReportData:
+    """The data of one training's report.
+
+    Args:
+        result: of the job.
+        outputs: on the holdout images; None if there are none.
+        worst: file and (height, width, 3) uint8 pixels of each image of `outputs.worst()`.
+        sheet: file, pixels and (versions, height, width, 3) augmented pixels of training images.
+    """
+    told = _phase_places(checks, phases)
+    misses = []
+    for (file, pixels), position in zip(worst, [] if outputs is None else outputs.worst(), strict=True):
+        assert outputs is not None
+        words = outputs.words(position)
+        misses.append(Miss(data_uri(pixels), cut(file), *words, wrong=outputs.wrong(position)))
+    values = {key: value for key, value in settings.as_dict().items() if key not in UNTOLD_SETTINGS}
+    return ReportData(
+        title=settings.job_id,
+        result=tuple(_result(result)),
+        checks=tuple(checks[place] for place in _thinned(len(checks), MOST_CHECKS)),
+        phases=told,
+        answers=None if outputs is None else outputs.answers(),
+        worst=tuple(misses),
+        augmentations=tuple(_augmentations(settings)),
+        sheet=tuple(
+            Augmented(cut(file), data_uri(pixels), tuple(data_uri(version) for version in versions))
+            for file, pixels, versions in sheet
+        ),
+        settings=tuple((key, cut(_text(value))) for key, value in sorted(values.items())),
+    )
+
+
+def cut(text: str) -> str:
+    """At most `MOST_TEXT` characters of a text that somebody else wrote; of a longer one its two ends."""
+    if len(text) <= MOST_TEXT:
+        return text
+    return f"{text[: MOST_TEXT // 2]} … {text[-MOST_TEXT // 2 :]}"
+
+
+def _phase_places(checks: Sequence[Check], phases: Sequence[str]) -> tuple[str, ...]:
+    return tuple(phases[: max((check.phase for check in checks), default=0)])
+
+
+def _result(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    metrics = [(name, f"{value:.4f}") for name, value in (result["validation_metrics"] or {}).items()]
+    facts = [(key, result[key]) for key in RESULT_KEYS]
+    return [*metrics, *((key, f"{v:.1f} s" if isinstance(v, float) else str(v)) for key, v in facts)]
+
+
+def _augmentations(settings: Any) -> list[str]:
+    ranges: Mapping[str, Any] = settings.augmentation_ranges or {}
+    names = dict.fromkeys([*(settings.image_augmentations or ()), *ranges])
+    return [name if ranges.get(name) is None else f"{name} {_text(ranges[name])}" for name in names]
+
+
+def _text(value: Any) -> str:
+    return (
+        value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    )
+
+
+def _thinned(count: int, most: int) -> np.ndarray:
+    """At most `most` of the places below `count`, evenly, with the last."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
+
+
+def _most_confused(counts: np.ndarray) -> np.ndarray:
+    """The classes with the most errors, as truth and as prediction, in the order of the classes."""
+    errors = counts.sum(axis=0) + counts.sum(axis=1) - 2 * counts.diagonal()
+    return np.sort(np.argsort(-errors, kind="stable")[:MOST_CLASSES])

@@ -1,0 +1,160 @@
+"""Makes the page of a report's data: one HTML text that needs no other file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+from itertools import pairwise
+
+from pyramid.report_page.charts import confusion_matrix, curve, scatter_plot
+from pyramid.report_page.data import Augmented, Confusion, Miss, ReportData
+from pyramid.report_page.style import STYLE
+from pyramid.train.checks import Check
+
+# no script and nothing from elsewhere, whatever a file name tries
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+SUMMARY_HEADINGS = ("candidate", "outcome")
+
+
+def render(*reports: ReportData, summary: Sequence[tuple[str, str]] = ()) -> str:
+    """The page of one or several trainings.
+
+    Args:
+        reports: one section each, in this order.
+        summary: a name and its outcome for each line of a table at the top; none without them.
+    """
+    title = "Training of images" if len(reports) != 1 else reports[0].title
+    body = "\n".join([*([_summary(summary)] if summary else []), *map(_article, reports)])
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+    )
+
+
+def _summary(summary: Sequence[tuple[str, str]]) -> str:
+    rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(outcome)}</td></tr>" for name, outcome in summary)
+    head = "".join(f"<th>{heading}</th>" for heading in SUMMARY_HEADINGS)
+    return f'<section class="candidates"><h2>Candidates</h2><table><tr>{head}</tr>{rows}</table></section>'
+
+
+def _article(data: ReportData) -> str:
+    facts = "".join(
+        f"<div><b>{escape(value)}</b><span>{escape(_spaced(name))}</span></div>"
+        for name, value in data.result
+    )
+    return (
+        f'<article><h1>{escape(data.title)}</h1><div class="facts">{facts}</div>'
+        + _section("curves", "Learning curves", _curves(data))
+        + _section("answers", "Truth and prediction", _answers(data))
+        + _section("worst", "Worst holdout images", _worst(data.worst))
+        + _section("augmented", "Augmented training images", _sheet(data.augmentations, data.sheet))
+        + _section("settings", "Settings", _settings(data.settings))
+        + "</article>"
+    )
+
+
+def _section(kind: str, title: str, content: str) -> str:
+    return f'<section class="{kind}"><h2>{title}</h2>{content}</section>\n'
+
+
+def _curves(data: ReportData) -> str:
+    if not data.checks:
+        return "<p>There was no check of the holdout images with finite numbers.</p>"
+    series = {
+        **{name: [check.metrics[name] for check in data.checks] for name in data.checks[0].metrics},
+        "training loss": [check.loss for check in data.checks],
+    }
+    rates = [check.learning_rate for check in data.checks]
+    if None not in rates:
+        series["learning rate"] = [rate for rate in rates if rate is not None]
+    spans = _spans(data.checks)
+    kept = max((place for place, check in enumerate(data.checks) if check.kept), default=None)
+    charts = []
+    for name, values in series.items():
+        points = [(check.iteration, value) for check, value in zip(data.checks, values, strict=True)]
+        finite = [(float(x), y) for x, y in points if math.isfinite(y)]
+        mark = None if kept is None or points[kept] not in finite else points[kept]
+        if finite:
+            drawing = curve(name, finite, spans, mark)
+            charts.append(f"<figure><figcaption>{escape(_spaced(name))}</figcaption>{drawing}</figure>")
+    told = "; ".join(f"phase {number}: {escape(text)}" for number, text in enumerate(data.phases, 1))
+    return (
+        f"<p>Over the iterations, measured on the holdout images at {len(data.checks)} checks. Larger metrics are "
+        f"better: errors are negated. The red ring marks the check whose weights were kept. {told}.</p>"
+        f'<div class="charts">{"".join(charts)}</div>'
+    )
+
+
+def _spans(checks: Sequence[Check]) -> list[tuple[float, float]]:
+    """First and last iteration of each phase, the first from 0, as far as checks know."""
+    ends: dict[int, int] = {}
+    for check in checks:
+        ends[check.phase] = check.iteration
+    marks = [0, *(ends.get(phase, -1) for phase in range(1, max(ends) + 1))]
+    for place in range(1, len(marks)):
+        marks[place] = max(marks[place], marks[place - 1])
+    return [(float(start), float(end)) for start, end in pairwise(marks)]
+
+
+def _answers(data: ReportData) -> str:
+    answers = data.answers
+    if answers is None:
+        return "<p>There are no holdout images.</p>"
+    if isinstance(answers, Confusion):
+        shown = len(answers.classes)
+        rest = (
+            ""
+            if shown == answers.n_classes
+            else f" Only the {shown} most confused of {answers.n_classes} classes."
+        )
+        return (
+            "<p>How many holdout images of each true class (rows) were predicted as each class (columns); "
+            f"errors are red.{rest}</p>{confusion_matrix(answers)}"
+        )
+    shown = len(answers.points)
+    rest = "" if shown == answers.n_images else f" {shown} of {answers.n_images} images are drawn."
+    return f"<p>A point a holdout image; on the dashed line both are equal.{rest}</p>{scatter_plot(answers)}"
+
+
+def _worst(worst: Sequence[Miss]) -> str:
+    if not worst:
+        return "<p>There are no holdout images.</p>"
+    figures = "".join(map(_miss, worst))
+    return f'<p>As the network sees them, the worst first.</p><div class="pictures">{figures}</div>'
+
+
+def _miss(miss: Miss) -> str:
+    kind = "wrong" if miss.wrong else "said"
+    return (
+        f'<figure><img alt="" src="{escape(miss.picture)}"><figcaption>'
+        f'<div class="truth">truth: {escape(miss.truth)}</div>'
+        f'<div class="{kind}">predicted: {escape(miss.prediction)}</div>'
+        f"<div>{escape(miss.file)}</div></figcaption></figure>"
+    )
+
+
+def _sheet(augmentations: Sequence[str], sheet: Sequence[Augmented]) -> str:
+    if not augmentations:
+        return "<p>The training images were not augmented.</p>"
+    rows = "".join(
+        f'<div title="{escape(row.file)}">'
+        + "".join(f'<img alt="" src="{escape(picture)}">' for picture in (row.picture, *row.versions))
+        + "</div>"
+        for row in sheet
+    )
+    return (
+        f"<p>{escape(', '.join(augmentations))}. Each image as it is (framed), then as training may see it.</p>"
+        f'<div class="sheet">{rows}</div>'
+    )
+
+
+def _settings(settings: Sequence[tuple[str, str]]) -> str:
+    rows = "".join(f"<div><span>{escape(key)}</span><b>{escape(value)}</b></div>" for key, value in settings)
+    return f'<div class="values">{rows}</div>'
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")
