@@ -110,6 +110,12 @@ class Training:
         }
         return BaseSettings(job)
 
+    def finalizing(self, candidate: Candidate) -> BaseSettings:
+        """The settings of the job that makes the final model of a candidate's training."""
+        job = {key: value for key, value in self.shared.items() if key != "image_training_data"}
+        own = {"job_type": "finalize_output", "job_id": candidate.job_id, "is_search": False}
+        return BaseSettings(job | own)
+
     def missing_files(self) -> list[Path]:
         """The image files that are not there."""
         root = Path(self.shared.get("image_root", ""))

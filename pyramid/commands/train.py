@@ -14,7 +14,7 @@ from typing import Any
 from pyramid.commands.config import Candidate, Training, parse_config
 from pyramid.commands.console import CommandError, make_parser, read_json_file, run_command, told
 from pyramid.commands.metadata import metadata
-from pyramid.commands.sharing import Outcome, best_of, try_each
+from pyramid.commands.sharing import best_of, try_each
 from pyramid.commands.watching import outcome_table, watched
 from pyramid.data.images import listed
 from pyramid.errors import DataError, SettingsError, Violation
@@ -132,7 +132,8 @@ def _train(training: Training, debug: bool) -> None:
     print(outcome_table(outcomes, best, metrics))
     if best is None:
         raise CommandError(f"none of the {len(outcomes)} candidates could be trained")
-    _write_final_model(best, workspace)
+    with watched("writing the final model", ()) as report:
+        load_job("finalize_output")(training.finalizing(best.candidate), workspace, report)
     print(f"the best is {best.candidate}: {workspace.final_model}")
 
 
@@ -141,12 +142,6 @@ def _tell_failure(candidate: Candidate, error: Exception, debug: bool) -> None:
         traceback.print_exception(error)
     for line in told(error):
         print(f"{PROGRAM}: {candidate} failed: {line}", file=sys.stderr)
-
-
-def _write_final_model(best: Outcome[Candidate], workspace: Workspace) -> None:
-    document = import_module("pyramid.image_model").image_document(workspace.submodel(best.candidate.job_id))
-    with whole_file(workspace.final_model) as temporary:
-        temporary.write_bytes(import_module("sensenet.document").dumps(document))
 
 
 def _bigmlize(config: Any) -> None:

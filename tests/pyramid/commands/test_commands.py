@@ -107,10 +107,11 @@ def test_the_final_model_predicts(trained, digits):
     assert document["importances"] == [1.0]
     assert document["output_exposition"]["values"] == sorted({row["label"] for row in rows})
     assert document["training_options"]["batch_size"] == 32
-    model = image_model(str(out / "final_model.json"), None)
-    predicted = model([str(folder / row["file"]) for row in rows[:5]])
+    files = [str(folder / row["file"]) for row in rows[:5]]
+    predicted = image_model(str(out / "final_model.json"), None)(files)
     assert predicted.shape == (5, 10)
     assert predicted.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert image_model(str(out / "final_model_bundle.smbundle"))(files) == pytest.approx(predicted, abs=1e-5)
 
 
 @pytest.mark.slow
