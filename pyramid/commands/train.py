@@ -6,11 +6,13 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from pyramid.commands.candidate_report import write_candidates
 from pyramid.commands.config import Candidate, Training, parse_config
 from pyramid.commands.console import CommandError, make_parser, read_json_file, run_command, told
 from pyramid.commands.metadata import metadata
@@ -20,6 +22,7 @@ from pyramid.data.images import listed
 from pyramid.errors import DataError, SettingsError, Violation
 from pyramid.jobs import load_job
 from pyramid.settings.wording import found
+from pyramid.train.checks import OnCheck, unheard
 from pyramid.train.metrics import HEADLINE
 from pyramid.workspace import Workspace, whole_file, write_json
 
@@ -68,6 +71,12 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         action="store_true",
         help=f"train nothing: write the labels as {METADATA_FILE} for a BigML source into output_directory",
     )
+    parser.add_argument(
+        "--tensorboard",
+        metavar="DIR",
+        type=Path,
+        help="write event files for TensorBoard there, in a folder for each candidate",
+    )
     # the number comes behind "=" only: without one, the next word is the config
     parsed = parser.parse_args([f"{VISUALIZE}=1" if word == VISUALIZE else word for word in arguments])
     if parsed.output is not None and parsed.visualize is None:
@@ -76,6 +85,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         parser.error(f"argument --output: expected a name that ends in .png, got '{parsed.output}'")
     if parsed.bigmlize and parsed.visualize is not None:
         parser.error(f"argument --bigmlize: not allowed with {VISUALIZE}")
+    if parsed.tensorboard is not None and (parsed.bigmlize or parsed.visualize is not None):
+        parser.error("argument --tensorboard: there is nothing to log where nothing is trained")
     return parsed
 
 
@@ -97,7 +108,7 @@ def _run(parsed: argparse.Namespace) -> None:
     if parsed.visualize is not None:
         _visualize(training, parsed.visualize, parsed.output)
     else:
-        _train(training, parsed.debug)
+        _train(training, parsed.tensorboard, parsed.debug)
 
 
 def _check_files(training: Training) -> None:
@@ -109,16 +120,16 @@ def _check_files(training: Training) -> None:
         raise DataError(f"{len(missing)} image files are not there:\n{names}")
 
 
-def _train(training: Training, debug: bool) -> None:
+def _train(training: Training, events: Path | None, debug: bool) -> None:
     workspace = Workspace.create(training.shared["output_directory"])
     objective = str(training.images.objective["type"])
     metrics = HEADLINE[objective]
-    job = load_job("image_training")
+    job: Callable[..., dict[str, Any]] = load_job("image_training")
 
     def train(candidate: Candidate, max_seconds: float) -> dict[str, Any]:
         try:
-            with watched(str(candidate), metrics) as report:
-                return job(training.job(candidate, max_seconds), workspace, report)
+            with watched(str(candidate), metrics) as report, _event_log(events, candidate) as on_check:
+                return job(training.job(candidate, max_seconds), workspace, report, on_check)
         except Exception as error:
             # what ends everything is told at the end
             if len(training.candidates) > 1 and not isinstance(error, DataError):
@@ -129,12 +140,23 @@ def _train(training: Training, debug: bool) -> None:
     best = best_of(outcomes, metrics[0])
     if len(outcomes) == 1 and outcomes[0].error is not None:
         raise outcomes[0].error
+    write_candidates(outcomes, best, metrics, workspace)
+    print(f"how it went: {workspace.report}")
     print(outcome_table(outcomes, best, metrics))
     if best is None:
         raise CommandError(f"none of the {len(outcomes)} candidates could be trained")
     with watched("writing the final model", ()) as report:
         load_job("finalize_output")(training.finalizing(best.candidate), workspace, report)
     print(f"the best is {best.candidate}: {workspace.final_model}")
+
+
+def _event_log(events: Path | None, candidate: Candidate) -> AbstractContextManager[OnCheck]:
+    if events is None:
+        return nullcontext(unheard)
+    log: AbstractContextManager[OnCheck] = import_module("pyramid.commands.tensorboard").event_log(
+        events / candidate.job_id
+    )
+    return log
 
 
 def _tell_failure(candidate: Candidate, error: Exception, debug: bool) -> None:

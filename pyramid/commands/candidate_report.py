@@ -1,0 +1,47 @@
+"""The page about all candidates of one `pyramid_train`: the best first, and why others failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pyramid.commands.console import told
+from pyramid.commands.sharing import Outcome
+from pyramid.report_page.data import parse_report
+from pyramid.report_page.render import render
+from pyramid.workspace import Workspace, read_json, whole_file
+
+
+def write_candidates(
+    outcomes: Sequence[Outcome[Any]],
+    best: Outcome[Any] | None,
+    metrics: Sequence[str],
+    workspace: Workspace,
+) -> None:
+    """Write the page as that of the workspace, from what each candidate's job has left.
+
+    Args:
+        metrics: names of those in the table.
+
+    Raises:
+        WorkspaceError: a file cannot be read or written.
+    """
+    done = sorted(
+        (outcome for outcome in outcomes if outcome.result is not None), key=lambda one: one is not best
+    )
+    reports = [
+        parse_report(read_json(workspace.submodel(one.candidate.job_id).report_data, "image_training"))
+        for one in done
+    ]
+    summary = [(str(one.candidate), _outcome(one, one is best, metrics)) for one in outcomes]
+    with whole_file(workspace.report) as temporary:
+        temporary.write_bytes(render(*reports, summary=summary).encode())
+
+
+def _outcome(outcome: Outcome[Any], is_best: bool, metrics: Sequence[str]) -> str:
+    if outcome.result is None:
+        assert outcome.error is not None
+        return f"failed: {told(outcome.error)[0]}"
+    measured = outcome.result["validation_metrics"]
+    shown = [f"{name} {measured[name]:.4f}" for name in metrics if measured.get(name) is not None]
+    return ", ".join([*shown, f"{outcome.seconds:.1f} s", *(["the best"] if is_best else [])])

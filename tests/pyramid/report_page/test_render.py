@@ -1,0 +1,223 @@
+"""The page of a report on made-up data: its sections, its escapes, its bounds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from pyramid.report_page.collect import MOST_CHECKS, MOST_CLASSES, MOST_POINTS, Outputs, collect
+from pyramid.report_page.data import Confusion, ReportData, Scatter, dump_report, parse_report
+from pyramid.report_page.pictures import SHOWN_SIDE, data_uri
+from pyramid.report_page.render import render
+from pyramid.train.checks import Check
+
+SECTIONS = ("curves", "answers", "worst", "augmented", "settings")
+EVIL = '<script>alert("x")</script>&\'"'
+NUMBER = {"type": "numeric", "mean": 100.0, "stdev": 10.0}
+VOID = {"meta", "img"}
+
+
+class Page(HTMLParser):
+    """The elements of a page; every one that is opened must be closed."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def checks(count=9, metrics=("accuracy", "likelihood")):
+    return tuple(
+        Check(
+            4 * i, i / 2, 1 / i, dict.fromkeys(metrics, i / count), i < count, 1 + i // 4, 0.1 / (1 + i // 4)
+        )
+        for i in range(1, count + 1)
+    )
+
+
+def categories(values):
+    return {"type": "categorical", "values": list(values)}
+
+
+def made(objective, truth, outputs, name="a.png", result_metrics=("accuracy",), **changes):
+    settings = {"job_id": "simple_fine_tune", "batch_size": 8, "image_root": name, "layers": [1]} | changes
+    said = None if outputs is None else Outputs(np.asarray(truth), np.asarray(outputs, np.float32), objective)
+    pixels = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(16, 16, 3)
+    result = {
+        "validation_metrics": dict.fromkeys(result_metrics, 0.75),
+        "iterations": 36,
+        "elapsed_time": 4.5,
+        "base_image_network": "simple",
+        "image_training_type": "fine_tune",
+    }
+    return collect(
+        SimpleNamespace(
+            as_dict=lambda: settings,
+            job_id=settings["job_id"],
+            image_augmentations=["noise"],
+            augmentation_ranges={"rotation": 0.5},
+        ),
+        result,
+        checks(),
+        ["the readout", "all layers", "all layers"],
+        said,
+        [] if said is None else [(name, pixels)] * len(said.worst()),
+        [(name, pixels, np.stack([pixels, pixels]))],
+    )
+
+
+def classified(n_images=20, values=("cat", "dog", "owl"), **changes) -> ReportData:
+    rng = np.random.default_rng(0)
+    outputs = rng.dirichlet(np.ones(len(values)), n_images)
+    return made(categories(values), rng.integers(0, len(values), n_images), outputs, **changes)
+
+
+def sections(page: Page) -> list[str | None]:
+    return [attributes["class"] for attributes in page.all("section")]
+
+
+def test_a_classifier_has_all_sections_and_its_confusions():
+    page = Page(render(classified()))
+    assert sections(page) == list(SECTIONS)
+    assert {"cat", "dog", "owl"} <= set(page.text.split())
+    assert "true" in page.text
+    assert page.text.count("truth: ") == 12
+    assert len(page.all("img")) == 12 + 3
+    assert len(page.all("polyline")) == len(("accuracy", "likelihood", "loss", "rate"))
+    assert all(f"phase {number}" in page.text for number in (1, 2, 3))
+    assert "noise, rotation 0.5" in page.text
+    assert "batch_size" in page.text
+
+
+def test_numbers_are_points_in_their_own_units():
+    data = made(NUMBER, [0.0, 1.0, -1.0], [[0.5], [1.0], [-3.0]], result_metrics=("r_squared",))
+    assert data.answers == Scatter(((100.0, 105.0), (110.0, 110.0), (90.0, 70.0)), 3)
+    assert [(miss.truth, miss.prediction) for miss in data.worst] == [
+        ("90", "70"),
+        ("100", "105"),
+        ("110", "110"),
+    ]
+    page = Page(render(data))
+    assert sections(page) == list(SECTIONS)
+    assert sum(attributes["class"] == "point" for attributes in page.all("circle")) == 3
+
+
+def test_the_confusions_are_counted_and_the_least_likely_truth_is_the_worst():
+    outputs = [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]
+    data = made(categories(["x", "y"]), [0, 0, 1], outputs)
+    assert data.answers == Confusion(("x", "y"), ((1, 1), (1, 0)), 2)
+    assert [miss.truth for miss in data.worst] == ["x (20.0%)", "y (40.0%)", "x (90.0%)"]
+    assert [miss.wrong for miss in data.worst] == [True, True, False]
+
+
+def test_without_holdout_images_checks_or_augmentations_the_sections_say_so():
+    data = replace(made(NUMBER, [], None), checks=(), augmentations=(), sheet=(), phases=())
+    page = Page(render(data))
+    assert sections(page) == list(SECTIONS)
+    assert page.all("img") == []
+    for words in ("no check", "no holdout images", "not augmented"):
+        assert words in page.text
+
+
+def test_what_others_wrote_is_text_and_never_markup():
+    data = classified(
+        values=(EVIL, "b"), name=EVIL, result_metrics=(EVIL,), **{"job_id": EVIL, f"key {EVIL}": EVIL}
+    )
+    data = replace(data, checks=checks(metrics=(EVIL,)), phases=(EVIL,), augmentations=(EVIL,))
+    text = render(data, summary=[(EVIL, EVIL)])
+    assert "<script" not in text
+    page = Page(text)
+    assert page.all("script") == []
+    assert EVIL in page.text
+    assert all(source["src"].startswith("data:image/") for source in page.all("img"))
+    for attributes in page.elements:
+        assert not any(name.startswith("on") for name in attributes[1])
+
+
+def test_nothing_is_loaded_from_elsewhere():
+    text = render(classified())
+    assert "default-src 'none'" in text
+    assert "http:" not in text
+    assert "https:" not in text
+    assert "url(" not in text
+
+
+def test_data_comes_back_from_json():
+    for data in (classified(), made(NUMBER, [0.0], [[0.5]]), made(NUMBER, [], None)):
+        again = parse_report(json.loads(json.dumps(dump_report(data))))
+        assert again == data
+        assert render(again) == render(data)
+
+
+def test_large_trainings_make_a_page_of_bounded_size():
+    rng = np.random.default_rng(1)
+    values = [f"class {number}" * 40 for number in range(300)]
+    data = classified(3_000, values, name="n" * 5_000, note="s" * 100_000)
+    assert isinstance(data.answers, Confusion)
+    assert (len(data.answers.classes), data.answers.n_classes) == (MOST_CLASSES, 300)
+    assert len(render(data)) < 500_000
+    data = made(NUMBER, rng.normal(size=50_000), rng.normal(size=(50_000, 1)))
+    assert isinstance(data.answers, Scatter)
+    assert len(data.answers.points) == MOST_POINTS
+    many = collect_checks(5_000)
+    assert len(many) == MOST_CHECKS
+    assert many[-1].iteration == 20_000
+
+
+def collect_checks(count):
+    settings = SimpleNamespace(as_dict=dict, job_id="m", image_augmentations=None, augmentation_ranges=None)
+    result = dict.fromkeys(("iterations", "elapsed_time", "base_image_network", "image_training_type"), 1) | {
+        "validation_metrics": {}
+    }
+    return collect(settings, result, checks(count), ["all layers"], None, [], []).checks
+
+
+@pytest.mark.parametrize("values", [[0.0], [0.5, 0.5], [1e-9, 2e-9], [-1e12, 1e12], [float("nan"), 1.0]])
+def test_curves_of_any_range_are_drawn(values):
+    made_checks = tuple(Check(i, 0.0, value, {"m": value}, True) for i, value in enumerate(values))
+    text = render(replace(classified(), checks=made_checks))
+    Page(text)
+    assert "nan" not in text.replace("nanum", "")
+    assert "inf" not in text.lower().replace("info", "")
+
+
+def test_pictures_are_small():
+    rng = np.random.default_rng(2)
+    large = rng.integers(0, 256, (900, 600, 3), np.uint8)
+    assert data_uri(large).startswith("data:image/jpeg;base64,")
+    assert len(data_uri(large)) < 4 * SHOWN_SIDE * SHOWN_SIDE
+    assert data_uri(np.zeros((8, 8, 3), np.uint8)).startswith("data:image/png;base64,")
+
+
+def test_candidates_stand_in_a_table_before_their_trainings():
+    page = Page(
+        render(classified(), classified(), summary=[("a", "accuracy 1, the best"), ("b", "failed: no")])
+    )
+    assert sections(page) == ["candidates", *SECTIONS, *SECTIONS]
+    assert "failed: no" in page.text
