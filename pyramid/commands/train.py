@@ -141,7 +141,8 @@ def _train(training: Training, events: Path | None, debug: bool) -> None:
     if len(outcomes) == 1 and outcomes[0].error is not None:
         raise outcomes[0].error
     write_candidates(outcomes, best, metrics, workspace)
-    print(f"how it went: {workspace.report}")
+    if best is not None:
+        print(f"how it went: {workspace.report}")
     print(outcome_table(outcomes, best, metrics))
     if best is None:
         raise CommandError(f"none of the {len(outcomes)} candidates could be trained")

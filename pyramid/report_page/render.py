@@ -8,7 +8,7 @@ from html import escape
 from itertools import pairwise
 
 from pyramid.report_page.charts import confusion_matrix, curve, scatter_plot
-from pyramid.report_page.data import Augmented, Confusion, Miss, ReportData
+from pyramid.report_page.data import Augmented, Confusion, Miss, ReportData, Scatter
 from pyramid.report_page.style import STYLE
 from pyramid.train.checks import Check
 
@@ -80,10 +80,11 @@ def _curves(data: ReportData) -> str:
         if finite:
             drawing = curve(name, finite, spans, mark)
             charts.append(f"<figure><figcaption>{escape(_spaced(name))}</figcaption>{drawing}</figure>")
+    units = " They are those of the standardised numbers." if isinstance(data.answers, Scatter) else ""
     told = "; ".join(f"phase {number}: {escape(text)}" for number, text in enumerate(data.phases, 1))
     return (
         f"<p>Over the iterations, measured on the holdout images at {len(data.checks)} checks. Larger metrics are "
-        f"better: errors are negated. The red ring marks the check whose weights were kept. {told}.</p>"
+        f"better: errors are negated.{units} The red ring marks the check whose weights were kept. {told}.</p>"
         f'<div class="charts">{"".join(charts)}</div>'
     )
 

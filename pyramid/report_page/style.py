@@ -8,7 +8,7 @@ body { margin: 0 auto; padding: 28px 32px 60px; max-width: 1320px; color: var(--
 h1 { font-size: 25px; margin: 0 0 4px; overflow-wrap: anywhere; }
 h2 { font-size: 18px; margin: 34px 0 10px; padding-bottom: 5px; border-bottom: 1px solid var(--rule); }
 p { margin: 4px 0 12px; color: var(--soft); max-width: 90ch; overflow-wrap: anywhere; }
-article + article { margin-top: 56px; padding-top: 30px; border-top: 4px solid var(--rule); }
+section + article, article + article { margin-top: 56px; padding-top: 30px; border-top: 4px solid var(--rule); }
 .facts { display: flex; flex-wrap: wrap; gap: 10px; margin: 14px 0; }
 .facts div { border: 1px solid var(--rule); border-radius: 6px; padding: 7px 13px; }
 .facts b { display: block; font-size: 18px; font-weight: 600; overflow-wrap: anywhere; }
