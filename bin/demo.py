@@ -1,7 +1,8 @@
 """The demo behind bin/demo: python bin/demo.py PYRAMID [DIRECTORY].
 
-Feeds a spawned worker over stdin with the jobs for three data sets that scikit-learn bundles, then looks at what it
-left: metrics on rows that the jobs never saw, importances, and a prediction made with sensenet.
+Feeds a spawned worker over stdin with the jobs for three tables that scikit-learn bundles, and for two image networks
+on its scanned digits, then looks at what it left: metrics on rows and images that the jobs never saw, importances, and
+predictions made with sensenet.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from PIL import Image
 from sklearn import datasets
 
 import sensenet
-from pyramid.recipe import categorical_field, numeric_field, tabular_jobs
+from pyramid.recipe import categorical_field, numeric_field, readout_layers, tabular_jobs
 from pyramid.train.metrics import evaluate
 from pyramid.worker import protocol
 
@@ -113,6 +115,73 @@ class Worker:
         return line.rstrip("\n")
 
 
+@dataclass(frozen=True)
+class Scans:
+    """Scanned digits as PNG files, those to learn from and those to test on."""
+
+    directory: Path
+    training: list[dict[str, Any]]
+    test: list[dict[str, Any]]
+    info_list: list[dict[str, Any]]
+
+
+def write_scans(directory: Path) -> Scans:
+    """scikit-learn's 1,797 scans of handwritten digits, 8 x 8 pixels of 17 greys, as PNG files."""
+    digits = datasets.load_digits()
+    directory.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for number, (scan, label) in enumerate(zip(digits.images, digits.target.tolist(), strict=True)):
+        rows.append({"file": f"{number:04d}.png", "label": label, "weight": 1.0})
+        Image.fromarray((scan * 255 / 16).astype(np.uint8)).save(directory / rows[-1]["file"])
+    order = np.random.default_rng(SEED).permutation(len(rows))
+    test, training = np.split(order, [round(TEST_SHARE * len(rows))])
+    info_list = [{"index": 0, "type": "image"}, categorical_field(1, digits.target_names)]
+    return Scans(directory, [rows[i] for i in training], [rows[i] for i in test], info_list)
+
+
+def image_job(scans: Scans, network: str, directory: Path) -> dict[str, Any]:
+    """The job that trains an image network from scratch."""
+    directory.mkdir(parents=True, exist_ok=True)
+    return {
+        "job_type": "image_training",
+        "objective_type": "categorical",
+        "output_directory": str(directory),
+        "info_list": scans.info_list,
+        "seed": SEED,
+        "logging_level": 2,
+        "image_root": str(scans.directory),
+        "image_training_data": scans.training,
+        "input_image_shape": [16, 16, 3],
+        "rescale_type": "warp",
+        "max_data_size": 100_000_000,
+        "base_image_network": network,
+        "image_training_type": "randomly_initialize",
+        "layers": readout_layers([], scans.info_list[-1], seed=SEED),
+        "batch_size": 32,
+        "descent_algorithm": "adam",
+        "learning_rate": 0.003,
+        "loss_function": "crossentropy",
+        "max_iterations": 500,
+        "max_training_time": 120,
+    }
+
+
+def show_scans(scans: Scans, final: dict[str, Any], report_page: Path) -> None:
+    """Test metrics, paths, and a prediction."""
+    model = sensenet.create_model(final["final_model_path"], {"image_path_prefix": str(scans.directory)})
+    predictions = model([[row["file"]] for row in scans.test])
+    metrics = evaluate(np.array([row["label"] for row in scans.test]), predictions, "categorical")
+    print(f"  On {len(scans.test)} scans that the jobs never saw:")
+    for name, value in metrics.items():
+        print(f"    {name:24s} {value:.4f}")
+    print(f"  How the training went: {report_page}")
+    print("  A prediction:")
+    first = scans.test[0]
+    print(f"    >>> sensenet.create_model('{Path(final['final_model_path']).name}')('{first['file']}')")
+    print(f"    {model(first['file']).round(3)}")
+    print(f"    the truth: {first['label']}\n")
+
+
 def show(table: Table, final: dict[str, Any]) -> None:
     """Test metrics, importances, paths, and a prediction."""
     model = sensenet.create_model(final["final_model_path"])
@@ -166,6 +235,15 @@ def main() -> None:
         cached = worker.run(caching)
         worker.run(training | {"tree_inputs": cached["tree_inputs"]})
         show(table, worker.run(finalizing))
+    scans = write_scans(root / "digits" / "scans")
+    for network in ("simple", "simple_residual"):
+        print(
+            f"\n== digits with {network}: {len(scans.training)} scans to learn from, {len(scans.test)} to test on"
+        )
+        job = image_job(scans, network, root / "digits" / network)
+        trained = worker.run(job)
+        finalizing = {**job, "job_type": "finalize_output", "job_id": trained["job_id"], "is_search": False}
+        show_scans(scans, worker.run(finalizing), root / "digits" / network / "report.html")
     worker.close()
 
 

@@ -80,10 +80,12 @@ def test_the_demo_runs_as_a_newcomer_would(tmp_path):
     for title in ("breast_cancer", "wine", "diabetes"):
         assert (tmp_path / "results" / title / "final_model.json").exists()
     accuracies = [float(value) for value in re.findall(r"accuracy +(\S+)", done.stdout)]
-    assert len(accuracies) == 2
+    assert len(accuracies) == 4
     assert min(accuracies) > 0.9
     assert float(re.search(r"r_squared +(\S+)", done.stdout)[1]) > 0.3
-    assert done.stdout.count("the truth:") == 3
+    assert done.stdout.count("the truth:") == 5
+    for network in ("simple", "simple_residual"):
+        assert (tmp_path / "results" / "digits" / network / "report.html").exists()
 
 
 def test_install_takes_no_arguments():
