@@ -99,6 +99,10 @@ def test_zero_does_nothing_and_the_highest_value_is_sound(name):
     assert np.isfinite(boxes.numpy()).all()
 
 
+# of every kind one: all sixteen take many seconds to compile
+MIXED = ["rotation", "zoom", "horizontal_flip", "brightness", "gaussian_noise", "cutout"]
+
+
 @pytest.mark.parametrize("names", [["all"], ["horizontal_flip", "brightness"], ["rotation"]])
 def test_parallel_calls_and_batch_sizes_give_the_same_bytes(names):
     images = smooth(count=48)
@@ -112,7 +116,7 @@ def test_parallel_calls_and_batch_sizes_give_the_same_bytes(names):
 
 def test_boxes_do_not_change_what_becomes_of_the_images():
     images = tf.constant(smooth(count=5))
-    augmentations = parse_augmentations(ALL, None)
+    augmentations = parse_augmentations(MIXED, None)
     boxes, valid = tf.constant([[[4.0, 5, 20, 22]] * 3] * 5), tf.ones((5, 3), tf.bool)
     plain = augment(images, 1, 0, tf.range(5), augmentations)
     np.testing.assert_array_equal(
@@ -132,12 +136,12 @@ def test_another_process_gives_the_same_bytes():
         "import hashlib, numpy, tensorflow as tf\n"
         "from pyramid.data.augment import *\n"
         "images = numpy.random.default_rng(3).integers(0, 256, (9, 20, 28, 3), numpy.uint8)\n"
-        "names = parse_augmentations(list(AUGMENTATIONS), None)\n"
+        f"names = parse_augmentations({MIXED}, None)\n"
         "print(hashlib.sha256(augment(tf.constant(images), 9, 2, tf.range(9), names).numpy()).hexdigest())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     images = np.random.default_rng(3).integers(0, 256, (9, 20, 28, 3), np.uint8)
-    here = augment(tf.constant(images), 9, 2, tf.range(9), parse_augmentations(ALL, None)).numpy()
+    here = augment(tf.constant(images), 9, 2, tf.range(9), parse_augmentations(MIXED, None)).numpy()
     assert done.stdout.split()[-1] == hashlib.sha256(here).hexdigest()
 
 
