@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyramid.data.images import listed
-from pyramid.errors import DataError, SettingsError, Violation, WorkspaceError
+from pyramid.errors import DataError, WorkspaceError
+from pyramid.final_model import legacy_layers
 from pyramid.image_model import image_document
 from pyramid.image_result import finished_image_job, is_image_job
 from pyramid.workspace import Submodel, Workspace, read_json
 from sensenet.document import parse_model
-from sensenet.errors import InputError, ModelFormatError
-from sensenet.layers import to_legacy
+from sensenet.errors import InputError
 
 HOLDOUT_KEY = "holdout_image_predictions"
 IMAGES_AT_ONCE = 256
@@ -114,8 +114,4 @@ def _uses_trees(submodel: Submodel, settings: Any) -> bool:
 
 def _legacy(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     spec = parse_model(document)
-    try:
-        return to_legacy(spec.networks[0].layers, spec.input_size)
-    except ModelFormatError as error:
-        message = f'"alpha" writes layers in the legacy form, which cannot say these: {error}'
-        raise SettingsError([Violation("/deepnet_version", message)]) from error
+    return legacy_layers(spec.networks[0].layers, spec.input_size)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyramid.errors import DataError, SettingsError, Violation, WorkspaceError
+from pyramid.image_model import SHOWN_KEYS
 from pyramid.image_result import has_images, recorded_network
 from pyramid.search import keep_best, rank_submodels
 from pyramid.workspace import Submodel, Workspace, read_json
@@ -21,15 +22,7 @@ from sensenet.trees import parse_forests
 # what the networks of one model have to agree on
 SHARED_KEYS = ("preprocess", "output_exposition", "class_index", "weight_index", "optypes")
 CANDIDATE_KEYS = ("evaluation_metrics", "iterations", "elapsed_time", "configuration_parameters")
-PLAIN_KEYS = (
-    *SHARED_KEYS,
-    "training_options",
-    "iterations",
-    "elapsed_time",
-    "validation_metrics",
-    "evaluation_metrics",
-    "importances",
-)
+PLAIN_KEYS = ("preprocess", "output_exposition", *SHOWN_KEYS)
 FIT_INFO_KEYS = frozenset(
     {*PLAIN_KEYS, *CANDIDATE_KEYS, "layers", "input_size", "uses_trees", "deepnet_version"}
 )
@@ -153,11 +146,16 @@ def _trained_layers(attempt: Attempt, deepnet_version: str | None) -> list[dict[
         raise WorkspaceError(f"{submodel.weights}, which {job} writes, cannot be used: {error}") from error
     layers = network.trained_layers()
     if (deepnet_version or info["deepnet_version"]) == "alpha":
-        return _legacy_layers(layers, info["input_size"])
+        return legacy_layers(layers, info["input_size"])
     return dump_layers(layers)
 
 
-def _legacy_layers(layers: Sequence[LayerSpec], input_size: int) -> list[dict[str, Any]]:
+def legacy_layers(layers: Sequence[LayerSpec], input_size: int) -> list[dict[str, Any]]:
+    """Trained layers whose input has `input_size` columns, in the form that "alpha" asks for.
+
+    Raises:
+        SettingsError: the legacy form cannot say them.
+    """
     try:
         return to_legacy(layers, input_size)
     except ModelFormatError as error:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pyramid.data.image_store import OpenedImages, open_images
+from pyramid.data.image_store import OpenedImages, open_images, rotation_warning
 from pyramid.data.images import listed
 from pyramid.data.streaming import in_order
 from pyramid.errors import DataError, WorkspaceError
@@ -111,11 +111,7 @@ def _open(
     if opened.broken:
         report(READ, message=f"warning: {count} and count as missing")
     if opened.turned:
-        report(
-            READ,
-            message=f"warning: {opened.turned} of {len(there)} images ask for a rotation in their EXIF data, which is "
-            "not applied; exif_rotation would",
-        )
+        report(READ, message=rotation_warning(opened, len(there)))
     return opened
 
 

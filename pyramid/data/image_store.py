@@ -97,3 +97,11 @@ def open_images(
 
 def _bytes(pixels: tf.Tensor) -> np.ndarray:
     return pixels.numpy().astype(np.uint8)
+
+
+def rotation_warning(opened: OpenedImages, total: int) -> str:
+    """What to say of files whose EXIF rotation is not applied, `opened.turned` of `total`."""
+    return (
+        f"warning: {opened.turned} of {total} images ask for a rotation in their EXIF data, which is "
+        "not applied; exif_rotation would"
+    )

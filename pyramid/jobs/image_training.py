@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyramid.data.augment import parse_augmentations
-from pyramid.data.image_store import OpenedImages, open_images
+from pyramid.data.image_store import OpenedImages, open_images, rotation_warning
 from pyramid.data.images import ImageRows, listed, read_image_rows
 from pyramid.errors import DataError, SettingsError, Violation
 from pyramid.image_model import network_info, trained_keras_model
@@ -108,11 +108,7 @@ def _open(rows: ImageRows, start: Start, settings: BaseSettings, report: Report)
     if opened.broken:
         report(READ, message=f"warning: {count} and are left out")
     if opened.turned:
-        report(
-            READ,
-            message=f"warning: {opened.turned} of {len(rows)} images ask for a rotation in their EXIF data, which is "
-            "not applied; exif_rotation would",
-        )
+        report(READ, message=rotation_warning(opened, len(rows)))
     return opened
 
 

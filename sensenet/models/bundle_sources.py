@@ -39,7 +39,7 @@ class BundleSource:
     @property
     def spec(self) -> NoReturn:
         """See `sources.Source`."""
-        raise _no_layers()
+        raise no_layers()
 
     def predict(self, points: Points) -> np.ndarray:
         """See `sources.Source`."""
@@ -52,11 +52,11 @@ class BundleSource:
 
     def keras_model(self) -> NoReturn:
         """See `sources.Source`."""
-        raise _no_layers()
+        raise no_layers()
 
     def with_weights(self, path: str | os.PathLike[str]) -> NoReturn:
         """See `sources.Source`."""
-        raise _no_layers()
+        raise no_layers()
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,5 +137,6 @@ def _check_columns(function: Any, name: str | None, columns: int) -> None:
         )
 
 
-def _no_layers() -> WeightsError:
+def no_layers() -> WeightsError:
+    """The error of what needs the layers of a model that came from a bundle."""
     return WeightsError("a model that was read from a bundle has no layers; make it from its JSON document")

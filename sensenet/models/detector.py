@@ -13,12 +13,13 @@ import tensorflow as tf
 
 from sensenet.detection import Boxes, Decoded, as_dicts
 from sensenet.document import ModelSpec
-from sensenet.errors import ModelFormatError, WeightsError
+from sensenet.errors import ModelFormatError
 from sensenet.export.h5 import read_weights, write_weights
 from sensenet.fields import BoxOutput, Field, ImageField, parse_fields
 from sensenet.image_network import ImageNetworkSpec, parse_metadata
 from sensenet.inputs import encode_images
 from sensenet.models.boxes import BoxFinder, Finder, RawBoxFinder, box_outputs, compile_boxes
+from sensenet.models.bundle_sources import no_layers
 from sensenet.models.deepnet import merged_settings, refuse_settings, refuse_tfjs
 from sensenet.models.images import raw_images
 from sensenet.models.keras_model import build_detector, trained_images
@@ -207,9 +208,7 @@ class Detector:
 
     def _layers(self) -> ImageNetworkSpec:
         if self._network is None:
-            raise WeightsError(
-                "a model that was read from a bundle has no layers; make it from its JSON document"
-            )
+            raise no_layers()
         return self._network
 
 
