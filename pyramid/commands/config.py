@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from pyramid.commands.candidates import INITIAL_MODEL, TRAINING_TYPES, Candidate, parse_candidates
 from pyramid.commands.labels import OBJECTIVE_INDEX, LabelledImages, read_labels
 from pyramid.errors import SettingsError, Violation
 from pyramid.recipe import readout_layers
 from pyramid.settings import validate
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.settings.wording import allowed, found, nearest, pointer
+from pyramid.settings.wording import allowed, found, pointer
 
 SEED = 42
 HIDDEN_NODES = (256,)
-INITIAL_MODEL = "initial_model"
-TRAINING_TYPES = ("randomly_initialize", "fine_tune", "use_pretrained")
-UNPUBLISHED = ("simple", "simple_residual")
-CLASSIFIERS = (*UNPUBLISHED, "mobilenet", "mobilenetv2", "resnet18", "resnet50", "xception")
-DETECTORS = ("tinyyolov4", "yolov4")
 LOSSES: Mapping[str, str] = MappingProxyType({"categorical": "crossentropy", "numeric": "mean_squared_error"})
 
 NEEDED = (
@@ -57,29 +53,6 @@ OWN_KEYS = frozenset(
     }
 )
 UNKNOWN_CLASS = "-"
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One network to try.
-
-    Attributes:
-        base_image_network, image_training_type: as a job has them.
-        initial_model: the path of the model that it starts from, or None.
-    """
-
-    base_image_network: str
-    image_training_type: str
-    initial_model: str | None = None
-
-    @property
-    def job_id(self) -> str:
-        """The id of its job, after which its directory is called."""
-        return f"{self.base_image_network}_{self.image_training_type}"
-
-    def __str__(self) -> str:
-        """What people know it by."""
-        return self.job_id if self.initial_model is None else f"{INITIAL_MODEL} {self.initial_model}"
 
 
 @dataclass(frozen=True)
@@ -140,7 +113,7 @@ def parse_config(config: Any) -> Training:
     objective = (
         {"type": "categorical", "index": 1, "values": [UNKNOWN_CLASS]} if images is None else images.objective
     )
-    candidates, wrong = _candidates(given)
+    candidates, wrong = parse_candidates(given)
     shared = _shared(given, objective, images)
     problems = [
         *_missing(given),
@@ -258,77 +231,6 @@ def _augmentation_problems(given: Mapping[str, Any]) -> list[Violation]:
     except SettingsError as error:
         return list(error.violations)
     return []
-
-
-def _candidates(given: Mapping[str, Any]) -> tuple[list[Candidate], list[Violation]]:
-    pairs = given.get("image_network_candidates", [])
-    if not isinstance(pairs, list):
-        return [], []
-    candidates: list[Candidate] = []
-    problems: list[Violation] = []
-    for place, pair in enumerate(pairs):
-        wrong = list(_pair_problems(place, pair))
-        if not wrong:
-            candidate = _candidate(pair, candidates)
-            if candidate in candidates:
-                wrong = [_wrong_pair(f"{place}", f"found {found(pair)} a second time")]
-            candidates.append(candidate)
-        problems += wrong
-    path = given.get(INITIAL_MODEL)
-    if isinstance(path, str) and path:
-        extra = _candidate([INITIAL_MODEL, path], candidates)
-        candidates += [] if extra in candidates else [extra]
-    if not candidates and not problems and ("image_network_candidates" in given):
-        problems.append(Violation("/image_network_candidates", "found an empty list; at least one is needed"))
-    return candidates, problems
-
-
-def _candidate(pair: Sequence[str], earlier: Sequence[Candidate]) -> Candidate:
-    name, how = pair
-    if name != INITIAL_MODEL:
-        return Candidate(name, how)
-    models = [one.initial_model for one in earlier if one.initial_model is not None]
-    number = models.index(how) if how in models else len(models)
-    return Candidate(f"{INITIAL_MODEL}_{number}", "fine_tune", how)
-
-
-def _pair_problems(place: int, pair: Any) -> Iterator[Violation]:
-    if (
-        not isinstance(pair, list)
-        or len(pair) != 2
-        or not all(isinstance(part, str) and part for part in pair)
-    ):
-        yield _wrong_pair(
-            f"{place}",
-            f'found {found(pair)}, allowed is a pair of strings: [network, training type] or ["initial_model", path]',
-        )
-        return
-    name, how = pair
-    if name == INITIAL_MODEL:
-        return
-    if name in DETECTORS:
-        yield _wrong_pair(f"{place}/0", f"found {found(name)}, which finds boxes; {_one_of(CLASSIFIERS)}")
-    elif name not in CLASSIFIERS:
-        names = (*CLASSIFIERS, INITIAL_MODEL)
-        yield _wrong_pair(f"{place}/0", f"found {found(name)}, {_one_of(names)}{nearest(name, names)}")
-    if how not in TRAINING_TYPES:
-        yield _wrong_pair(
-            f"{place}/1", f"found {found(how)}, {_one_of(TRAINING_TYPES)}{nearest(how, TRAINING_TYPES)}"
-        )
-    elif name in UNPUBLISHED and how != TRAINING_TYPES[0]:
-        yield _wrong_pair(
-            f"{place}/1",
-            f"found {found(how)}, but there are no pretrained weights of {name}: "
-            f"allowed is {TRAINING_TYPES[0]}",
-        )
-
-
-def _one_of(names: Sequence[str]) -> str:
-    return f"allowed is one of {', '.join(names)}"
-
-
-def _wrong_pair(place: str, message: str) -> Violation:
-    return Violation(f"/image_network_candidates/{place}", message)
 
 
 def _first_key(violation: Violation) -> str:

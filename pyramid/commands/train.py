@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pyramid.commands.candidate_report import write_candidates
-from pyramid.commands.config import Candidate, Training, parse_config
+from pyramid.commands.candidates import Candidate
+from pyramid.commands.config import Training, parse_config
 from pyramid.commands.console import CommandError, make_parser, read_json_file, run_command, told
 from pyramid.commands.metadata import metadata
 from pyramid.commands.sharing import best_of, try_each

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pyramid.commands.config import Candidate, parse_config
+from pyramid.commands.candidates import Candidate
+from pyramid.commands.config import parse_config
 from pyramid.errors import SettingsError
 
 CLASSES = [{"file": f"{place}.png", "label": label} for place, label in enumerate("cabbac")]
