@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pyramid.data.images import scarce_classes
 from pyramid.errors import Violation
 from pyramid.recipe import categorical_field, numeric_field
 from pyramid.settings.wording import found
@@ -19,7 +19,6 @@ Row = dict[str, Any]
 
 OBJECTIVE_INDEX = 1
 MOST_SHOWN = 20
-LEAST_IMAGES_PER_CLASS = 2
 LARGEST = float(np.finfo(np.float32).max)
 NO_DETECTION = "found rows with boxes, but object detection cannot be trained by this version"
 
@@ -136,16 +135,7 @@ def _class_problems(rows: Sequence[Row], objective: Mapping[str, Any]) -> list[V
     ]
     if strangers:
         return strangers
-    counts = Counter(row["label"] for row in rows)
-    return [
-        _wrong(
-            "",
-            f"the class {found(label)} has one image; a class needs at least {LEAST_IMAGES_PER_CLASS}: one to "
-            "learn from and one to check with",
-        )
-        for label in sorted(counts)
-        if counts[label] < LEAST_IMAGES_PER_CLASS
-    ]
+    return [_wrong("", problem) for problem in scarce_classes(row["label"] for row in rows)]
 
 
 def _wrong(place: str, message: str) -> Violation:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ import orjson
 
 from pyramid.data.ser import read_ser
 from pyramid.errors import DataError
+from pyramid.settings.wording import found
 
 MOST_SHOWN = 20
+LEAST_IMAGES_PER_CLASS = 2
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,16 @@ def read_image_rows(settings: Any) -> ImageRows:
     except orjson.JSONDecodeError as error:
         raise DataError(f"{path}: expected a .ser file, or JSON with a list of images: {error}") from error
     return _of_list(rows, settings, str(path))
+
+
+def scarce_classes(labels: Iterable[str]) -> list[str]:
+    """What is wrong with each class that has too few images, in the order of their names."""
+    return [
+        f"the class {found(label)} has one image; a class needs at least {LEAST_IMAGES_PER_CLASS}: one to learn "
+        "from and one to check with"
+        for label, count in sorted(Counter(labels).items())
+        if count < LEAST_IMAGES_PER_CLASS
+    ]
 
 
 def listed(problems: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pyramid.data.augment import parse_augmentations
 from pyramid.data.image_store import OpenedImages, open_images, rotation_warning
-from pyramid.data.images import ImageRows, listed, read_image_rows
+from pyramid.data.images import ImageRows, listed, read_image_rows, scarce_classes
 from pyramid.errors import DataError, SettingsError, Violation
 from pyramid.image_model import network_info, trained_keras_model
 from pyramid.report import Report
@@ -54,6 +54,7 @@ def run(
         raise SettingsError([Violation("/objective_type", message)])
     augmentations = parse_augmentations(settings.image_augmentations, settings.augmentation_ranges)
     rows = read_image_rows(settings)
+    _refuse_scarce_classes(rows.labels, settings)
     start = start_networks(settings, 1 if objective["type"] == "numeric" else len(objective["values"]))
     opened = _open(rows, start, settings, report)
     dataset = _dataset(rows, opened, settings)
@@ -113,9 +114,14 @@ def _open(rows: ImageRows, start: Start, settings: BaseSettings, report: Report)
 
 
 def _dataset(rows: ImageRows, opened: OpenedImages, settings: BaseSettings) -> Dataset:
-    """The rows whose images can be read; their inputs are positions in the store."""
+    """The rows whose images can be read; their inputs are positions in the store.
+
+    Raises:
+        DataError: a class has too few images.
+    """
     kept = np.array([row for row in range(len(rows)) if row not in opened.broken], np.int64)
     labels = rows.labels[kept]
+    _refuse_scarce_classes(labels, settings)
     if settings.objective_type == "numeric":
         targets = labels[:, None].astype(np.float32)
     else:
@@ -124,8 +130,16 @@ def _dataset(rows: ImageRows, opened: OpenedImages, settings: BaseSettings) -> D
     return Dataset(kept, targets, weights, settings.objective_type)
 
 
+def _refuse_scarce_classes(labels: np.ndarray, settings: BaseSettings) -> None:
+    if settings.objective_type == "numeric":
+        return
+    values = settings.info_list[-1]["values"]
+    if scarce := scarce_classes(values[label] for label in labels):
+        raise DataError(listed(scarce))
+
+
 def _split(dataset: Dataset, settings: BaseSettings, report: Report) -> tuple[Dataset, Dataset]:
-    """As the readout's rows are split; but a class whose only image is held out is trained on it, too."""
+    """As the readout's rows are split; but a class whose images are all held out is trained on them, too."""
     training, holdout = split_holdout(dataset, settings, np.random.default_rng([settings.seed, SPLIT]))
     if dataset.objective_type == "numeric":
         return training, holdout
@@ -133,11 +147,12 @@ def _split(dataset: Dataset, settings: BaseSettings, report: Report) -> tuple[Da
     absent = sorted(set(range(len(values))) - set(dataset.labels))
     if absent:
         report(READ, message=f"warning: no image is of {_names(values, absent)}")
-    single = sorted(set(holdout.labels) - set(training.labels))
-    if not single:
+    untrained = sorted(set(holdout.labels) - set(training.labels))
+    if not untrained:
         return training, holdout
-    report(READ, message=f"warning: {_names(values, single)}: the only image is both trained on and held out")
-    rows = np.union1d(training.inputs, holdout.inputs[np.isin(holdout.labels, single)])
+    names = _names(values, untrained)
+    report(READ, message=f"warning: {names}: all images are held out, so they are trained on, too")
+    rows = np.union1d(training.inputs, holdout.inputs[np.isin(holdout.labels, untrained)])
     return dataset.take(np.searchsorted(dataset.inputs, rows)), holdout
 
 

@@ -352,8 +352,8 @@ def test_all_images_that_cannot_be_read_are_named_at_once_or_left_out(tiny, tmp_
     skipped = read_json(submodel.fit_info, "image_training")["skipped_images"]
     assert len(skipped) == 23
     assert skipped[0]["file"] == str(broken)
-    with pytest.raises(DataError, match="1 of 1 images"):
-        train(tiny(image_training_data=[rows[-1]], skip_invalid_images=True))
+    with pytest.raises(DataError, match="2 of 2 images"):
+        train(tiny(image_training_data=rows[-2:], skip_invalid_images=True))
 
 
 def test_files_that_ask_for_a_rotation_are_counted_where_it_is_off(tiny, tmp_path):
@@ -368,14 +368,22 @@ def test_files_that_ask_for_a_rotation_are_counted_where_it_is_off(tiny, tmp_pat
     assert read_json(submodel.fit_info, "")["image_network"]["metadata"]["exif_rotation"] is True
 
 
-def test_classes_of_one_image_are_trained_on_and_missing_ones_are_told(tiny, digits, tmp_path):
+def test_a_class_with_one_image_is_an_error_also_where_others_were_left_out(tiny):
+    rows = [{"file": f"{i}.png", "label": i} for i in range(10)]
+    with pytest.raises(DataError, match=r'(?s)class "0" has one image.*class "9" has one image'):
+        train(tiny(image_training_data=rows))
+    rows = [*tiny()["image_training_data"], *rows[:1]]
+    twice = [row for row in rows if row["label"] != 0] + [rows[-1], {"file": "missing.png", "label": 0}]
+    with pytest.raises(DataError, match='class "0" has one image; a class needs at least 2'):
+        train(tiny(image_training_data=twice, skip_invalid_images=True))
+
+
+def test_classes_without_images_and_classes_that_are_all_held_out_are_told(tiny):
     rows = [row for row in tiny()["image_training_data"] if row["label"] in (1, 2, 3, 4, 5)]
-    rows += [{"file": "0.png", "label": 0}]
-    text = messages(tiny(image_training_data=rows))
+    rows += [{"file": f"{i}.png", "label": 0} for i in (0, 10)]
+    text = messages(tiny(image_training_data=rows, holdout_rate=0.8))
     assert "no image is of 6, 7, 8, 9" in text
-    assert "0: the only image is both trained on and held out" in text
-    result, _ = train(tiny(image_training_data=[{"file": f"{i}.png", "label": i} for i in range(10)]))
-    assert result["iterations"] == 12
+    assert "0: all images are held out, so they are trained on, too" in text
 
 
 def test_one_class_is_learnt(tiny):
