@@ -8,12 +8,11 @@ from typing import Any
 
 from pyramid.errors import Violation
 from pyramid.settings.wording import found, nearest
+from sensenet.pretrained import NETWORKS
 
 INITIAL_MODEL = "initial_model"
 TRAINING_TYPES = ("randomly_initialize", "fine_tune", "use_pretrained")
-UNPUBLISHED = ("simple", "simple_residual")
-CLASSIFIERS = (*UNPUBLISHED, "mobilenet", "mobilenetv2", "resnet18", "resnet50", "xception")
-DETECTORS = ("tinyyolov4", "yolov4")
+CLASSIFIERS = tuple(name for name, network in NETWORKS.items() if not network.branches)
 
 
 @dataclass(frozen=True)
@@ -86,16 +85,17 @@ def _pair_problems(place: int, pair: Any) -> Iterator[Violation]:
     name, how = pair
     if name == INITIAL_MODEL:
         return
-    if name in DETECTORS:
+    known = NETWORKS.get(name)
+    if known is not None and known.branches:
         yield _wrong_pair(f"{place}/0", f"found {found(name)}, which finds boxes; {_one_of(CLASSIFIERS)}")
-    elif name not in CLASSIFIERS:
+    elif known is None:
         names = (*CLASSIFIERS, INITIAL_MODEL)
         yield _wrong_pair(f"{place}/0", f"found {found(name)}, {_one_of(names)}{nearest(name, names)}")
     if how not in TRAINING_TYPES:
         yield _wrong_pair(
             f"{place}/1", f"found {found(how)}, {_one_of(TRAINING_TYPES)}{nearest(how, TRAINING_TYPES)}"
         )
-    elif name in UNPUBLISHED and how != TRAINING_TYPES[0]:
+    elif known is not None and known.version is None and how != TRAINING_TYPES[0]:
         yield _wrong_pair(
             f"{place}/1",
             f"found {found(how)}, but there are no pretrained weights of {name}: "

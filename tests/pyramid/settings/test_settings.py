@@ -13,6 +13,7 @@ from pyramid.errors import SettingsError
 from pyramid.settings.base_settings import BaseSettings, job_id_of
 from pyramid.settings.docs import page
 from pyramid.settings.validate import SCHEMA_PATH, schema, violations
+from sensenet.pretrained import NETWORKS
 
 NUMERIC = {"index": 0, "type": "numeric", "mean": 5.8, "stdev": 0.8}
 WEIGHT = {"index": 1, "type": "numeric", "mean": 1, "stdev": 0}
@@ -388,3 +389,11 @@ def test_an_image_network_name_that_is_no_directory_name_is_refused(name):
     with pytest.raises(SettingsError) as refused:
         BaseSettings(job)
     assert "/base_image_network" in {violation.path for violation in refused.value.violations}
+
+
+def test_every_image_network_is_allowed_by_its_name():
+    rule = schema()["properties"]["base_image_network"]
+    assert sorted(rule["examples"]) == sorted(NETWORKS)
+    for name in NETWORKS:
+        assert not violations(JOBS["image_training"] | {"base_image_network": name})
+        assert name in rule["title"]
