@@ -51,9 +51,10 @@ def test_the_examples_of_the_pages_run_from_top_to_bottom(tmp_path):
                     command = line.removeprefix("$ ").split("#")[0].strip()
                     if line.startswith("$ ") and not command.startswith(RUN_BY_OTHER_TESTS):
                         printed += run(["bash", "-c", command], tmp_path)
-    assert printed.count("pyramid job complete") == 4
+    assert printed.count("pyramid job complete") == 6
     assert '"error"' not in printed
     assert "['setosa', 'versicolor', 'virginica']" in printed
+    assert "a scan of 7" in printed
     assert "(1, 1024) (2, 1024)" in printed
 
 
