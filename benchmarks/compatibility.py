@@ -1,8 +1,9 @@
 """Whether the public package and we read each other's files: `PEER_PYTHON=... python benchmarks/compatibility.py`.
 
 PEER_PYTHON names the interpreter of a virtualenv with `bigml-sensenet`. Models are those of
-`../shared/conformance/models/regression.json.gz` where it is there, and a search model made here. Each line says
-which files were written by whom and read by whom, and the largest difference from the expected predictions.
+`../shared/conformance/models/regression.json.gz` where it is there, a search model and image models made here, and
+image models that jobs have just trained. Each line says which files were written by whom and read by whom, and the
+largest difference from the expected predictions.
 """
 
 from __future__ import annotations
@@ -66,7 +67,12 @@ def recorded_models(folder: Path) -> list[tuple[str, dict[str, Any], list[Any]]]
             models.append((f"regression {number}", entry["model"], points))
     # the public package takes neither numeric strings in lists of points nor nulls of binary fields
     points = [[1.5, "a", None, 2.0], [-3.0, "c", None, 1.0], [0.25, None, None, 1.5]]
-    return [*models, ("search", model_documents.search(), points), *image_models(folder)]
+    return [
+        *models,
+        ("search", model_documents.search(), points),
+        *image_models(folder),
+        *trained_models(folder),
+    ]
 
 
 def image_models(folder: Path) -> list[tuple[str, dict[str, Any], list[Any]]]:
@@ -94,6 +100,68 @@ def image_models(folder: Path) -> list[tuple[str, dict[str, Any], list[Any]]]:
             old = json.load(file)["deepnet"]["network"]
         models.append(("regression", old, [[first, "f1"], [second, None]]))
     return models
+
+
+def trained_models(folder: Path) -> list[tuple[str, dict[str, Any], list[Any]]]:
+    """As `recorded_models`: digits that image jobs have learnt, alone and beside a number that counts, too."""
+    sys.path.insert(0, str(ROOT / "tests" / "pyramid"))
+    import image_jobs
+    import numpy as np
+
+    digits = image_jobs.write_digits(folder, 200)
+    numbers = np.random.default_rng(0).normal(size=len(digits)).tolist()
+    paths = [str(folder / f"{number}.png") for number in range(len(digits))]
+    models = []
+    for network in ("simple", "simple_residual"):
+        options = {
+            "base_image_network": network,
+            "output_directory": str(folder / network),
+            "max_iterations": 60,
+        }
+        alone, beside = trained_documents(image_jobs.image_job(folder, digits, **options), numbers)
+        models.append((f"trained {network}", alone, [[path] for path in paths[:8]]))
+        points = [[path, number] for path, number in zip(paths[:8], numbers, strict=False)]
+        models.append((f"{network}, number", beside, points))
+    return models
+
+
+def trained_documents(job: dict[str, Any], numbers: list[float]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The final model of an image job, and one whose readout takes a number, too."""
+    from image_jobs import dense
+
+    from pyramid.data.ser import write_ser
+    from pyramid.jobs import load_job
+    from pyramid.report import ignore
+    from pyramid.settings.base_settings import BaseSettings
+    from pyramid.workspace import Workspace
+
+    workspace = Workspace.create(job["output_directory"])
+
+    def run(job_type: str, **changes: Any) -> dict[str, Any]:
+        settings = BaseSettings(
+            {**job, "is_search": False, "tree_embedding": False, "job_type": job_type, **changes}
+        )
+        load_job(job_type)(settings, workspace, ignore)
+        return json.loads(workspace.final_model.read_bytes()) if job_type == "finalize_output" else {}
+
+    run("image_training")
+    alone = run("finalize_output", job_id=f"{job['base_image_network']}_randomly_initialize")
+    info_list = [
+        {"index": 0, "type": "image"},
+        {"index": 1, "type": "numeric", "mean": 0.0, "stdev": 1.0},
+        {"index": 2, "type": "categorical", "values": ["small", "large"]},
+    ]
+    rows = [
+        [row["file"], number, int(row["label"] + number > 4.5)]
+        for row, number in zip(job["image_training_data"], numbers, strict=True)
+    ]
+    cache = workspace.root / "rows.ser"
+    write_ser(cache, rows, info_list)
+    table = {"job_id": "readout", "info_list": info_list, "layers": [dense(2, "softmax")], "tree_inputs": 0}
+    of_cache = {"cache_rows": len(rows), "max_data_size": 10**9, "parallelism": 1}
+    run("dataset_caching", **table, **of_cache, cache_file=str(cache))
+    run("standard_training", **table, cache_file=str(workspace.full_dataset))
+    return alone, run("finalize_output", **table)
 
 
 def named(document: dict[str, Any]) -> dict[str, Any]:
@@ -170,7 +238,7 @@ def main() -> int:
             with tempfile.TemporaryDirectory() as folder:
                 for label, outcome in check(peer_python, document, points, Path(folder)):
                     wrong += outcome.endswith("WRONG")
-                    print(f"{name:18}{label:36}{outcome}")
+                    print(f"{name:26}{label:36}{outcome}")
     return min(wrong, 1)
 
 

@@ -1,7 +1,7 @@
 """How fast image networks train, how well, and in how much memory.
 
     python benchmarks/image_training.py speed      # images/s beside keras.Model.fit on ready arrays
-    python benchmarks/image_training.py quality    # scikit-learn's digits: accuracy, ink share, fine_tune
+    python benchmarks/image_training.py quality    # digits: classes, ink share, fine_tune, a number beside the image
     python benchmarks/image_training.py memory     # 20,000 images of 640x480 from disk
 
 Keras trains the same network twice: of its own layers, as people write it, and of ours.
@@ -33,8 +33,9 @@ from timing import in_a_process, interleaved, print_table
 
 from pyramid.data.augment import Augmentations
 from pyramid.data.image_store import ImageStore
+from pyramid.data.ser import write_ser
 from pyramid.image_model import image_document
-from pyramid.jobs import image_training
+from pyramid.jobs import dataset_caching, finalizing, image_training, training
 from pyramid.report import ignore
 from pyramid.settings.base_settings import BaseSettings
 from pyramid.train.ahead import Ahead
@@ -52,6 +53,7 @@ from sensenet.image_network import parse_image_network
 from sensenet.layers import parse_layers
 from sensenet.layers.fused import BatchNormalization
 from sensenet.models.image import image_model
+from sensenet.models.wrappers import create_model
 from sensenet.network import build_network
 from sensenet.preprocess.image import normalize
 from sensenet.pretrained import image_network
@@ -254,6 +256,7 @@ def quality() -> None:
         accuracy = (image_model(document)(paths).argmax(1) == digits.target[unseen]).mean()
         table.append(_told("fine_tune, accuracy", accuracy, ">= 0.98 in a third of the iterations", result))
         table.append(_ink_share(directory, digits, seen, unseen))
+        table += _both_fields(directory, digits.target, seen, unseen)
     print_table(("on images never seen", "is", "goal", "iterations", "seconds"), table)
 
 
@@ -268,6 +271,58 @@ def _ink_share(directory: Path, digits: Any, seen: np.ndarray, unseen: np.ndarra
     predictions = image_model(document)([str(directory / f"{i}.png") for i in unseen])[:, 0]
     r_squared = 1 - ((predictions - ink[unseen]) ** 2).mean() / ink[unseen].var()
     return _told("ink share, R²", r_squared, ">= 0.95", result)
+
+
+def _both_fields(
+    directory: Path, digits: np.ndarray, seen: np.ndarray, unseen: np.ndarray
+) -> Iterator[tuple[object, ...]]:
+    """A label that a scan and a number tell together: whether both are large, or neither."""
+    numbers = np.random.default_rng(1).normal(size=len(digits))
+    labels = ((digits >= 5) == (numbers > 0.3)).astype(int)
+    image, number, label = (
+        {"index": 0, "type": "image"},
+        {"index": 1, "type": "numeric", "mean": 0.0, "stdev": 1.0},
+        {"index": 2, "type": "categorical", "values": ["no", "yes"]},
+    )
+    values = {0: [f"{i}.png" for i in range(len(digits))], 1: numbers.tolist(), 2: labels.tolist()}
+    for name, fields, goal in (
+        ("image and number", [image, number], ">= 0.95"),
+        ("image alone", [image], "<= 0.75"),
+        ("number alone", [number], "<= 0.75"),
+    ):
+        info_list = [*fields, label]
+        rows = [[values[field["index"]][i] for field in info_list] for i in range(len(digits))]
+        began = time.perf_counter()
+        final = _pipeline(directory / name, [rows[i] for i in seen], info_list, directory)
+        model = create_model(str(final), {"image_path_prefix": str(directory)})
+        points = [[values[0][i], values[1][i]] for i in unseen]
+        accuracy = (model(points).argmax(1) == labels[unseen]).mean()
+        yield f"{name}, accuracy", f"{accuracy:.4f}", goal, "", f"{time.perf_counter() - began:.0f}"
+
+
+def _pipeline(out: Path, rows: list[list[Any]], info_list: list[dict[str, Any]], images: Path) -> Path:
+    """All jobs of a training on a table, and the final model."""
+    out.mkdir()
+    write_ser(out / "rows.ser", rows, info_list)
+    job = digit_job(images, [], info_list=info_list, layers=[dense(64, "relu"), dense(2, "softmax")]) | {
+        "output_directory": str(out),
+        "image_training_data": None,
+        "cache_rows": len(rows),
+        "max_data_size": 10**9,
+        "parallelism": 1,
+        "tree_embedding": False,
+        "is_search": False,
+    }
+    workspace = Workspace.create(out)
+    if info_list[0]["type"] == "image":
+        image_training.run(BaseSettings(job | {"cache_file": str(out / "rows.ser")}), workspace, ignore)
+    job["job_id"] = "readout"
+    caching = job | {"job_type": "dataset_caching", "cache_file": str(out / "rows.ser")}
+    cached = dataset_caching.run(BaseSettings(caching), workspace, ignore)
+    readout = job | {"job_type": "standard_training", "cache_file": cached["datasets"][0], "tree_inputs": 0}
+    training.run(BaseSettings(readout), workspace, ignore)
+    finalizing.run(BaseSettings(job | {"job_type": "finalize_output"}), workspace, ignore)
+    return workspace.final_model
 
 
 def _told(name: str, value: float, goal: str, result: dict[str, Any]) -> tuple[object, ...]:
