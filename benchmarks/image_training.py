@@ -256,7 +256,7 @@ def quality() -> None:
         accuracy = (image_model(document)(paths).argmax(1) == digits.target[unseen]).mean()
         table.append(_told("fine_tune, accuracy", accuracy, ">= 0.98 in a third of the iterations", result))
         table.append(_ink_share(directory, digits, seen, unseen))
-        table += _both_fields(directory, digits.target, seen, unseen)
+        table += _both_fields(directory, digits.target, seen, unseen, start)
     print_table(("on images never seen", "is", "goal", "iterations", "seconds"), table)
 
 
@@ -274,11 +274,15 @@ def _ink_share(directory: Path, digits: Any, seen: np.ndarray, unseen: np.ndarra
 
 
 def _both_fields(
-    directory: Path, digits: np.ndarray, seen: np.ndarray, unseen: np.ndarray
+    directory: Path, digits: np.ndarray, seen: np.ndarray, unseen: np.ndarray, start: dict[str, Any]
 ) -> Iterator[tuple[object, ...]]:
-    """A label that a scan and a number tell together: whether both are large, or neither."""
-    numbers = np.random.default_rng(1).normal(size=len(digits))
-    labels = ((digits >= 5) == (numbers > 0.3)).astype(int)
+    """A label that a scan and a number tell together: whether both are large, or neither.
+
+    The image network is that of `start`, which knows digits: alone, a scan says next to nothing of this label.
+    """
+    rng = np.random.default_rng(1)
+    numbers = np.where(rng.random(len(digits)) < 0.4, 1, -1) + 0.3 * rng.normal(size=len(digits))
+    labels = ((digits >= 5) == (numbers > 0)).astype(int)
     image, number, label = (
         {"index": 0, "type": "image"},
         {"index": 1, "type": "numeric", "mean": 0.0, "stdev": 1.0},
@@ -293,14 +297,16 @@ def _both_fields(
         info_list = [*fields, label]
         rows = [[values[field["index"]][i] for field in info_list] for i in range(len(digits))]
         began = time.perf_counter()
-        final = _pipeline(directory / name, [rows[i] for i in seen], info_list, directory)
+        final = _pipeline(directory / name, [rows[i] for i in seen], info_list, directory, start)
         model = create_model(str(final), {"image_path_prefix": str(directory)})
         points = [[values[0][i], values[1][i]] for i in unseen]
         accuracy = (model(points).argmax(1) == labels[unseen]).mean()
         yield f"{name}, accuracy", f"{accuracy:.4f}", goal, "", f"{time.perf_counter() - began:.0f}"
 
 
-def _pipeline(out: Path, rows: list[list[Any]], info_list: list[dict[str, Any]], images: Path) -> Path:
+def _pipeline(
+    out: Path, rows: list[list[Any]], info_list: list[dict[str, Any]], images: Path, start: dict[str, Any]
+) -> Path:
     """All jobs of a training on a table, and the final model."""
     out.mkdir()
     write_ser(out / "rows.ser", rows, info_list)
@@ -312,6 +318,8 @@ def _pipeline(out: Path, rows: list[list[Any]], info_list: list[dict[str, Any]],
         "parallelism": 1,
         "tree_embedding": False,
         "is_search": False,
+        **start,
+        "image_training_type": "use_pretrained",
     }
     workspace = Workspace.create(out)
     if info_list[0]["type"] == "image":
