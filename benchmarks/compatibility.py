@@ -20,12 +20,13 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 CONFORMANCE = ROOT.parent / "shared" / "conformance"
-TOLERANCE = 1e-6
+TOLERANCE = 5e-6  # what float32 loses over the layers of an image network
 
 PEER_PROGRAM = """
 import json, os, sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # its mish fails where oneDNN fuses it with a normalisation
 import numpy as np
 from sensenet.models.wrappers import create_model
 folder, points, result = sys.argv[1], json.load(open(sys.argv[1] + "/points.json")), {}

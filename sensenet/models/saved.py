@@ -1,57 +1,25 @@
-"""A model as a TensorFlow SavedModel with our settings beside it: what a bundle holds.
-
-What comes from a file is not trusted: a graph can hold operations that read and write files. Before anything runs,
-every stateful operation is refused but those that read the model's own variables.
-"""
+"""A model as a TensorFlow SavedModel with our settings beside it: what a bundle holds."""
 
 from __future__ import annotations
 
 import os
-import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
-from tensorflow.python.framework import op_def_registry
 
 from sensenet.errors import ModelFormatError
 from sensenet.models.bundle import SUFFIX, write_bundle
 from sensenet.models.keras_metadata import keras_api, write_metadata
+from sensenet.models.saved_graph import check_graph, prepare_saved_model
 
 SETTINGS_FILE = "assets/settings.json"
 RAW_SIGNATURE = "serving_default"
 PREPROCESSED_SIGNATURE = "preprocessed"
 FEATURES_SIGNATURE = "features"
-SAFE_STATEFUL = frozenset(
-    {
-        "DisableCopyOnRead",
-        "PartitionedCall",
-        "ReadVariableOp",
-        "StatefulPartitionedCall",
-        "VarHandleOp",
-        "VariableV2",
-    }
-)
-# operations that touch files although TensorFlow does not call them stateful
-FORBIDDEN = re.compile(
-    r"File|Debug|Dataset|Reader|Vocab|Checkpoint|LoadAndRemap|DecodeProto|EncodeProto|PyFunc"
-)
-# objects that are made by reading them; others (tables) run functions of the file when they are loaded
-PASSIVE_OBJECTS = frozenset(
-    {
-        "asset",
-        "bare_concrete_function",
-        "captured_tensor",
-        "constant",
-        "function",
-        "user_object",
-        "variable",
-    }
-)
 
 
 class SavedFunctions(NamedTuple):
@@ -192,12 +160,12 @@ def load_settings(directory: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def load_functions(directory: str | os.PathLike[str]) -> SavedFunctions:
-    """Load a SavedModel that we or the published package wrote.
+    """Load a SavedModel that we or the published package wrote; its file is changed where it must be to run.
 
     Raises:
         ModelFormatError: broken, made for another reader, or with operations that a prediction has no need of.
     """
-    _check_saved_model(Path(directory) / "saved_model.pb")
+    prepare_saved_model(Path(directory) / "saved_model.pb")
     try:
         loaded = tf.saved_model.load(os.fspath(directory))
     except Exception as error:  # TensorFlow raises errors of any type for a broken file
@@ -209,46 +177,6 @@ def load_functions(directory: str | os.PathLike[str]) -> SavedFunctions:
     found = [signatures.get(name) for name in (RAW_SIGNATURE, PREPROCESSED_SIGNATURE, FEATURES_SIGNATURE)]
     for function in found:
         if function is not None:
-            graph = function.graph.as_graph_def()
-            _check_operations(_operations(graph.node, graph.library.function))
+            check_graph(function.graph.as_graph_def())
     raw, preprocessed, features = found
     return SavedFunctions(raw, preprocessed, features, loaded)
-
-
-def _check_saved_model(path: Path) -> None:
-    """Refuse a file whose mere loading would run something of its own, or which this TensorFlow cannot know."""
-    saved = saved_model_pb2.SavedModel()
-    try:
-        saved.ParseFromString(path.read_bytes())
-    except Exception as error:  # protobuf's DecodeError moves between its versions
-        raise ModelFormatError(f"saved_model.pb: cannot be read: {error}") from error
-    for graph in saved.meta_graphs:
-        if not graph.object_graph_def.nodes:
-            raise ModelFormatError("saved_model.pb: expected a SavedModel of TensorFlow 2")
-        for node in graph.object_graph_def.nodes:
-            active = node.WhichOneof("kind") not in PASSIVE_OBJECTS or node.registered_saver
-            if active or node.saveable_objects:
-                raise ModelFormatError(
-                    "saved_model.pb: holds an object that would run code when it is loaded"
-                )
-        for name in _operations(graph.graph_def.node, graph.graph_def.library.function):
-            if op_def_registry.get(name) is None:
-                raise ModelFormatError(
-                    f"saved_model.pb: needs the operation {name}, which TensorFlow does not have; "
-                    "make the bundle from the model's JSON document instead"
-                )
-
-
-def _operations(nodes: Iterable[Any], functions: Iterable[Any]) -> set[str]:
-    functions = list(functions)
-    own = {function.signature.name for function in functions}
-    names = {node.op for node in nodes} | {node.op for function in functions for node in function.node_def}
-    return names - own
-
-
-def _check_operations(names: Iterable[str]) -> None:
-    for name in sorted(names):
-        definition = op_def_registry.get(name)
-        stateful = definition is None or definition.is_stateful
-        if FORBIDDEN.search(name) or (stateful and name not in SAFE_STATEFUL):
-            raise ModelFormatError(f"saved_model.pb: the operation {name} has no place in a prediction")

@@ -214,6 +214,30 @@ def test_a_graph_whose_loading_runs_code_is_refused(bundle: Path, tmp_path: Path
         sensenet.create_model(rebuilt(bundle, tmp_path, replace))
 
 
+def test_a_bundle_with_the_textbook_form_of_mish_behind_a_convolution_predicts(
+    bundle: Path, tmp_path: Path
+) -> None:
+    def normalised(inputs: tf.Tensor) -> tf.Tensor:
+        ones = tf.ones(documents.COLUMNS)
+        images = tf.reshape(inputs, (-1, 1, 1, documents.COLUMNS))
+        images = tf.nn.conv2d(images, tf.eye(documents.COLUMNS)[None, None], 1, "SAME")
+        return tf.compat.v1.nn.fused_batch_norm(images, ones, ones, ones, ones, is_training=False)[0]
+
+    @tf.function(input_signature=[tf.TensorSpec((None, documents.COLUMNS), tf.float32, name="inputs")])
+    def network(inputs: tf.Tensor) -> tf.Tensor:
+        values = normalised(inputs)
+        return tf.reshape(values * tf.tanh(tf.nn.softplus(values)), (-1, documents.COLUMNS))[:, :2]
+
+    def replace(folder: Path) -> None:
+        kept = (folder / "assets" / "settings.json").read_text()
+        signatures = {"serving_default": network, "preprocessed": network}
+        tf.saved_model.save(tf.Module(), str(folder), signatures=signatures)
+        (folder / "assets" / "settings.json").write_text(kept)
+
+    model = sensenet.create_model(rebuilt(bundle, tmp_path, replace))
+    assert model(documents.POINTS).shape == (len(documents.POINTS), 2)
+
+
 def test_the_serving_signature_takes_raw_columns(bundle: Path, tmp_path: Path) -> None:
     serve = tf.saved_model.load(read_bundle(bundle, tmp_path / "served")).signatures["serving_default"]
     raw = [[1.5, 0, 2], [-3, 2, 1], [0.25, 1, 1.5], [float("nan"), 0, 2], [4, -1, 1], [2.5, 9, 2]]
