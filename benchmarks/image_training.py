@@ -345,14 +345,16 @@ def _photos(directory: Path, count: int) -> Iterator[str]:
         yield f"{number}.jpg"
 
 
-def memory_job() -> None:
+def memory_job(batch: str) -> None:
     """20,000 rows of 200 different photos: what is read again is decoded again."""
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
         names = list(_photos(directory, 200))
         rows = [{"file": names[i % len(names)], "label": i % CLASSES} for i in range(20_000)]
         job = digit_job(directory, rows, input_image_shape=[128, 128, 3], max_data_size=100_000_000)
-        settings = BaseSettings(job | {"max_iterations": 12, "holdout_set_size": 256, "batch_size": 32})
+        settings = BaseSettings(
+            job | {"max_iterations": 12, "holdout_set_size": 256, "batch_size": int(batch)}
+        )
         peaks: list[float] = []
         image_training.run(
             settings,
@@ -368,14 +370,36 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
 
 
-def memory() -> None:
-    peak = in_a_process([sys.executable, str(Path(__file__)), "memory_job"], "stdout")
-    print("20,000 images of 640x480 on disk, simple at 128x128, batch 32: peak resident memory")
-    print(
-        f"{peak['read']:,.0f} MB when all are read, {peak['trained']:,.0f} MB in the end (goal: below 1500)"
-    )
+def memory_keras(batch: str) -> None:
+    """Keras' fit of the same network, on a few images that are ready in memory."""
+    Contest("simple", 128, int(batch), 2).keras(True)()
+    print(json.dumps({"trained": _peak_mb()}))
 
+
+def memory() -> None:
+    rows = []
+    for batch in ("32", "64"):
+        ours, keras_fit = (
+            in_a_process([sys.executable, str(Path(__file__)), who, batch], "stdout")
+            for who in ("memory_job", "memory_keras")
+        )
+        peaks = (ours["read"], ours["trained"], keras_fit["trained"])
+        rows.append((f"batch {batch}", *(f"{peak:,.0f} MB" for peak in peaks)))
+    print("Peak resident memory: 20,000 images of 640x480 on disk, simple at 128x128 (goal: below 1,500 MB)")
+    print_table(("", "when all are read", "in the end", "keras fit, images in memory"), rows)
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "speed": speed,
+    "quality": quality,
+    "memory": memory,
+    "memory_job": memory_job,
+    "memory_keras": memory_keras,
+}
 
 if __name__ == "__main__":
-    for chosen in sys.argv[1:] or ("speed", "quality", "memory"):
-        {"speed": speed, "quality": quality, "memory": memory, "memory_job": memory_job}[chosen]()
+    if sys.argv[1:2] in (["memory_job"], ["memory_keras"]):
+        COMMANDS[sys.argv[1]](sys.argv[2])
+    else:
+        for chosen in sys.argv[1:] or ("speed", "quality", "memory"):
+            COMMANDS[chosen]()
