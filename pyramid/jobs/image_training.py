@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pyramid.data.augment import parse_augmentations
+from pyramid.data.augment import Augmentations, parse_augmentations
 from pyramid.data.image_store import OpenedImages, open_images, rotation_warning
 from pyramid.data.images import ImageRows, listed, read_image_rows, scarce_classes
 from pyramid.errors import DataError, SettingsError, Violation
@@ -52,7 +52,7 @@ def run(
     if objective["type"] == "bounding_box":
         message = "found bounding_box, which this build does not train"
         raise SettingsError([Violation("/objective_type", message)])
-    augmentations = parse_augmentations(settings.image_augmentations, settings.augmentation_ranges)
+    augmentations = _augmentations(settings, report)
     rows = read_image_rows(settings)
     _refuse_scarce_classes(rows.labels, settings)
     start = start_networks(settings, 1 if objective["type"] == "numeric" else len(objective["values"]))
@@ -81,6 +81,14 @@ def run(
     report(REPORTED, message="writing the report")
     write_report(training_report(start, images, settings, result, checks), workspace, submodel)
     return result
+
+
+def _augmentations(settings: BaseSettings, report: Report) -> Augmentations:
+    if settings.image_augmentations and settings.augmentation_ranges is not None:
+        report(
+            0.0, message="warning: image_augmentations is not used where augmentation_ranges is given, too"
+        )
+    return parse_augmentations(settings.image_augmentations, settings.augmentation_ranges)
 
 
 def _open(rows: ImageRows, start: Start, settings: BaseSettings, report: Report) -> OpenedImages:

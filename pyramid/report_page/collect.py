@@ -86,6 +86,7 @@ def collect(
     phases: Sequence[str],
     outputs: Outputs | None,
     worst: Sequence[tuple[str, np.ndarray]],
+    augmentations: Sequence[str],
     sheet: Sequence[tuple[str, np.ndarray, np.ndarray]],
 ) -> ReportData:
     """The data of one training's report.
@@ -94,6 +95,7 @@ def collect(
         result: of the job.
         outputs: on the holdout images; None if there are none.
         worst: file and (height, width, 3) uint8 pixels of each image of `outputs.worst()`.
+        augmentations: of the training images, in words.
         sheet: file, pixels and (versions, height, width, 3) augmented pixels of training images.
     """
     told = _phase_places(checks, phases)
@@ -110,7 +112,7 @@ def collect(
         phases=told,
         answers=None if outputs is None else outputs.answers(),
         worst=tuple(misses),
-        augmentations=tuple(_augmentations(settings)),
+        augmentations=tuple(augmentations),
         sheet=tuple(
             Augmented(cut(file), data_uri(pixels), tuple(data_uri(version) for version in versions))
             for file, pixels, versions in sheet
@@ -134,12 +136,6 @@ def _result(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     metrics = [(name, f"{value:.4f}") for name, value in (result["validation_metrics"] or {}).items()]
     facts = [(key, result[key]) for key in RESULT_KEYS]
     return [*metrics, *((key, f"{v:.1f} s" if isinstance(v, float) else str(v)) for key, v in facts)]
-
-
-def _augmentations(settings: Any) -> list[str]:
-    ranges: Mapping[str, Any] = settings.augmentation_ranges or {}
-    names = dict.fromkeys([*(settings.image_augmentations or ()), *ranges])
-    return [name if ranges.get(name) is None else f"{name} {_text(ranges[name])}" for name in names]
 
 
 def _text(value: Any) -> str:

@@ -43,6 +43,7 @@ table { border-collapse: collapse; font-size: 14px; }
 td, th { text-align: left; vertical-align: top; padding: 3px 18px 3px 0; border-bottom: 1px solid var(--rule);
   overflow-wrap: anywhere; }
 th { font-weight: 600; }
+td:first-child { min-width: 18em; }
 .values { columns: 2 420px; column-gap: 40px; }
 .values div { display: flex; gap: 12px; border-bottom: 1px solid var(--rule); padding: 3px 0; break-inside: avoid; }
 .values span { flex: 0 0 45%; color: var(--soft); } .values b { font-weight: 500; overflow-wrap: anywhere; }

@@ -60,6 +60,7 @@ def training_report(
         [told(phase) for phase in PHASES[settings.image_training_type]],
         outputs,
         worst,
+        images.augmentations.words(),
         _sheet(images, settings),
     )
 

@@ -91,6 +91,10 @@ class Augmentations:
         """The n of a chosen name."""
         return dict(self.chosen)[name]
 
+    def words(self) -> list[str]:
+        """The chosen names, each with its n where it has one."""
+        return [name if AUGMENTATIONS[name].default is None else f"{name} {n:g}" for name, n in self.chosen]
+
     def of_kind(self, kind: Kind) -> frozenset[str]:
         """The chosen names of one kind."""
         return frozenset(name for name in self if AUGMENTATIONS[name].kind == kind)

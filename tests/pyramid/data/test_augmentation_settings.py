@@ -95,3 +95,10 @@ def test_the_order_of_the_names_does_not_matter_and_zero_is_off():
     assert one == other
     assert hash(one) == hash(other)
     assert chosen(None, {"zoom": 0}) == {}
+
+
+def test_the_words_say_what_was_chosen_and_how_strong():
+    chosen_ones = parse_augmentations(
+        None, {"zoom": 0.25, "horizontal_flip": True, "rotation": None, "blur": 0}
+    )
+    assert sorted(chosen_ones.words()) == ["horizontal_flip", "rotation 10", "zoom 0.25"]

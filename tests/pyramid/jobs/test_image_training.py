@@ -386,6 +386,12 @@ def test_classes_without_images_and_classes_that_are_all_held_out_are_told(tiny)
     assert "0: all images are held out, so they are trained on, too" in text
 
 
+def test_augmentations_that_are_not_used_are_told(tiny):
+    ignored = tiny(image_augmentations=["zoom"], augmentation_ranges={"blur": None}, max_iterations=1)
+    assert "warning: image_augmentations is not used" in messages(ignored)
+    assert "warning" not in messages(tiny(image_augmentations=["zoom"], max_iterations=1))
+
+
 def test_one_class_is_learnt(tiny):
     info_list = [{"index": 0, "type": "image"}, {"index": 1, "type": "categorical", "values": ["it"]}]
     rows = [{"file": f"{i}.png", "label": "it"} for i in range(40)]

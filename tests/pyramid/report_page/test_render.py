@@ -80,14 +80,13 @@ def made(objective, truth, outputs, name="a.png", result_metrics=("accuracy",), 
         SimpleNamespace(
             as_dict=lambda: settings,
             job_id=settings["job_id"],
-            image_augmentations=["noise"],
-            augmentation_ranges={"rotation": 0.5},
         ),
         result,
         checks(),
         ["the readout", "all layers", "all layers"],
         said,
         [] if said is None else [(name, pixels)] * len(said.worst()),
+        ["noise", "rotation 0.5"],
         [(name, pixels, np.stack([pixels, pixels]))],
     )
 
@@ -195,7 +194,7 @@ def collect_checks(count):
     result = dict.fromkeys(("iterations", "elapsed_time", "base_image_network", "image_training_type"), 1) | {
         "validation_metrics": {}
     }
-    return collect(settings, result, checks(count), ["all layers"], None, [], []).checks
+    return collect(settings, result, checks(count), ["all layers"], None, [], [], []).checks
 
 
 @pytest.mark.parametrize("values", [[0.0], [0.5, 0.5], [1e-9, 2e-9], [-1e12, 1e12], [float("nan"), 1.0]])
