@@ -10,17 +10,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from pyramid.errors import SettingsError, Violation, WorkspaceError
+from pyramid.given_network import job_metadata, read_initial_model
 from pyramid.image_model import image_document
 from pyramid.workspace import Submodel, Workspace, read_json, write_json
 from sensenet.document import parse_model
-from sensenet.document_file import read_document
 from sensenet.errors import ModelFormatError
 from sensenet.errors import SettingsError as NetworkError
 from sensenet.image_network import ImageNetworkSpec, parse_image_network, parse_metadata
@@ -169,16 +168,8 @@ def _of_image_job(name: str, workspace: Workspace) -> ImageNetworkSpec:
 
 
 def _of_initial_model(name: str, workspace: Workspace) -> ImageNetworkSpec:
-    try:
-        network = parse_model(read_document(Path(name))).image_network
-    except OSError as error:
-        raise WorkspaceError(
-            f"{name}, the initial_model, cannot be read: {error.strerror or error}"
-        ) from error
-    except ModelFormatError as error:
-        raise WorkspaceError(f"{name}, the initial_model, cannot be used: {error}") from error
-    if network is None:
-        raise WorkspaceError(f"{name}, the initial_model, cannot be used: it has no image_network")
+    network = read_initial_model(name).image_network
+    assert network is not None, "an initial model has one"
     return network
 
 
@@ -210,19 +201,7 @@ def _read(origin: Origin, workspace: Workspace) -> ImageNetworkSpec:
 
 def _with_metadata(spec: ImageNetworkSpec, settings: Any) -> ImageNetworkSpec:
     """The network as an image job with these settings would take images."""
-    width, height = (settings.input_image_shape or (spec.metadata.width, spec.metadata.height))[:2]
-    mean = spec.metadata.mean_image
-    if mean is not None and mean.ndim == 3 and mean.shape[:2] != (height, width):
-        shape = [spec.metadata.width, spec.metadata.height, 3]
-        raise _violation("input_image_shape", f"expected {shape}, the shape of the network's mean_image")
-    metadata = replace(
-        spec.metadata,
-        width=width,
-        height=height,
-        rescale_type=settings.rescale_type,
-        exif_rotation=bool(settings.exif_rotation),
-        outputs=None,
-    )
+    metadata = job_metadata(spec.metadata, settings)
     try:
         return replace(spec, metadata=metadata).fit()
     except ModelFormatError as error:

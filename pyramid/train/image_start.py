@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from pyramid.errors import SettingsError, Violation, WorkspaceError
-from sensenet.document import ModelSpec, parse_model
-from sensenet.document_file import read_document
+from pyramid.errors import SettingsError, Violation
+from pyramid.given_network import job_metadata, read_initial_model
+from sensenet.document import ModelSpec
 from sensenet.errors import ModelFormatError
 from sensenet.errors import SettingsError as UnknownNetworkError
 from sensenet.image_network import ImageNetworkSpec, parse_image_network
@@ -56,14 +55,16 @@ def start_networks(settings: Any, n_outputs: int) -> Start:
         raise _violation(
             "base_image_network", f"{settings.base_image_network} finds boxes and has no features"
         )
+    # as this job trains it, it is no longer of any published version
+    metadata = replace(job_metadata(spec.metadata, settings), version=None)
     with _refusing("base_image_network"):
-        spec = _with_metadata(spec, settings).fit(settings.seed)
+        spec = replace(spec, metadata=metadata).fit(settings.seed)
         image = build_network(spec.layers, spec.input_shape, settings.seed)
     readout = _readout(settings, spec.metadata.outputs, n_outputs)
     if initial is not None and settings.image_training_type != RANDOM:
         _take_over(readout, initial, settings)
-    metadata = None if initial is None else initial.image_network.metadata.dump()  # type: ignore[union-attr]
-    return Start(spec, image, readout, metadata)
+    initial_metadata = None if initial is None else initial.image_network.metadata.dump()  # type: ignore[union-attr]
+    return Start(spec, image, readout, initial_metadata)
 
 
 def _named(settings: Any) -> ImageNetworkSpec:
@@ -80,52 +81,21 @@ def _named(settings: Any) -> ImageNetworkSpec:
 
 def _initial_model(settings: Any) -> ModelSpec | None:
     """The parsed `initial_model`; None where the job names none."""
-    path = settings.initial_model
-    if path is None:
-        if settings.base_image_network.startswith(INITIAL):
-            message = f"missing; {settings.base_image_network} is the image network of that model"
-            raise _violation("initial_model", message)
-        return None
-    try:
-        model = parse_model(read_document(Path(path)))
-    except OSError as error:
-        raise WorkspaceError(
-            f"{path}, the initial_model, cannot be read: {error.strerror or error}"
-        ) from error
-    except ModelFormatError as error:
-        raise WorkspaceError(f"{path}, the initial_model, cannot be used: {error}") from error
-    if model.image_network is None:
-        raise WorkspaceError(f"{path}, the initial_model, cannot be used: it has no image_network")
-    return model
+    if settings.initial_model is not None:
+        return read_initial_model(settings.initial_model)
+    if settings.base_image_network.startswith(INITIAL):
+        message = f"missing; {settings.base_image_network} is the image network of that model"
+        raise _violation("initial_model", message)
+    return None
 
 
 def _of_model(model: ModelSpec, settings: Any) -> ImageNetworkSpec:
     """The image network of a model; its topology alone where it is to be drawn anew."""
     spec = model.image_network
     assert spec is not None
-    width, height = (settings.input_image_shape or (spec.metadata.width, spec.metadata.height))[:2]
-    mean = spec.metadata.mean_image
-    if mean is not None and mean.ndim == 3 and mean.shape[:2] != (height, width):
-        shape = [spec.metadata.width, spec.metadata.height, 3]
-        raise _violation(
-            "input_image_shape", f"expected {shape}, the shape of the initial_model's mean_image"
-        )
-    layers = spec.layers
-    if settings.image_training_type == RANDOM:
-        layers = parse_layers(dump_layers(layers, short=True))
-    return ImageNetworkSpec(layers, replace(spec.metadata, width=width, height=height))
-
-
-def _with_metadata(spec: ImageNetworkSpec, settings: Any) -> ImageNetworkSpec:
-    """The network as this job trains it: no longer of any published version."""
-    metadata = replace(
-        spec.metadata,
-        version=None,
-        rescale_type=settings.rescale_type,
-        exif_rotation=bool(settings.exif_rotation),
-        outputs=None,
-    )
-    return replace(spec, metadata=metadata)
+    if settings.image_training_type != RANDOM:
+        return spec
+    return replace(spec, layers=parse_layers(dump_layers(spec.layers, short=True)))
 
 
 def _readout(settings: Any, n_features: Any, n_outputs: int) -> Network:
