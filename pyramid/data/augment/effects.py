@@ -6,6 +6,7 @@ All but blur take an image as (h, w * 3) uint8: long lines are what compiled loo
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import tensorflow as tf
@@ -40,14 +41,16 @@ def blur_axis(packed: tf.Tensor, small: tf.Tensor, axis: int) -> tf.Tensor:
     """
     side = int(packed.shape[axis])
     places, shares = _between(tf.range(side, dtype=tf.float32), small / side, small)
-    taps, weights = [], []
+    taps, bounds = [], [tf.zeros(side)]
     for place, share in zip(places, shares, strict=True):
         sources, parts = _between(place, side / small, tf.constant(float(side)))
         taps += [tf.gather(packed, tf.cast(source, tf.int32), axis=axis) for source in sources]
-        weights += [tf.cast(tf.round(ONE * share * part), tf.int32) for part in parts]
-    weights[0] = ONE - weights[1] - weights[2] - weights[3]
+        bounds += [bounds[-1] + share * parts[0], bounds[-1] + share]
+    # rounded sums, not parts: so no weight is below zero, and together they are one
+    marks = [tf.cast(tf.round(ONE * bound), tf.int32) for bound in bounds]
     shape = (side, 1) if axis == 0 else (1, side)
-    return weighted_sum(taps, [tf.reshape(weight, shape) for weight in weights])
+    weights = [tf.reshape(high - low, shape) for low, high in pairwise(marks)]
+    return weighted_sum(taps, weights)
 
 
 def _between(

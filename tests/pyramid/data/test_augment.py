@@ -269,6 +269,17 @@ def test_blur_is_smaller_and_large_again():
     assert max(sizes) > 32
 
 
+@pytest.mark.parametrize("axis", [1, 2])
+def test_blur_makes_no_speckles_at_sharp_edges(axis):
+    side = 72
+    white = np.arange(side)[None, :] < np.repeat(np.arange(30, 43), 40)[:, None]
+    images = np.zeros((len(white), side, side, 3), np.uint8)
+    images[white] = 255
+    images = images if axis == 1 else images.swapaxes(1, 2)
+    blurred = run(np.ascontiguousarray(images), blur=0.1).astype(int)
+    assert (np.diff(blurred, axis=axis) <= 0).all()
+
+
 @pytest.mark.parametrize(("name", "axis"), [("height_shift", 0), ("width_shift", 1)])
 def test_shifts_are_exact_and_repeat_the_border(name, axis):
     images = smooth()
