@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -179,35 +179,17 @@ def _train_phase(
     report: Report,
     on_check: OnCheck,
 ) -> Fit:
-    objective = settings.info_list[-1]
-    targets, row_weights = learnt_rows(data.training, settings)
-    sampler = make_sampler(
-        data.training.labels,
-        settings.seed,
-        1,
-        settings.batch_size,
-        bool(settings.balance_objective) and data.training.objective_type == "categorical",
-        0.0,
-    )
-    make = batch_maker(
-        data.store,
-        replace(data.training, targets=targets),
-        row_weights,
-        sampler,
-        data.augmentations,
-        settings.augmentation_seed,
-    )
     first = 0 if earlier is None else earlier.iterations
     optimizer = make_optimizer(settings)
     parameters, buffers = task.network.read()
     predict = compile_predict(task, data.store, data.holdout.inputs)
     truth, kind = data.holdout.truth, data.holdout.objective_type
     batches: Ahead[Batch]
-    with Ahead(make, first=first, stop=settings.max_iterations) as batches:
+    with Ahead(_batch_maker(data, settings), first=first, stop=settings.max_iterations) as batches:
         steps = compile_image_steps(
             task,
             batches,
-            make_loss(settings.loss_function, objective),
+            make_loss(settings.loss_function, settings.info_list[-1]),
             optimizer,
             _rate(phase, first, settings),
             first,
@@ -221,6 +203,21 @@ def _train_phase(
             earlier,
             on_check,
         )
+
+
+def _batch_maker(data: ImageData, settings: Any) -> Callable[[int], Batch]:
+    training = data.training
+    targets, row_weights = learnt_rows(training, settings)
+    balanced = bool(settings.balance_objective) and training.objective_type == "categorical"
+    sampler = make_sampler(training.labels, settings.seed, 1, settings.batch_size, balanced, 0.0)
+    return batch_maker(
+        data.store,
+        replace(training, targets=targets),
+        row_weights,
+        sampler,
+        data.augmentations,
+        settings.augmentation_seed,
+    )
 
 
 def _in_phase(on_check: OnCheck, number: int, phase: Phase, settings: Any) -> OnCheck:
