@@ -16,7 +16,7 @@ from pyramid.report import Report
 from pyramid.train.ahead import Ahead
 from pyramid.train.checks import Check, OnCheck, unheard
 from pyramid.train.dataset import Dataset, learnt_rows
-from pyramid.train.fit import Fit, fit, job_limits
+from pyramid.train.fit import Fit, Limits, fit, job_limits
 from pyramid.train.image_loop import (
     Batch,
     ImageTask,
@@ -59,7 +59,6 @@ PHASES: Mapping[str, tuple[Phase, ...]] = MappingProxyType(
 """By `image_training_type`."""
 
 MAX_FEATURE_BYTES = 256_000_000
-ENDING = ("max_iterations", "max_training_time")
 
 
 @dataclass(frozen=True)
@@ -97,17 +96,19 @@ def train_phases(
         TrainingError: there never was a finite check.
     """
     phases = PHASES[settings.image_training_type]
+    limits = job_limits(settings, len(data.holdout), started)
     fitted: Fit | None = None
     for number, phase in enumerate(phases):
-        if fitted is not None and (fitted.stopped_by in ENDING or _used_up(fitted, settings)):
+        if fitted is not None and (limits.out_of_time() or _used_up(fitted, settings)):
             break
         report(number / len(phases), message=f"phase {number + 1} of {len(phases)}: {told(phase)}")
         within = _within(report, number, len(phases), settings)
         heard = _in_phase(on_check, number, phase, settings)
         if not phase.trains_images and _features_fit(start, data):
-            training, holdout = _as_features(start, data)
-            fitted = fit_readout(start.readout, training, holdout, settings, started, within, on_check=heard)
-            continue
+            rows = _as_features(start, data, limits, within)
+            if rows is not None:
+                fitted = fit_readout(start.readout, *rows, settings, started, within, on_check=heard)
+                continue
         task = _task(start, phase)
         fitted = _train_phase(task, phase, data, settings, started, fitted, within, heard)
         task.network.write(fitted.state)
@@ -144,16 +145,23 @@ def _features_fit(start: Start, data: ImageData) -> bool:
     return not data.augmentations.chosen and size <= MAX_FEATURE_BYTES
 
 
-def _as_features(start: Start, data: ImageData) -> tuple[Dataset, Dataset]:
-    """Training and holdout rows with the features of their images as inputs."""
+def _as_features(
+    start: Start, data: ImageData, limits: Limits, report: Report
+) -> tuple[Dataset, Dataset] | None:
+    """Training and holdout rows with the features of their images as inputs; None if the time is over before."""
     features = compile_features(start.spec)
-    training, holdout = (
-        replace(
-            rows,
-            inputs=in_chunks(lambda pixels: features(tf.cast(pixels, tf.float32)), data.store, rows.inputs),
-        )
-        for rows in (data.training, data.holdout)
-    )
+    done, total = 0, len(data.training) + len(data.holdout)
+    made = []
+    for rows in (data.training, data.holdout):
+        chunks = []
+        for chunk in in_chunks(lambda pixels: features(tf.cast(pixels, tf.float32)), data.store, rows.inputs):
+            chunks.append(chunk)
+            done += len(chunk)
+            report(0.0, message=f"features of {done} of {total} images")
+            if done < total and limits.out_of_time():
+                return None
+        made.append(replace(rows, inputs=np.concatenate(chunks)))
+    training, holdout = made
     return training, holdout
 
 

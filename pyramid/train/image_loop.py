@@ -6,7 +6,7 @@ update of the parameters, which walks through several long vectors, is left to X
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import keras
@@ -130,15 +130,18 @@ def compile_predict(
         inputs = task.prepare(pixels)
         return task.network.apply(parameters, buffers, inputs, training=False)[0].predictions
 
-    return lambda state: in_chunks(
-        lambda pixels: run(state.parameters, state.buffers, pixels), store, positions
-    )
+    def predict(state: State) -> np.ndarray:
+        chunks = in_chunks(lambda pixels: run(state.parameters, state.buffers, pixels), store, positions)
+        return np.concatenate(list(chunks))
+
+    return predict
 
 
 def in_chunks(
     function: Callable[[tf.Tensor], tf.Tensor], store: ImageStore, positions: np.ndarray
-) -> np.ndarray:
-    """A function of (n, height, width, 3) uint8 pixels for any number of images; the next ones are read meanwhile."""
+) -> Iterator[np.ndarray]:
+    """What a function of (n, height, width, 3) uint8 pixels gives, chunk after chunk; the next is read meanwhile."""
     chunks = np.array_split(positions, -(-len(positions) // PREDICTED_IMAGES))
     with Ahead(lambda number: tf.constant(store.pixels(chunks[number])), 1, stop=len(chunks)) as pixels:
-        return np.concatenate([function(pixels.take()).numpy() for _ in chunks])
+        for _ in chunks:
+            yield function(pixels.take()).numpy()

@@ -409,6 +409,21 @@ def test_iterations_time_and_progress(tiny):
     assert result["iterations"] == 1
 
 
+def test_fixed_features_are_reported_and_end_with_the_time(tiny):
+    job = tiny(image_training_type="use_pretrained")
+    lines = told(job)
+    assert "features of 80 of 80 images" in [line.get("message") for line in lines]
+    result, _ = train(job | {"max_iterations": None, "max_training_time": 0.0})
+    assert result["iterations"] == 1
+    lines = told(job | {"max_iterations": None, "max_training_time": 0.0})
+    assert "features of 80 of 80 images" not in [line.get("message") for line in lines]
+
+
+def test_no_phase_begins_when_the_time_is_over(tiny):
+    lines = told(tiny(max_iterations=None, max_training_time=0.0, patience=1))
+    assert sum(line.get("message", "").startswith("phase") for line in lines) == 1
+
+
 def test_phases_go_on_from_each_other_and_all_have_their_turn(tiny):
     lines = told(tiny(max_iterations=None, patience=1, max_training_time=60))
     phases = [line["message"] for line in lines if line.get("message", "").startswith("phase")]
