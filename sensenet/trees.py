@@ -221,4 +221,4 @@ def _place(path: str, trail: _Trail) -> str:
 
 
 def _wrong(path: str, expected: str, found: Any) -> ModelFormatError:
-    return ModelFormatError(f"{path}: expected {expected}, got {reprlib.repr(found)}")
+    return ModelFormatError(f"{path}: expected {expected}, got {reprlib.repr(found):.80}")
