@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from pyramid.memory import memory_bytes
 from pyramid.report import Report
 from sensenet.errors import InputError
 from sensenet.preprocess.reading import MAX_THREADS, ImageLoader, file_asks_for_rotation
@@ -67,12 +68,12 @@ def open_images(
     """Decode every file once: that fills the memory, or proves that they can be read.
 
     Args:
-        max_bytes: pixels of more than so many bytes stay on disk; None: of any.
+        max_bytes: pixels of more than so many bytes stay on disk; None: a third of the machine's memory.
         report: told of the share that is done.
     """
     size = len(files) * loader.height * loader.width * CHANNELS
     memory = None
-    if max_bytes is None or size <= max_bytes:
+    if size <= (memory_bytes() / 3 if max_bytes is None else max_bytes):
         memory = np.zeros((len(files), loader.height, loader.width, CHANNELS), np.uint8)
 
     def open_one(position: int) -> tuple[str | None, bool]:

@@ -17,9 +17,9 @@ import orjson
 
 from pyramid.errors import SettingsError, Violation
 from pyramid.jobs import JOBS, Job, load_job
+from pyramid.memory import resident_bytes
 from pyramid.report import Report
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.worker.limits import resident_bytes
 from pyramid.worker.orphan import end_with_parent
 from pyramid.worker.protocol import encode, failure
 from pyramid.workspace import Workspace

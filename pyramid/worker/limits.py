@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import resource
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+
+from pyramid.memory import memory_bytes
 
 MEGABYTE = 1_000_000
 DEFAULT_JOBS_PER_CHILD = 64
@@ -41,25 +39,6 @@ class Limits:
     def exceeded(self, rss_bytes: float, jobs: int) -> bool:
         """Whether a child with that memory after that many jobs is to be replaced."""
         return rss_bytes > self.max_rss_bytes or jobs >= self.jobs
-
-
-def memory_bytes() -> float:
-    """Memory of this machine, or of the container (cgroup v2) where that is less."""
-    machine = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    try:
-        return min(machine, float(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
-    except (OSError, ValueError):
-        return machine
-
-
-def resident_bytes() -> int:
-    """Resident memory of this process; its peak where the system does not tell the present."""
-    try:
-        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
-        return int(pages) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _positive(environment: Mapping[str, str], name: str, default: float) -> float:
