@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,6 +177,22 @@ def write_json(path: Path, value: Any) -> None:
     encoded = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
     with whole_file(path) as temporary:
         temporary.write_bytes(encoded)
+
+
+def write_submodel(
+    submodel: Submodel, write_weights: Callable[[Path], None], fit_info: Mapping[str, Any]
+) -> None:
+    """Leave a trained network: weights and fit info, both or, where one cannot be written, neither.
+
+    Args:
+        write_weights: writes them to the path that it is given.
+
+    Raises:
+        WorkspaceError: a file cannot be written; those of an earlier job are still there.
+    """
+    with whole_file(submodel.weights) as weights, whole_file(submodel.fit_info) as info:
+        write_weights(weights)
+        info.write_bytes(orjson.dumps(fit_info, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
 def read_json(path: Path, written_by: str) -> Any:

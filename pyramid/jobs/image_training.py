@@ -10,7 +10,7 @@ import numpy as np
 from pyramid.data.augment import Augmentations, parse_augmentations
 from pyramid.data.image_store import OpenedImages, open_images, rotation_warning
 from pyramid.data.images import ImageRows, listed, read_image_rows, scarce_classes
-from pyramid.errors import DataError, SettingsError, Violation
+from pyramid.errors import DataError, PyramidError, SettingsError, Violation
 from pyramid.image_model import network_info, trained_keras_model
 from pyramid.report import Report
 from pyramid.report_page.training import training_report, write_report
@@ -21,7 +21,8 @@ from pyramid.train.fit import Fit
 from pyramid.train.fit_info import fit_info
 from pyramid.train.image_fit import ImageData, train_phases
 from pyramid.train.image_start import Start, start_networks
-from pyramid.workspace import Submodel, Workspace, whole_file, write_json
+from pyramid.workspace import Submodel, Workspace, write_submodel
+from sensenet.errors import SensenetError
 from sensenet.export.h5 import write_weights
 from sensenet.preprocess.reading import ImageLoader, ImageSource
 
@@ -54,6 +55,8 @@ def run(
         raise SettingsError([Violation("/objective_type", message)])
     augmentations = _augmentations(settings, report)
     rows = read_image_rows(settings)
+    if rows.missing:
+        report(0.0, message=f"warning: {rows.missing} images of the rows are missing and are left out")
     _refuse_scarce_classes(rows.labels, settings)
     start = start_networks(settings, 1 if objective["type"] == "numeric" else len(objective["values"]))
     opened = _open(rows, start, settings, report)
@@ -79,7 +82,11 @@ def run(
     submodel = workspace.submodel(settings.job_id)
     _write(submodel, start, info)
     report(REPORTED, message="writing the report")
-    write_report(training_report(start, images, settings, result, checks), workspace, submodel)
+    try:
+        write_report(training_report(start, images, settings, result, checks), workspace, submodel)
+    except (PyramidError, SensenetError) as error:
+        # the networks are trained and written: they are not lost for want of a page about them
+        report(REPORTED, message=f"warning: there is no report: {error}")
     return result
 
 
@@ -212,6 +219,5 @@ def _in_words(truth: np.ndarray, objective: dict[str, Any]) -> list[Any]:
 
 
 def _write(submodel: Submodel, start: Start, info: dict[str, Any]) -> None:
-    with whole_file(submodel.weights) as temporary:
-        write_weights(trained_keras_model(start, info), temporary)
-    write_json(submodel.fit_info, info)
+    model = trained_keras_model(start, info)
+    write_submodel(submodel, lambda path: write_weights(model, path), info)

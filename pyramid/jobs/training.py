@@ -24,7 +24,7 @@ from pyramid.train.fit_info import configuration, fit_info
 from pyramid.train.importances import expected_gradients, field_importances
 from pyramid.train.metrics import evaluate_rows
 from pyramid.train.readout_fit import fit_readout
-from pyramid.workspace import Workspace, read_json, whole_file, write_json
+from pyramid.workspace import Workspace, read_json, write_json, write_submodel
 from sensenet.errors import ModelFormatError
 from sensenet.export.h5 import write_weights
 from sensenet.layers import parse_layers
@@ -64,9 +64,6 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     evaluation_metrics, samples = _evaluations(network, settings, workspace)
     importances = _importances(network, settings, workspace)
     report(0.97, message="writing the trained network")
-    with whole_file(submodel.weights) as temporary:
-        write_weights(network.model, temporary)
-    submodel.withdraw_evaluations()
     result = {
         "job_id": settings.job_id,
         "validation_metrics": fitted.metrics,
@@ -77,8 +74,10 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
         "base_image_network": None,
         "image_training_type": None,
     }
+    info = result | fit_info(settings, dataset.inputs.shape[1], importances)
+    write_submodel(submodel, lambda path: write_weights(network.model, path), info)
     # the evaluations come last: where they are, the submodel is whole
-    write_json(submodel.fit_info, result | fit_info(settings, dataset.inputs.shape[1], importances))
+    submodel.withdraw_evaluations()
     if samples is not None:
         write_json(submodel.evaluations, samples)
     return result
