@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pyramid.data.images import listed
@@ -68,11 +69,11 @@ def predict_holdout(model: Any, held_out: Sequence[Sequence[Any]], settings: Any
         DataError: files that cannot be read any more; names them.
     """
     objective = settings.info_list[-1]
-    root = f"{settings.image_root.rstrip('/')}/" if settings.image_root else ""
+    root = Path(settings.image_root or "")
     predictions: list[Any] = []
     problems: list[str] = []
     for start in range(0, len(held_out), IMAGES_AT_ONCE):
-        files = [f"{root}{file}" for file, _ in held_out[start : start + IMAGES_AT_ONCE]]
+        files = [str(root / file) for file, _ in held_out[start : start + IMAGES_AT_ONCE]]
         try:
             outputs = model(_points(model, files))
         except InputError:

@@ -94,7 +94,7 @@ def _open(
     """Read all files once and keep their pixels where they fit.
 
     Raises:
-        DataError: files that cannot be read, unless they are to be skipped.
+        DataError: files that cannot be read, unless they are to be skipped; or none that can.
     """
     most = MAX_PIXEL_BYTES if settings.max_data_size is None else min(settings.max_data_size, MAX_PIXEL_BYTES)
     if reader.loader.rescale_type == "pad":
@@ -106,10 +106,11 @@ def _open(
         lambda progress, **facts: report(READ * progress, **facts),
     )
     count = f"{len(opened.broken)} of {len(there)} images cannot be read"
-    if opened.broken and not settings.skip_invalid_images:
-        raise DataError(f"{count}:\n{listed(_reasons(opened.broken, names, there))}")
+    problems = listed(_reasons(opened.broken, names, there))
+    if opened.broken and (not settings.skip_invalid_images or len(opened.broken) == len(there)):
+        raise DataError(f"{count}:\n{problems}")
     if opened.broken:
-        report(READ, message=f"warning: {count} and count as missing")
+        report(READ, message=f"warning: {count} and count as missing:\n{problems}")
     if opened.turned:
         report(READ, message=rotation_warning(opened, len(there)))
     return opened

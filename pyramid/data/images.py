@@ -28,11 +28,13 @@ class ImageRows:
         files: (rows,) names below `image_root`.
         labels: (rows,) int64 classes, or float64 standardised numbers.
         weights: (rows,) float32, or None.
+        missing: how many images had no name and are left out: a row may have images in some of its fields only.
     """
 
     files: Sequence[str]
     labels: np.ndarray
     weights: np.ndarray | None
+    missing: int = 0
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -85,7 +87,7 @@ def _of_list(rows: Any, settings: Any, place: str) -> ImageRows:
     if not rows:
         raise DataError(f"{place}: expected at least one image, got an empty list")
     weighted = bool(settings.instance_weights) or any(
-        isinstance(row, dict) and "weight" in row for row in rows
+        isinstance(row, dict) and row.get("weight") is not None for row in rows
     )
     read_label = _label_reader(settings.info_list[-1])
     examples, problems = [], []
@@ -108,7 +110,7 @@ def _example(row: Any, read_label: Callable[[Any], int | float], weighted: bool)
             raise DataError(f'"{key}" is missing')
     if not isinstance(row["file"], str) or not row["file"]:
         raise DataError(f'"file": expected the name of a file, got {row["file"]!r:.80}')
-    weight = row.get("weight", 1.0)
+    weight = row["weight"] if weighted else 1.0
     if not _is_number(weight) or not 0 <= weight <= np.finfo(np.float32).max:
         raise DataError(f'"weight": expected a finite number >= 0, got {weight!r:.80}')
     return row["file"], read_label(row["label"]), float(weight)
@@ -155,11 +157,16 @@ def _of_ser(path: Path, settings: Any) -> ImageRows:
         names = [rows.image_names(field) for field in rows.image_fields]
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    n_fields = len(names)
+    files = [name for row in zip(*names, strict=True) for name in row]
+    there = [position for position, name in enumerate(files) if name]
+    if not there:
+        raise DataError(f"{path}: all images are missing")
+    rows_of_images = np.array(there) // len(names)
     return ImageRows(
-        files=[name for row in zip(*names, strict=True) for name in row],
-        labels=np.repeat(labels, n_fields),
-        weights=None if weights is None else np.repeat(weights, n_fields),
+        files=[files[position] for position in there],
+        labels=labels[rows_of_images],
+        weights=None if weights is None else weights[rows_of_images],
+        missing=len(files) - len(there),
     )
 
 

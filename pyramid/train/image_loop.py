@@ -69,20 +69,22 @@ def batch_maker(
         dataset: training rows, their inputs positions in `store`, their targets as they are learnt.
         row_weights: (rows,) float32, or None.
         sampler: draws one step's rows.
-        augmentation_seed: each image is augmented as this seed, the step and its position say.
+        augmentation_seed: each image is augmented as this seed, the step and its place in the batch say.
     """
     draw = tf.function(lambda step: sampler(step).rows[0], autograph=False)
 
     @tf.function(autograph=False)
-    def change(images: tf.Tensor, step: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
-        return augment(images, tf.constant(augmentation_seed), step, positions, augmentations)
+    def change(images: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        # by its place in the batch: one that stands in it twice is changed in two ways
+        places = tf.range(tf.shape(images)[0])
+        return augment(images, tf.constant(augmentation_seed), step, places, augmentations)
 
     def make(step: int) -> Batch:
         rows = draw(tf.constant(step, tf.int64)).numpy()
         positions = dataset.inputs[rows]
         pixels = tf.constant(store.pixels(positions))
         if augmentations.chosen:
-            pixels = change(pixels, tf.constant(step, tf.int32), tf.constant(positions, tf.int32))
+            pixels = change(pixels, tf.constant(step, tf.int32))
         weights = None if row_weights is None else tf.constant(row_weights[rows])
         return Batch(pixels, tf.constant(dataset.targets[rows]), weights)
 

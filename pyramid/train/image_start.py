@@ -116,6 +116,8 @@ def _take_over(readout: Network, initial: ModelSpec, settings: Any) -> None:
     if not same_question or len(initial.networks) != 1 or not _only_an_image(initial):
         return
     layers = initial.networks[0].layers
+    if initial.image_features != readout.model.input_shape[-1]:
+        return
     if _kinds(layers) != _kinds(readout.layers):
         return
     with _refusing("initial_model"):

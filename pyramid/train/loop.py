@@ -79,6 +79,8 @@ class FlatNetwork:
 
     def _split(self, parameters: tf.Tensor) -> list[tf.Tensor]:
         shapes = [tuple(variable.shape) for variable in self._model.trainable_variables]
+        if not shapes:
+            return []
         parts = tf.split(parameters, [int(np.prod(shape)) for shape in shapes])
         return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
 
@@ -110,7 +112,8 @@ def make_step(
             outputs, buffers = network.apply(state.parameters, state.buffers, batch.inputs, training=True)
             losses = loss(batch.targets, outputs)  # (batch,)
             mean = tf.reduce_mean(losses if batch.weights is None else losses * batch.weights)
-        gradient = tape.gradient(mean, state.parameters)
+        # zero where there is nothing to train, as in a readout that is only an activation
+        gradient = tape.gradient(mean, state.parameters, unconnected_gradients="zero")
         iteration = tf.cast(number + 1, tf.float32)
         parameters, slots = optimizer.update(
             gradient, state.parameters, state.slots, iteration, rate(iteration)

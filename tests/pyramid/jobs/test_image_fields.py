@@ -302,6 +302,21 @@ def test_a_holdout_image_that_has_gone_is_named(case):
     assert not case.workspace.final_model.exists()
 
 
+def test_holdout_images_may_have_absolute_names(case):
+    rows = [{"file": str(case.root / f"{number}.png"), "label": number % 2} for number in range(N_IMAGES)]
+    trained = run_image_job(case, image_training_data=rows, return_holdout_images=True)
+    case.finalize([IMAGE, CLASS], job_id=trained["job_id"])
+    assert {Path(file).parent for file, *_ in case.document()["holdout_image_predictions"]} == {case.root}
+
+
+def test_where_no_image_can_be_read_nothing_is_cached(case):
+    rows = case.rows(30, [IMAGE, NUMBER, CLASS])
+    for row in rows:
+        row[0] = f"no{row[0]}"
+    with pytest.raises(DataError, match="images cannot be read"):
+        case.cache(rows, [IMAGE, NUMBER, CLASS], skip_invalid_images=True)
+
+
 def test_files_that_cannot_be_read_are_all_counted_and_twenty_named(case):
     info_list = [IMAGE, NUMBER, CLASS]
     rows = case.rows(30, info_list)
@@ -328,7 +343,7 @@ def test_files_that_cannot_be_read_may_count_as_missing(case):
     report = lambda progress, **facts: messages.append(facts.get("message", ""))  # noqa: E731
     case.cache(rows, MIXED, report, skip_invalid_images=True)
     np.testing.assert_array_equal(case.matrix()[3, :FEATURES], case.matrix()[20, :FEATURES])
-    assert any(message.startswith("warning: 1 of ") for message in messages)
+    assert any(message.startswith("warning: 1 of ") and "gone.png" in message for message in messages)
 
 
 def test_progress_never_falls(case):

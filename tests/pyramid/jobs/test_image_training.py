@@ -8,16 +8,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from image_jobs import SIDE, dense, image_job, tiny_model, write_digits, write_image
+from image_jobs import SIDE, convolution, dense, image_job, tiny_model, write_digits, write_image
 from PIL import Image
 from weight_files import random_arrays, write_file
 
+from pyramid.data.augment import parse_augmentations
+from pyramid.data.image_store import ImageStore
 from pyramid.data.ser import write_ser
 from pyramid.errors import DataError, SettingsError, WorkspaceError
 from pyramid.image_model import image_document
 from pyramid.jobs import image_training
 from pyramid.report import ignore
 from pyramid.settings.base_settings import BaseSettings
+from pyramid.train.dataset import Dataset
+from pyramid.train.image_loop import batch_maker
+from pyramid.train.sampling import make_sampler
 from pyramid.workspace import Workspace, read_json
 from sensenet.document import dumps
 from sensenet.errors import WeightsError
@@ -295,6 +300,27 @@ def test_numbers_of_a_ser_are_standardised_and_every_image_field_is_an_example(t
     assert all(truth == pytest.approx(100 + int(file[:-4]) % 20) for file, truth in held_out)
 
 
+def test_missing_images_of_a_ser_are_left_out_with_a_word(tiny, tmp_path):
+    info_list = [*({"index": i, "type": "image"} for i in range(2)), {**tiny()["info_list"][1], "index": 2}]
+    as_ser, job = tmp_path / "rows.ser", tiny(info_list=info_list, return_holdout_images=True)
+    del job["image_training_data"]
+    job |= {"cache_file": str(as_ser), "cache_rows": 40, "holdout_rate": 0.9}
+    write_ser(as_ser, [[f"{i}.png", "" if i % 4 else f"{i + 40}.png", i % 10] for i in range(40)], info_list)
+    lines: list[dict[str, Any]] = []
+    _, submodel = train(job, lambda progress, **facts: lines.append(facts))
+    assert any(line.get("message", "").startswith("warning: 30 images of the rows") for line in lines)
+    held_out = read_json(submodel.fit_info, "image_training")["holdout_images"]
+    assert all(truth == str(int(file[:-4]) % 40 % 10) for file, truth in held_out)
+    write_ser(as_ser, [["", "", 1]] * 40, info_list)
+    with pytest.raises(DataError, match="all images are missing"):
+        train(job)
+
+
+def test_a_weight_of_null_is_none(tiny):
+    rows = [row | {"weight": None} for row in tiny()["image_training_data"]]
+    assert weights(train(tiny(image_training_data=rows))[1]) == weights(train(tiny())[1])
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
@@ -471,6 +497,49 @@ def test_weights_that_cannot_be_had_are_a_clear_error(tiny, tmp_path, monkeypatc
     job = tiny(base_image_network="resnet18", initial_model=None, image_training_type="fine_tune")
     with pytest.raises(WeightsError, match="resnet18"):
         train(job)
+
+
+def test_a_readout_that_does_not_fit_the_features_is_drawn_anew(tiny, tmp_path):
+    document = tiny_model(VALUES)
+    document["image_network"]["layers"][-1] = {"type": "flatten"}
+    path = tmp_path / "flat.json"
+    path.write_bytes(dumps(document))
+    result, _ = train(tiny(initial_model=str(path), input_image_shape=[24, 24, 3], max_iterations=2))
+    assert result["iterations"] == 2
+
+
+def test_a_readout_without_weights_can_be_used_as_it_is(tiny, tmp_path):
+    document = tiny_model(VALUES)
+    document["image_network"]["layers"] = [*convolution(10), {"type": "global_average_pool_2d"}]
+    path = tmp_path / "ten.json"
+    path.write_bytes(dumps(document))
+    softmax = {"type": "activation", "activation_function": "softmax"}
+    job = tiny(initial_model=str(path), image_training_type="use_pretrained", layers=[softmax])
+    assert train(job)[0]["validation_metrics"]["auc"] >= 0
+
+
+def test_an_image_that_stands_twice_in_a_batch_is_changed_in_two_ways():
+    pixels = np.random.default_rng(0).integers(0, 256, (1, SIDE, SIDE, 3), np.uint8)
+    dataset = Dataset(np.zeros(1, np.int64), np.ones((1, 1), np.float32), None, "categorical")
+    make = batch_maker(
+        ImageStore(["a.png"], None, pixels),
+        dataset,
+        None,
+        make_sampler(dataset.labels, 0, 1, 8, False, 0.0),
+        parse_augmentations(["brightness"], None),
+        augmentation_seed=1,
+    )
+    images = make(0).inputs.numpy()
+    assert len({image.tobytes() for image in images}) == len(images)
+    assert np.array_equal(images, make(0).inputs.numpy())
+
+
+def test_a_training_is_not_lost_for_want_of_its_report(tiny):
+    job = tiny()
+    (Path(job["output_directory"]) / "report.html").mkdir(parents=True)
+    assert "warning: there is no report: " in messages(job)
+    _, submodel = train(job)
+    assert submodel.fit_info.exists()
 
 
 def test_an_initial_model_without_images_is_refused(tiny, tmp_path):
