@@ -35,8 +35,9 @@ class Outputs:
         self.values: Sequence[str] | None = objective.get("values")
         self.outputs = outputs
         if self.values is None:
-            scale, mean = objective["stdev"] or 1.0, objective["mean"]
-            self.truth = truth.astype(np.float64) * scale + mean
+            # where all numbers are equal, so are all predictions of the model
+            scale, mean = objective["stdev"], objective["mean"]
+            self.truth = truth.astype(np.float64) * (scale or 1.0) + mean
             self.predictions = outputs[:, 0].astype(np.float64) * scale + mean
             self.errors = np.abs(self.predictions - self.truth)
         else:
@@ -108,7 +109,8 @@ def collect(
     return ReportData(
         title=settings.job_id,
         result=tuple(_result(result)),
-        checks=tuple(checks[place] for place in _thinned(len(checks), MOST_CHECKS)),
+        checks=tuple(checks[place] for place in _shown(checks)),
+        n_checks=len(checks),
         phases=told,
         answers=None if outputs is None else outputs.answers(),
         worst=tuple(misses),
@@ -142,6 +144,12 @@ def _text(value: Any) -> str:
     return (
         value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY).decode()
     )
+
+
+def _shown(checks: Sequence[Check]) -> np.ndarray:
+    """The places of the checks that are drawn: some of many, and always that whose weights were kept."""
+    kept = [place for place, check in enumerate(checks) if check.kept][-1:]
+    return np.union1d(_thinned(len(checks), MOST_CHECKS), np.array(kept, np.int64))
 
 
 def _thinned(count: int, most: int) -> np.ndarray:

@@ -64,7 +64,8 @@ class ReportData:
     Attributes:
         title: the id of the job.
         result: names of facts and their values, as text.
-        checks: the holdout checks in their order.
+        checks: the holdout checks in their order; of very many some.
+        n_checks: how many there were.
         phases: what each phase that was begun trained, in words.
         answers: truth against prediction on the holdout; None without holdout images.
         worst: the worst predictions first.
@@ -76,6 +77,7 @@ class ReportData:
     title: str
     result: tuple[tuple[str, str], ...]
     checks: tuple[Check, ...]
+    n_checks: int
     phases: tuple[str, ...]
     answers: Confusion | Scatter | None
     worst: tuple[Miss, ...]
@@ -95,6 +97,7 @@ def parse_report(value: Mapping[str, Any]) -> ReportData:
         title=value["title"],
         result=_pairs(value["result"]),
         checks=tuple(Check(**check) for check in value["checks"]),
+        n_checks=value["n_checks"],
         phases=tuple(value["phases"]),
         answers=_answers(value["answers"]),
         worst=tuple(Miss(**miss) for miss in value["worst"]),

@@ -83,7 +83,7 @@ def _curves(data: ReportData) -> str:
     units = " They are those of the standardised numbers." if isinstance(data.answers, Scatter) else ""
     told = "; ".join(f"phase {number}: {escape(text)}" for number, text in enumerate(data.phases, 1))
     return (
-        f"<p>Over the iterations, measured on the holdout images at {len(data.checks)} checks. Larger metrics are "
+        f"<p>Over the iterations, measured on the holdout images at {data.n_checks} checks. Larger metrics are "
         f"better: errors are negated.{units} The red ring marks the check whose weights were kept. {told}.</p>"
         f'<div class="charts">{"".join(charts)}</div>'
     )
