@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -10,12 +10,14 @@ from types import MappingProxyType
 from typing import Any
 
 from pyramid.commands.candidates import INITIAL_MODEL, TRAINING_TYPES, Candidate, parse_candidates
-from pyramid.commands.labels import OBJECTIVE_INDEX, LabelledImages, read_labels
+from pyramid.commands.labels import OBJECTIVE_INDEX, LabelledImages, read_labels, scarcity
 from pyramid.errors import SettingsError, Violation
 from pyramid.recipe import readout_layers
 from pyramid.settings import validate
 from pyramid.settings.base_settings import BaseSettings
 from pyramid.settings.wording import allowed, found, pointer
+from sensenet.errors import SettingsError as NetworkError
+from sensenet.pretrained import image_network
 
 SEED = 42
 HIDDEN_NODES = (256,)
@@ -118,7 +120,9 @@ def parse_config(config: Any) -> Training:
     problems = [
         *_missing(given),
         *problems,
+        *([] if images is None else scarcity(images)),
         *wrong,
+        *_size_problems(given, candidates),
         *_job_problems(given, shared, known=images is not None),
         *_objective_problems(given, images),
         *_augmentation_problems(given),
@@ -201,7 +205,7 @@ def _job_problems(given: Mapping[str, Any], shared: Mapping[str, Any], known: bo
     placeholder = {"base_image_network": "simple", "image_training_type": TRAINING_TYPES[0]}
     depends = () if known else ("loss_function", "class_weights", "layers", "objective_type")
     for violation in validate.violations({**shared, **own, **placeholder}):
-        key = violation.path.split("/")[1] if violation.path else ""
+        key = violation.path.split("/")[1].replace("~1", "/").replace("~0", "~") if violation.path else ""
         if key in given and key not in depends:
             yield violation
 
@@ -216,6 +220,19 @@ def _objective_problems(given: Mapping[str, Any], images: LabelledImages | None)
         )
     if "info_list" in given and _stated_objective(given) is None:
         yield Violation("/info_list", "its last field is no objective that can be used; leave info_list out")
+
+
+def _size_problems(given: Mapping[str, Any], candidates: Sequence[Candidate]) -> Iterator[Violation]:
+    """Networks that cannot have images of the size."""
+    shape = given.get("input_image_shape")
+    if not isinstance(shape, list) or len(shape) != 3:
+        return
+    for candidate in candidates:
+        try:
+            if candidate.initial_model is None:
+                image_network(candidate.base_image_network, *shape[:2])
+        except NetworkError as error:
+            yield Violation("/input_image_shape", str(error))
 
 
 def _augmentation_problems(given: Mapping[str, Any]) -> list[Violation]:

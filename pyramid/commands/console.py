@@ -56,12 +56,22 @@ def run_command(program: str, debug: bool, command: Callable[[], None]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     except Exception as error:
+        if _was_interrupted(error):
+            _say(program, "interrupted")
+            return EXIT_INTERRUPTED
         if debug:
             traceback.print_exc()
         for line in told(error):
             _say(program, line)
         return EXIT_FAILED
     return EXIT_FINE
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether an interrupt is behind an error: of a library that was being imported it makes an ImportError."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def told(error: BaseException) -> list[str]:
@@ -74,6 +84,16 @@ def told(error: BaseException) -> list[str]:
         return [f"{error.filename}: {error.strerror}"]
     words = " ".join(str(error).split())
     return [f"unexpected {type(error).__name__}: {words}; --debug shows where"]
+
+
+def answer(text: str) -> None:
+    """Print what a long command has to say; where nobody reads it, or a disk is full, the work goes on without it."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        # what is left in the buffer must not be tried again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"warning: standard output takes no more: {error.strerror}", file=sys.stderr, flush=True)
 
 
 def read_json_file(path: Path) -> Any:

@@ -10,10 +10,15 @@ import tensorflow as tf
 from PIL import Image, ImageDraw
 
 from pyramid.commands.config import Training
+from pyramid.commands.labels import Row
 from pyramid.data.augment import augment, parse_augmentations
+from pyramid.data.images import listed
+from pyramid.errors import DataError
+from sensenet.errors import InputError
 from sensenet.preprocess.reading import ImageLoader, ImageSource
 
 LEAST_SIDE, MARGIN, TITLE = 96, 6, 14
+MOST_TEXT = 80
 MOST_IMAGES = 256
 """So many images of a batch are shown at most."""
 
@@ -29,7 +34,7 @@ def augmented_batches(training: Training, count: int) -> Iterator[list[Picture]]
     """Batches of augmented images, drawn without repetition as long as there are any left.
 
     Raises:
-        sensenet.errors.InputError: an image that cannot be read.
+        DataError: an image that cannot be read.
     """
     settings = training.job(training.candidates[0], training.max_total_seconds)
     augmentations = parse_augmentations(settings.image_augmentations, settings.augmentation_ranges)
@@ -45,7 +50,7 @@ def augmented_batches(training: Training, count: int) -> Iterator[list[Picture]]
     for epoch in range(count):
         # the images of a batch are others each time, and where they are the same they are changed in other ways
         chosen = rng.choice(len(rows), size, replace=False)
-        pixels = _read([rows[row]["file"] for row in chosen], loader)
+        chosen, pixels = _readable(rows, chosen, loader, bool(settings.skip_invalid_images))
         changed = augment(
             pixels,
             tf.constant(settings.augmentation_seed),
@@ -81,16 +86,33 @@ def draw_sheet(batches: Sequence[Sequence[Picture]]) -> Image.Image:
     return sheet
 
 
-def _read(files: Sequence[str], loader: ImageLoader) -> tf.Tensor:
-    """(n, height, width, 3) uint8."""
-    return tf.cast(loader.load(files, lambda place: f"image {place}").pixels, tf.uint8)
+def _readable(
+    rows: Sequence[Row], chosen: np.ndarray, loader: ImageLoader, skips: bool
+) -> tuple[np.ndarray, tf.Tensor]:
+    """Those of the chosen rows whose images can be read, and their (n, height, width, 3) uint8 pixels.
+
+    Raises:
+        DataError: an image cannot be read and is not to be skipped, or none can; names them.
+    """
+    pixels, problems = {}, []
+    for row in chosen:
+        try:
+            image = loader.load([rows[row]["file"]], lambda _: f"/training_data/{row}/file").pixels  # noqa: B023
+            pixels[row] = tf.cast(image, tf.uint8)
+        except InputError as error:
+            problems.append(str(error))
+    if problems and not (skips and pixels):
+        raise DataError(listed(problems))
+    return np.array(list(pixels)), tf.concat(list(pixels.values()), axis=0)
 
 
 def _label(label: Any) -> str:
-    return label if isinstance(label, str) else f"{label:g}"
+    """A label in one short line of what the pen can write."""
+    text = " ".join(label.split())[:MOST_TEXT] if isinstance(label, str) else f"{label:g}"
+    return text.encode("ascii", "backslashreplace").decode()
 
 
 def _cut(text: str, width: int, pen: ImageDraw.ImageDraw) -> str:
-    while len(text) > 1 and pen.textlength(text) > width:
-        text = text[:-2].rstrip() + "…"
+    while len(text) > 2 and pen.textlength(text) > width:
+        text = text[:-3].rstrip() + ".."
     return text

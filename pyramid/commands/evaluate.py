@@ -66,6 +66,8 @@ def _run(parsed: argparse.Namespace) -> None:
     else:
         truth = class_indices(rows.labels, model._classes)
     predictions = _predict(model, rows)
+    if len(predictions) != len(truth):
+        raise CommandError(f"the model takes the {len(truth)} rows for {len(predictions)}")
     print(f"{len(truth)} rows")
     if model._classes is None:
         print(metrics_report(truth, predictions[:, 0], "numeric"))

@@ -76,7 +76,10 @@ def _table_row(row: Any, class_index: int | None) -> tuple[Any, Any]:
     if isinstance(row, dict):
         label = _label(row)
         rest = {key: value for key, value in row.items() if key != "label"}
-        return (rest["input"] if rest.keys() == {"input"} else rest), label
+        if rest.keys() - {"weight"} != {"input"}:
+            return rest, label
+        given = rest["input"]
+        return (given if isinstance(given, (list, dict)) else [given]), label
     if not isinstance(row, list):
         raise DataError(f"expected an object or a list, got {row!r:.80}")
     place = len(row) - 1 if class_index is None else class_index

@@ -67,7 +67,7 @@ def read_labels(
     if not problems:
         rows = _rows(data)
         objective = dict(given) if given is not None else _objective(rows, kind)
-        problems = list(_class_problems(rows, objective))
+        problems = list(_strangers(rows, objective))
         if not problems:
             return LabelledImages(rows, objective), []
     rest = len(problems) - MOST_SHOWN
@@ -122,20 +122,24 @@ def _objective(rows: Sequence[Row], kind: str) -> dict[str, Any]:
     return categorical_field(OBJECTIVE_INDEX, sorted({row["label"] for row in rows}))
 
 
-def _class_problems(rows: Sequence[Row], objective: Mapping[str, Any]) -> list[Violation]:
+def scarcity(images: LabelledImages) -> list[Violation]:
+    """What keeps a training from the rows: classes with too few images."""
+    if images.objective["type"] != "categorical":
+        return []
+    return [_wrong("", problem) for problem in scarce_classes(row["label"] for row in images.rows)]
+
+
+def _strangers(rows: Sequence[Row], objective: Mapping[str, Any]) -> list[Violation]:
     if objective["type"] != "categorical":
         return []
     values = set(objective["values"])
-    strangers = [
+    return [
         _wrong(
             f"/{place}/label", f"found {found(row['label'])}, which is not among the values of the objective"
         )
         for place, row in enumerate(rows)
         if row["label"] not in values
     ]
-    if strangers:
-        return strangers
-    return [_wrong("", problem) for problem in scarce_classes(row["label"] for row in rows)]
 
 
 def _wrong(place: str, message: str) -> Violation:

@@ -19,7 +19,9 @@ def metadata(config: Mapping[str, Any]) -> list[dict[str, Any]]:
     Raises:
         SettingsError: rows that cannot be used.
     """
-    data = config.get("training_data")
+    if config.get("training_data") is None:
+        raise SettingsError([Violation("/training_data", "missing; allowed is a list of labelled images")])
+    data = config["training_data"]
     rows = data if isinstance(data, list) else []
     if any(isinstance(row, dict) and "boxes" in row for row in rows):
         return _boxes(rows)

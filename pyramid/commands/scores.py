@@ -11,6 +11,7 @@ from pyramid.data.images import listed
 from pyramid.errors import DataError
 from pyramid.train.metrics import METRICS, evaluate
 
+MOST_TEXT = 60
 MOST_CLASSES = 30
 """A confusion matrix of more classes is shown as its largest entries."""
 
@@ -74,7 +75,7 @@ def confusion_report(truth: np.ndarray, predicted: np.ndarray, values: Sequence[
     Args:
         truth, predicted: (rows,) positions in `values`.
     """
-    n_classes = len(values)
+    values, n_classes = [" ".join(value.split())[:MOST_TEXT] for value in values], len(values)
     matrix = np.bincount(truth * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
     shares = _table([["class", "rows", "recall", "precision"], *_class_rows(matrix, values)])
     if n_classes > MOST_CLASSES:

@@ -13,19 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from pyramid.commands.candidate_report import write_candidates
-from pyramid.commands.candidates import Candidate
+from pyramid.commands.candidates import TRAINING_TYPES, Candidate
 from pyramid.commands.config import Training, parse_config
-from pyramid.commands.console import CommandError, make_parser, read_json_file, run_command, told
+from pyramid.commands.console import CommandError, answer, make_parser, read_json_file, run_command, told
 from pyramid.commands.metadata import metadata
-from pyramid.commands.sharing import best_of, try_each
+from pyramid.commands.sharing import Outcome, best_of, try_each
 from pyramid.commands.watching import outcome_table, watched
 from pyramid.data.images import listed
-from pyramid.errors import DataError, SettingsError, Violation
+from pyramid.errors import DataError, PyramidError, SettingsError, Violation
 from pyramid.jobs import load_job
 from pyramid.settings.wording import found
-from pyramid.train.checks import OnCheck, unheard
+from pyramid.train.checks import OnCheck, both, unheard
 from pyramid.train.metrics import HEADLINE
 from pyramid.workspace import Workspace, whole_file, write_json
+from sensenet import pretrained
+from sensenet.errors import WeightsError
 
 PROGRAM = "pyramid_train"
 VISUALIZE = "--visualize"
@@ -54,6 +56,10 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         PROGRAM,
         "Tries the image networks of a config on its labelled images and writes the best as final_model.json into "
         "its output_directory. Progress goes to standard error, the metrics of each check to standard output.",
+    )
+    parser.usage = (
+        f"{PROGRAM} [-h] [--version] [--debug] [{VISUALIZE}[=n] [--output FILE.png]] [--bigmlize] "
+        "[--tensorboard DIR] config"
     )
     parser.add_argument("config", type=Path, help="the JSON file that says what to train, on which images")
     parser.add_argument(
@@ -129,27 +135,55 @@ def _train(training: Training, events: Path | None, debug: bool) -> None:
 
     def train(candidate: Candidate, max_seconds: float) -> dict[str, Any]:
         try:
-            with watched(str(candidate), metrics) as report, _event_log(events, candidate) as on_check:
-                return job(training.job(candidate, max_seconds), workspace, report, on_check)
+            if candidate in unavailable:
+                raise unavailable[candidate]
+            with watched(str(candidate), metrics) as (report, show), _event_log(events, candidate) as log:
+                return job(training.job(candidate, max_seconds), workspace, report, both(show, log))
         except Exception as error:
             # what ends everything is told at the end
             if len(training.candidates) > 1 and not isinstance(error, DataError):
                 _tell_failure(candidate, error, debug)
             raise
 
+    unavailable = _unavailable(training.candidates)
     outcomes = try_each(training.candidates, training.max_total_seconds, train)
     best = best_of(outcomes, metrics[0])
     if len(outcomes) == 1 and outcomes[0].error is not None:
         raise outcomes[0].error
-    write_candidates(outcomes, best, metrics, workspace)
-    if best is not None:
-        print(f"how it went: {workspace.report}")
-    print(outcome_table(outcomes, best, metrics))
+    answer(outcome_table(outcomes, best, metrics))
     if best is None:
+        _write_report(outcomes, best, metrics, workspace)
         raise CommandError(f"none of the {len(outcomes)} candidates could be trained")
-    with watched("writing the final model", ()) as report:
+    with watched("writing the final model", ()) as (report, _):
         load_job("finalize_output")(training.finalizing(best.candidate), workspace, report)
-    print(f"the best is {best.candidate}: {workspace.final_model}")
+    _write_report(outcomes, best, metrics, workspace)
+    answer(f"the best is {best.candidate}: {workspace.final_model} (how it went: {workspace.report})")
+
+
+def _unavailable(candidates: Sequence[Candidate]) -> dict[Candidate, WeightsError]:
+    """The candidates whose published weights cannot be had; the others' are fetched, before the clock starts."""
+    errors = {}
+    for candidate in candidates:
+        if candidate.image_training_type == TRAINING_TYPES[0] or candidate.initial_model is not None:
+            continue
+        try:
+            pretrained.weights_path(candidate.base_image_network)
+        except WeightsError as error:
+            errors[candidate] = error
+    return errors
+
+
+def _write_report(
+    outcomes: Sequence[Outcome[Candidate]],
+    best: Outcome[Candidate] | None,
+    metrics: Sequence[str],
+    workspace: Workspace,
+) -> None:
+    try:
+        write_candidates(outcomes, best, metrics, workspace)
+    except PyramidError as error:
+        # the model is there, and is not lost for want of a page about it
+        print(f"{PROGRAM}: warning: {error}", file=sys.stderr)
 
 
 def _event_log(events: Path | None, candidate: Candidate) -> AbstractContextManager[OnCheck]:

@@ -9,9 +9,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pyramid.commands.console import told
+from pyramid.commands.console import answer, told
 from pyramid.commands.sharing import Outcome
 from pyramid.report import Report
+from pyramid.train.checks import Check, OnCheck
 
 BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
 WARNING = "warning"
@@ -19,8 +20,8 @@ HEADINGS = ("candidate", "iterations", "seconds")
 
 
 @contextmanager
-def watched(title: str, metrics: Sequence[str]) -> Iterator[Report]:
-    """The report of one candidate's job.
+def watched(title: str, metrics: Sequence[str]) -> Iterator[tuple[Report, OnCheck]]:
+    """The report of one candidate's job, and what prints its checks.
 
     Args:
         title: what the candidate is called.
@@ -33,8 +34,6 @@ def watched(title: str, metrics: Sequence[str]) -> Iterator[Report]:
             shown = {name: facts[name] for name in metrics if name in facts}
             if shown:
                 bar.set_postfix_str(_listed(shown), refresh=False)
-            if "checks" in facts and shown:
-                bar.write(check_line(title, facts, shown), file=sys.stdout)
             message = facts.get("message", "")
             if message.startswith(WARNING):
                 bar.write(f"{title}: {message}", file=sys.stderr)
@@ -42,12 +41,17 @@ def watched(title: str, metrics: Sequence[str]) -> Iterator[Report]:
                 bar.set_description_str(f"{title}: {message}", refresh=False)
             bar.refresh()
 
-        yield report
+        def on_check(check: Check) -> None:
+            with bar.external_write_mode(file=sys.stdout):
+                answer(check_line(title, check, metrics))
+
+        yield report, on_check
 
 
-def check_line(title: str, facts: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+def check_line(title: str, check: Check, metrics: Sequence[str]) -> str:
     """One check of the held-out images, on one line."""
-    return f"{title}  iteration {facts['iterations']}  {facts['time_elapsed']:.1f} s  {_listed(metrics)}"
+    measured = {name: check.metrics[name] for name in metrics}
+    return f"{title}  iteration {check.iteration}  {check.seconds:.1f} s  {_listed(measured)}"
 
 
 def outcome_table(outcomes: Sequence[Outcome[Any]], best: Outcome[Any] | None, metrics: Sequence[str]) -> str:

@@ -33,5 +33,15 @@ OnCheck = Callable[[Check], None]
 """Told of every check as it happens, however quickly they follow each other."""
 
 
+def both(first: OnCheck, second: OnCheck) -> OnCheck:
+    """Two who want to know, as one."""
+
+    def hear(check: Check) -> None:
+        first(check)
+        second(check)
+
+    return hear
+
+
 def unheard(check: Check) -> None:
     """Nobody wants to know of the checks."""

@@ -70,8 +70,7 @@ def start_networks(settings: Any, n_outputs: int) -> Start:
 def _named(settings: Any) -> ImageNetworkSpec:
     name = settings.base_image_network
     width, height = (settings.input_image_shape or (None, None))[:2]
-    place = "base_image_network" if width else "input_image_shape"
-    with _refusing(place):
+    with _refusing("input_image_shape"):
         spec = parse_image_network(image_network(name, width, height))
     if settings.image_training_type == RANDOM or spec.branches is not None:
         return spec

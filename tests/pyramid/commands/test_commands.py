@@ -14,6 +14,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from pyramid.commands import evaluate, train
+from pyramid.commands.console import run_command
 from sensenet.models.image import image_model
 
 ROOT = Path(__file__).parents[3]
@@ -196,6 +197,40 @@ def test_visualize_writes_a_contact_sheet(digits, tmp_path, monkeypatch, capsys)
     capsys.readouterr()
     assert train.main(["--visualize", str(config)]) == 1
     assert "--output FILE.png" in said(capsys)[0]
+
+
+@pytest.mark.slow
+def test_visualize_takes_any_labels_and_leaves_out_what_training_leaves_out(digits, tmp_path, capsys):
+    rows = [
+        {"file": f"{number:03}.png", "label": label} for number in range(6) for label in ("a\nb", "é" * 3000)
+    ]
+    rows += [{"file": "none.png", "label": "a\nb"}]
+    config = make_config(digits, tmp_path, training_data=rows, skip_invalid_images=True)
+    assert train.main(["--visualize", "--output", str(tmp_path / "sheet.png"), str(config)]) == 0
+    config = make_config(digits, tmp_path, training_data=[*rows, rows[0] | {"file": "config.json"}])
+    (digits[0] / "config.json").write_text("no image")
+    (digits[0] / "none.png").write_text("no image")
+    assert train.main(["--visualize", "--output", str(tmp_path / "sheet.png"), str(config)]) == 1
+    assert "/training_data/1" in capsys.readouterr().err
+
+
+def test_a_standard_output_that_takes_no_more_does_not_end_the_work():
+    code = "from pyramid.commands.console import answer\nfor _ in range(3): answer('x' * 9999)\nprint('on')"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0
+    assert done.stderr == "warning: standard output takes no more: No space left on device\n"
+
+
+def test_an_interrupt_that_a_library_made_an_error_of_is_an_interrupt(capsys):
+    def fail():
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise ImportError("initialization failed") from error
+
+    assert run_command("p", False, fail) == 130
+    assert said(capsys) == ["p: error: interrupted"]
 
 
 def test_bigmlize_writes_the_labels(digits, tmp_path, capsys):

@@ -16,6 +16,7 @@ from pyramid.errors import DataError, SettingsError
     [
         ([{"file": "a.png", "label": "x"}], None, ("a.png",), ("x",), True),
         ([{"input": [1, 2], "label": 3}], None, ([1, 2],), (3,), False),
+        ([{"input": "a.png", "label": 3, "weight": 2}], None, (["a.png"],), (3,), False),
         ([{"width": 1, "kind": "k", "label": 3}], None, ({"width": 1, "kind": "k"},), (3,), False),
         ([[1, 2, "x"], [3, None, "y"]], None, ([1, 2], [3, None]), ("x", "y"), False),
         ([[1, "x", 2]], 1, ([1, "x", 2],), ("x",), False),
@@ -82,6 +83,13 @@ def test_of_many_classes_the_largest_confusions_are_shown():
     truth = np.repeat(np.arange(50), 2)
     shown = confusion_report(truth, np.where(truth == 7, 9, truth), values)
     assert shown.splitlines()[-1].split() == ["c7", "2", "c9"]
+
+
+def test_metadata_are_made_of_any_labels():
+    rows = [{"file": "a.png", "label": "lonely"}]
+    assert metadata({"training_data": rows}) == rows
+    with pytest.raises(SettingsError, match="/training_data: missing"):
+        metadata({})
 
 
 def test_metadata_of_labels_and_of_boxes():

@@ -205,6 +205,12 @@ def test_a_key_that_is_needed_is_named(key, absent):
         ({"objective_type": "numeric"}, "/objective_type", "the labels of training_data are categorical"),
         ({"loss_function": "huber"}, "/loss_function", "the objective is categorical"),
         ({"input_image_shape": [16, 16]}, "/input_image_shape", "[width, height, 3]"),
+        (
+            {"input_image_shape": [2, 16, 3]},
+            "/input_image_shape",
+            "width: expected an integer in [8,",
+        ),
+        ({"batch/size~": 1}, "/batch~1size~0", "unknown key"),
         ({"rescale_type": "cropp"}, "/rescale_type", "did you mean 'crop'"),
         ({"max_data_size": "1GB"}, "/max_data_size", "an integer"),
         ({"holdout_set_size": 0}, "/holdout_set_size", "from 1 to 8192"),
