@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def remove_partial_files(directory: str | os.PathLike[str], pid: int) -> None:
-    """Remove what the dead process `pid` was in the middle of writing below `directory`."""
-    for leftover in Path(directory).rglob(f".*.{pid}{TEMPORARY_SUFFIX}"):
-        leftover.unlink(missing_ok=True)
+    """Remove the files and folders that the dead process `pid` was in the middle of writing below `directory`."""
+    for leftover in list(Path(directory).rglob(f".*.{pid}{TEMPORARY_SUFFIX}")):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from pyramid.workspace import Workspace, whole_file, write_json
 from sensenet import create_model
 from sensenet.document import shorten
 from sensenet.errors import ModelFormatError
+from sensenet.files import temporary_path
 
 # measured numbers: a null among them is how JSON wrote down NaN
 MEASURED_KEYS = ("validation_metrics", "evaluation_metrics", "importances")
@@ -75,12 +75,14 @@ def _document(settings: BaseSettings, workspace: Workspace) -> dict[str, Any]:
 
 
 def _write_bundle(model: Any, path: Path) -> None:
-    # a bundle is made from a folder of files: that is no business of the output directory, above all if the job
-    # is killed meanwhile
-    with tempfile.TemporaryDirectory(prefix="pyramid.") as folder:
-        bundle = model.save_bundle(Path(folder) / path.name)
-        with whole_file(path) as temporary:
-            shutil.copyfile(bundle, temporary)
+    # a bundle is made from a folder of files; its name lets it be swept up if the job is killed meanwhile
+    folder = temporary_path(path.with_suffix(""))
+    with whole_file(path) as temporary:
+        try:
+            folder.mkdir()
+            Path(model.save_bundle(folder / path.name)).replace(temporary)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _result(workspace: Workspace) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pyramid.settings.base_settings import BaseSettings
 from pyramid.workspace import Workspace, write_json
 from sensenet import create_model
 from sensenet.export.h5 import write_weights
+from sensenet.files import remove_partial_files
 from sensenet.layers import parse_layers
 from sensenet.network import build_network
 
@@ -397,3 +398,13 @@ def test_a_file_that_cannot_be_written_is_named_and_nothing_partial_stays(worksp
     with pytest.raises(WorkspaceError, match=f"{name} cannot be written"):
         finalize(workspace)
     assert {path.name for path in workspace.root.iterdir()} <= {*FILES, "submodel_m1"}
+
+
+def test_what_a_killed_process_was_writing_is_swept_up(tmp_path):
+    mine, other = (tmp_path / f"sub/.bundle.{pid}.partial" for pid in (7, 8))
+    for folder in (mine, other):
+        folder.mkdir(parents=True)
+        (folder / "file").write_text("half")
+    (tmp_path / ".model.json.7.partial").write_text("half")
+    remove_partial_files(tmp_path, 7)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [other.name, "file", "sub"]
