@@ -18,3 +18,8 @@ def conformance() -> Path:
     if not CONFORMANCE.is_dir():
         pytest.skip("the conformance data (../shared/conformance) is not on this machine")
     return CONFORMANCE
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file first: where files are shared out, no process is left alone with it at the end."""
+    items.sort(key=lambda item: item.path.name != "test_docs.py")
