@@ -161,7 +161,7 @@ def image_job(scans: Scans, network: str, directory: Path) -> dict[str, Any]:
         "descent_algorithm": "adam",
         "learning_rate": 0.003,
         "loss_function": "crossentropy",
-        "max_iterations": 300,
+        "max_iterations": 600,
         "max_training_time": 120,
     }
 

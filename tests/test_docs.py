@@ -83,6 +83,7 @@ def test_the_demo_runs_as_a_newcomer_would(tmp_path):
     accuracies = [float(value) for value in re.findall(r"accuracy +(\S+)", done.stdout)]
     assert len(accuracies) == 4
     assert min(accuracies) > 0.9
+    assert min(accuracies[2:]) > 0.97, "the scans"
     assert float(re.search(r"r_squared +(\S+)", done.stdout)[1]) > 0.3
     assert done.stdout.count("the truth:") == 5
     for network in ("simple", "simple_residual"):

@@ -72,7 +72,7 @@ def test_an_idle_worker_ends(make_worker: Any, idle_seconds: str) -> None:
     children = worker.children()
     assert worker.exit_code(5) == 0
     lasted = time.monotonic() - worker.ready.at
-    assert float(idle_seconds) * 0.9 <= lasted < float(idle_seconds) + 1
+    assert float(idle_seconds) * 0.9 <= lasted < float(idle_seconds) + 2
     assert not any(is_alive(child) for child in children)
 
 
@@ -251,17 +251,17 @@ def test_no_job_waits_for_a_reader_that_sleeps(make_worker: Any, make_job: Any, 
 def test_a_child_is_replaced_once_its_successor_is_warm(
     make_worker: Any, make_job: Any, limit: dict[str, str]
 ) -> None:
-    worker = make_worker(environment={"FAKE_WARM_SECONDS": "0.6", **limit})
+    worker = make_worker(environment={"FAKE_WARM_SECONDS": "2", **limit})
     pids, slowest = [], 0.0
     worker.run(make_job(), 10)
-    for _ in range(14):
+    for _ in range(28):
         sent = time.monotonic()
         closing = worker.run(make_job("grow", megabytes=60), 10)
         pids.append(closing["pid"])
         slowest = max(slowest, time.monotonic() - sent)
         assert closing["niceness"] == os.getpriority(os.PRIO_PROCESS, 0), "only the warming up gives way"
         time.sleep(0.1)
-    assert slowest < 0.5, "a job waited for a child to warm up"
+    assert slowest < 1.5, "a job waited for a child to warm up"
     assert len(set(pids)) >= 2
     wait_until(lambda: len(worker.children()) == 1, 5, "the old child has gone")
     assert pids == sorted(pids, key=pids.index), "no job goes back to an older child"
