@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pyramid.data.image_store import OpenedImages, open_images, rotation_warning
+from pyramid.data.image_store import OpenedImages, admit, open_images
 from pyramid.data.images import listed
 from pyramid.data.streaming import in_order
 from pyramid.errors import DataError, WorkspaceError
@@ -105,14 +105,10 @@ def _open(
         most,
         lambda progress, **facts: report(READ * progress, **facts),
     )
-    count = f"{len(opened.broken)} of {len(there)} images cannot be read"
-    problems = listed(_reasons(opened.broken, names, there))
-    if opened.broken and (not settings.skip_invalid_images or len(opened.broken) == len(there)):
-        raise DataError(f"{count}:\n{problems}")
-    if opened.broken:
-        report(READ, message=f"warning: {count} and count as missing:\n{problems}")
-    if opened.turned:
-        report(READ, message=rotation_warning(opened, len(there)))
+    reasons = _reasons(opened.broken, names, there)
+    fate = f"count as missing:\n{listed(reasons)}"
+    skips = bool(settings.skip_invalid_images)
+    admit(opened, reasons, skips, fate, lambda warning: report(READ, message=warning))
     return opened
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from pyramid.data.images import listed
+from pyramid.errors import DataError
 from pyramid.memory import memory_bytes
 from pyramid.report import Report
 from sensenet.errors import InputError
@@ -100,9 +102,28 @@ def _bytes(pixels: tf.Tensor) -> np.ndarray:
     return pixels.numpy().astype(np.uint8)
 
 
-def rotation_warning(opened: OpenedImages, total: int) -> str:
-    """What to say of files whose EXIF rotation is not applied, `opened.turned` of `total`."""
-    return (
-        f"warning: {opened.turned} of {total} images ask for a rotation in their EXIF data, which is "
-        "not applied; exif_rotation would"
-    )
+def admit(
+    opened: OpenedImages, reasons: Sequence[str], skips: bool, fate: str, report: Callable[[str], None]
+) -> None:
+    """Go on with the images that could be read, if that is what the job wants, and warn of what is not as it seems.
+
+    Args:
+        reasons: why each of `opened.broken` cannot be read.
+        skips: whether broken images are passed over.
+        fate: what becomes of them then.
+        report: told each warning.
+
+    Raises:
+        DataError: images cannot be read and are not to be passed over, or none can; names up to twenty.
+    """
+    broken, total = len(opened.broken), len(opened.store.files)
+    count = f"{broken} of {total} images cannot be read"
+    if broken and (not skips or broken == total):
+        raise DataError(f"{count}:\n{listed(reasons)}")
+    if broken:
+        report(f"warning: {count} and {fate}")
+    if opened.turned:
+        report(
+            f"warning: {opened.turned} of {total} images ask for a rotation in their EXIF data, which is "
+            "not applied; exif_rotation would"
+        )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyramid.data.augment import Augmentations, parse_augmentations
-from pyramid.data.image_store import OpenedImages, open_images, rotation_warning
+from pyramid.data.image_store import OpenedImages, admit, open_images
 from pyramid.data.images import ImageRows, listed, read_image_rows, scarce_classes
 from pyramid.errors import DataError, PyramidError, SettingsError, Violation
 from pyramid.image_model import network_info, trained_keras_model
@@ -118,13 +118,8 @@ def _open(rows: ImageRows, start: Start, settings: BaseSettings, report: Report)
         settings.max_data_size,
         lambda progress, **facts: report(READ * progress, **facts),
     )
-    count = f"{len(opened.broken)} of {len(rows)} images cannot be read"
-    if opened.broken and (not settings.skip_invalid_images or len(opened.broken) == len(rows)):
-        raise DataError(f"{count}:\n{listed(list(opened.broken.values()))}")
-    if opened.broken:
-        report(READ, message=f"warning: {count} and are left out")
-    if opened.turned:
-        report(READ, message=rotation_warning(opened, len(rows)))
+    reasons, skips = list(opened.broken.values()), bool(settings.skip_invalid_images)
+    admit(opened, reasons, skips, "are left out", lambda warning: report(READ, message=warning))
     return opened
 
 
