@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import orjson
 
 from pyramid.errors import WorkspaceError
-from sensenet.files import atomic_path
+from sensenet import files
 
 MAX_SUBSETS = 8
 
@@ -154,16 +155,26 @@ class Submodel:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary path that becomes `path` when the body succeeds; its directory is made if absent.
+def whole_file(path: Path) -> Iterator[files.WholeFile]:
+    """A new file that becomes `path` when the body succeeds; its directory is made if absent.
 
     Raises:
         WorkspaceError: the file cannot be written; names it and says why.
     """
     _make_directory(path.parent)
+    with naming_file(path), files.whole_file(path) as file:
+        yield file
+
+
+@contextmanager
+def naming_file(path: Path) -> Iterator[None]:
+    """Say what could not be written when the body fails to write `path`.
+
+    Raises:
+        WorkspaceError: the body raised an OSError; names the file and says why.
+    """
     try:
-        with atomic_path(path) as temporary:
-            yield temporary
+        yield
     except OSError as error:
         raise WorkspaceError(f"{path} cannot be written: {error.strerror or error}") from error
 
@@ -175,24 +186,31 @@ def write_json(path: Path, value: Any) -> None:
         WorkspaceError: the file cannot be written.
     """
     encoded = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
-    with whole_file(path) as temporary:
-        temporary.write_bytes(encoded)
+    write_bytes(path, encoded)
 
 
-def write_submodel(
-    submodel: Submodel, write_weights: Callable[[Path], None], fit_info: Mapping[str, Any]
-) -> None:
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` as the file `path`.
+
+    Raises:
+        WorkspaceError: the file cannot be written.
+    """
+    with whole_file(path) as file:
+        file.write(content)
+
+
+def write_submodel(submodel: Submodel, weights: bytes, fit_info: Mapping[str, Any]) -> None:
     """Leave a trained network: weights and fit info, both or, where one cannot be written, neither.
 
     Args:
-        write_weights: writes them to the path that it is given.
+        weights: the content of the weight file.
 
     Raises:
         WorkspaceError: a file cannot be written; those of an earlier job are still there.
     """
-    with whole_file(submodel.weights) as weights, whole_file(submodel.fit_info) as info:
-        write_weights(weights)
-        info.write_bytes(orjson.dumps(fit_info, option=orjson.OPT_SERIALIZE_NUMPY))
+    with whole_file(submodel.weights) as weight_file, whole_file(submodel.fit_info) as info_file:
+        weight_file.write(weights)
+        info_file.write(orjson.dumps(fit_info, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
 def read_json(path: Path, written_by: str) -> Any:
@@ -215,8 +233,13 @@ def write_array(path: Path, array: np.ndarray) -> None:
     Raises:
         WorkspaceError: the file cannot be written.
     """
-    with whole_file(path) as temporary, temporary.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
+    contiguous = np.ascontiguousarray(array)
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(contiguous))
+    # np.save writes through a buffer of C whose last error it does not see
+    with whole_file(path) as file:
+        file.write(header.getbuffer())
+        file.write(contiguous)
 
 
 def read_array(path: Path, written_by: str, mmap: bool = False) -> np.ndarray:

@@ -1,24 +1,92 @@
-"""Writing files so that a reader never sees half of one."""
+"""Whole files: a reader never sees half of one, and nothing but a regular file is opened for reading.
+
+A file is written under a temporary name beside its final one, `.NAME.PLACE-PID-TOKEN.partial`: PLACE stands for the
+machine (or container), PID and TOKEN for the process. So one process never takes another's file for its own, wherever
+the two run, and what a dead process has left can be told from what a living one is writing.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import hashlib
 import os
+import re
+import secrets
 import shutil
+import socket
+import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import Any, BinaryIO
 
 TEMPORARY_SUFFIX = ".partial"
+OLD_SECONDS = 60.0
+"""How old a dead process's file must be before somebody else removes it."""
+
+_PARTIAL = re.compile(r"\..+\.(?P<place>[0-9a-f]{12})-(?P<pid>\d+)-[0-9a-f]{16}\.partial")
+_TOKEN = secrets.token_hex(8)
+# What Windows lacks is 0 there. A FIFO must not block, a terminal must not become ours, a link is not followed.
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_OLD = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+
+
+class WholeFile:
+    """A file on its way: what is written goes to the disk at once, so that no error is lost in a buffer.
+
+    Attributes:
+        path: its temporary name.
+        size_bytes: how much has been written.
+    """
+
+    def __init__(self, path: Path, descriptor: int):
+        """Write to an open descriptor of the empty file `path`."""
+        self.path = path
+        self.size_bytes = 0
+        self._descriptor = descriptor
+
+    def write(self, data: Any) -> int:
+        """Write all of a bytes-like object (a contiguous array is one).
+
+        Raises:
+            OSError: no room, say.
+        """
+        view = memoryview(data)
+        if not view.nbytes:
+            return 0
+        left = view.cast("B")
+        while left:
+            left = left[os.write(self._descriptor, left) :]
+        self.size_bytes += view.nbytes
+        return view.nbytes
+
+    def restart(self) -> None:
+        """Forget what has been written.
+
+        Raises:
+            OSError: the disk is gone, say.
+        """
+        os.ftruncate(self._descriptor, 0)
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        self.size_bytes = 0
+
+
+def writer_name() -> str:
+    """What marks the temporary files of this process: `PLACE-PID-TOKEN`."""
+    return f"{_place()}-{os.getpid()}-{_TOKEN}"
 
 
 def temporary_path(path: Path) -> Path:
-    """The name that `path` is written under until it is whole: hidden, beside it, marked with the writer's pid."""
-    return path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    """The name that `path` is written under until it is whole: hidden, beside it, marked with its writer."""
+    return path.with_name(f".{path.name}.{writer_name()}{TEMPORARY_SUFFIX}")
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path in the directory of `path`; on success fsync it and rename it to `path`.
+def whole_file(path: str | os.PathLike[str]) -> Iterator[WholeFile]:
+    """A new file that becomes `path` when the body succeeds: checked, fsynced and renamed.
 
     When the body raises, the temporary file is removed and an old file under `path` stays as it was.
 
@@ -28,24 +96,140 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     final = Path(path)
     temporary = temporary_path(final)
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        descriptor = os.open(temporary, _NEW, 0o666)
+        try:
+            file = WholeFile(temporary, descriptor)
+            yield file
+            os.fsync(descriptor)
+            if (found := os.fstat(descriptor).st_size) != file.size_bytes:
+                raise OSError(f"{final}: {file.size_bytes} bytes were written, but {found} are there")
+        finally:
+            os.close(descriptor)
         temporary.replace(final)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         if error.errno is None:
             raise
         raise OSError(error.errno, os.strerror(error.errno), str(final)) from error
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise
 
 
-def remove_partial_files(directory: str | os.PathLike[str], pid: int) -> None:
-    """Remove the files and folders that the dead process `pid` was in the middle of writing below `directory`."""
-    for leftover in list(Path(directory).rglob(f".*.{pid}{TEMPORARY_SUFFIX}")):
-        if leftover.is_dir():
-            shutil.rmtree(leftover, ignore_errors=True)
+def write_whole(path: str | os.PathLike[str], content: Any) -> None:
+    """Write `content`, a bytes-like object, as `path`: see `whole_file`.
+
+    Raises:
+        OSError: the file cannot be written (`filename` is the final path).
+    """
+    with whole_file(path) as file:
+        file.write(content)
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a regular file for reading; what else there is (a FIFO, a device, a directory) is not even opened.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file (`strerror` says so).
+        ValueError: a path with a null character.
+    """
+    check_regular(path)
+    # what stood there a moment ago may be something else by now
+    file = open(path, "rb", opener=lambda name, _: os.open(name, _OLD))  # noqa: SIM115 - the caller closes it
+    try:
+        _check_mode(os.fstat(file.fileno()).st_mode, path)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def read_whole(path: str | os.PathLike[str]) -> bytes:
+    """The content of a regular file.
+
+    Raises:
+        OSError, ValueError: see `open_regular`.
+    """
+    with open_regular(path) as file:
+        return file.read()
+
+
+def check_regular(path: str | os.PathLike[str]) -> None:
+    """Refuse what is no regular file, without opening it: for readers that open files themselves.
+
+    Raises:
+        OSError: it is not there, or is no regular file (`strerror` says so).
+        ValueError: a path with a null character.
+    """
+    _check_mode(Path(path).stat().st_mode, path)
+
+
+def remove_partial_files(directory: str | os.PathLike[str], writer: str) -> None:
+    """Remove what the dead process of that `writer_name` was in the middle of writing below `directory`.
+
+    What cannot be removed stays: others may be at work there, or the disk may be gone.
+    """
+    for leftover in _partial_files(directory):
+        if leftover.name.endswith(f".{writer}{TEMPORARY_SUFFIX}"):
+            _remove(leftover)
+
+
+def sweep(directory: str | os.PathLike[str], min_age_seconds: float = OLD_SECONDS) -> None:
+    """Remove temporary files below `directory` that nobody will finish.
+
+    Their writer ran here (on this machine, in this container, since it started) and is no more, and they have not
+    changed for `min_age_seconds`. Everything else stays.
+    """
+    for leftover in _partial_files(directory):
+        parts = _PARTIAL.fullmatch(leftover.name)
+        if parts is None or parts["place"] != _place() or _is_alive(int(parts["pid"])):
+            continue
+        with contextlib.suppress(OSError):
+            if time.time() - leftover.lstat().st_mtime >= min_age_seconds:
+                _remove(leftover)
+
+
+def _partial_files(directory: str | os.PathLike[str]) -> Iterator[Path]:
+    for folder, folders, names in os.walk(
+        directory
+    ):  # passes over folders that cannot be read, follows no links
+        for name in [*folders, *names]:
+            if name.startswith(".") and name.endswith(TEMPORARY_SUFFIX):
+                yield Path(folder) / name
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        if stat.S_ISDIR(path.lstat().st_mode):
+            shutil.rmtree(path, ignore_errors=True)
         else:
-            leftover.unlink(missing_ok=True)
+            path.unlink()
+
+
+def _check_mode(mode: int, path: str | os.PathLike[str]) -> None:
+    if stat.S_ISREG(mode):
+        return
+    kinds = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
+    kind = kinds.get(stat.S_IFMT(mode), "a device")
+    raise OSError(errno.EINVAL, f"it is {kind}, expected a regular file", os.fspath(path))
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+@cache
+def _place() -> str:
+    """Where process ids mean what they mean here: this machine since its start, and in it this container."""
+    known = [socket.gethostname()]
+    with contextlib.suppress(OSError):
+        known.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+    with contextlib.suppress(OSError):
+        known.append(str(Path("/proc/self/ns/pid").readlink()))
+    return hashlib.sha256("\n".join(known).encode()).hexdigest()[:12]

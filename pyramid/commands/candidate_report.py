@@ -9,7 +9,7 @@ from pyramid.commands.console import told
 from pyramid.commands.sharing import Outcome
 from pyramid.report_page.data import parse_report
 from pyramid.report_page.render import render
-from pyramid.workspace import Workspace, read_json, whole_file
+from pyramid.workspace import Workspace, read_json, write_bytes
 
 
 def write_candidates(
@@ -34,8 +34,7 @@ def write_candidates(
         for one in done
     ]
     summary = [(str(one.candidate), _outcome(one, one is best, metrics)) for one in outcomes]
-    with whole_file(workspace.report) as temporary:
-        temporary.write_bytes(render(*reports, summary=summary).encode())
+    write_bytes(workspace.report, render(*reports, summary=summary).encode())
 
 
 def _outcome(outcome: Outcome[Any], is_best: bool, metrics: Sequence[str]) -> str:

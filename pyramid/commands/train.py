@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import traceback
@@ -25,7 +26,7 @@ from pyramid.jobs import load_job
 from pyramid.settings.wording import found
 from pyramid.train.checks import OnCheck, both, unheard
 from pyramid.train.metrics import HEADLINE
-from pyramid.workspace import Workspace, whole_file, write_json
+from pyramid.workspace import Workspace, write_bytes, write_json
 from sensenet import pretrained
 from sensenet.errors import WeightsError
 
@@ -225,8 +226,9 @@ def _visualize(training: Training, count: int, output: Path | None) -> None:
     sheets = import_module("pyramid.commands.contact_sheet")
     sheet = sheets.draw_sheet(list(sheets.augmented_batches(training, count)))
     if output is not None:
-        with whole_file(output) as temporary:
-            sheet.save(temporary, format="PNG")
+        encoded = io.BytesIO()
+        sheet.save(encoded, format="PNG")
+        write_bytes(output, encoded.getvalue())
         print(output)
     if has_display:
         sheet.show(title=PROGRAM)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from pyramid.errors import DataError
-from sensenet.files import atomic_path
+from sensenet.files import whole_file
 
 MARK = b"D"
 NAME_BYTES = 31
@@ -128,9 +128,9 @@ def write_ser(
     else:
         images = image_fields(info_list)
         body = np.array([_record(row, i, len(info_list), images) for i, row in enumerate(rows)], dtype)
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
+    with whole_file(path) as file:
         file.write(MARK)
-        file.write(body.data if body.size else b"")
+        file.write(body)
 
 
 def read_ser(

@@ -43,7 +43,7 @@ def write_matrices(
     with ExitStack() as stack:
         files = []
         for target in targets:
-            file = stack.enter_context(stack.enter_context(whole_file(target.path)).open("wb"))
+            file = stack.enter_context(whole_file(target.path))
             length = n_rows if target.rows is None else len(target.rows)
             header = {"descr": "<f4", "fortran_order": False, "shape": (length, columns)}
             np.lib.format.write_array_header_1_0(file, header)
@@ -52,7 +52,7 @@ def write_matrices(
             for file, target in zip(files, targets, strict=True):
                 picked = block if target.rows is None else _pick(block, start, target.rows)
                 try:
-                    file.write(picked.data)
+                    file.write(np.ascontiguousarray(picked))
                 except OSError as error:  # several files are open: say which
                     reason = error.strerror or error
                     raise WorkspaceError(f"{target.path} cannot be written: {reason}") from error

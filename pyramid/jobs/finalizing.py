@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,11 +18,11 @@ from pyramid.final_image_model import (
 from pyramid.final_model import plain_document, search_document
 from pyramid.report import Report
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.workspace import Workspace, whole_file, write_json
+from pyramid.workspace import Workspace, naming_file, write_bytes, write_json
 from sensenet import create_model
 from sensenet.document import shorten
 from sensenet.errors import ModelFormatError
-from sensenet.files import temporary_path
+from sensenet.export.h5 import encode_weights
 
 # measured numbers: a null among them is how JSON wrote down NaN
 MEASURED_KEYS = ("validation_metrics", "evaluation_metrics", "importances")
@@ -59,9 +57,9 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     write_json(workspace.final_model, document)
     write_json(workspace.short_model, shorten(document))
     report(0.6, message="writing the weights and the bundle")
-    with whole_file(workspace.final_weights) as temporary:
-        model.save_weights(temporary)
-    _write_bundle(model, workspace.final_bundle)
+    write_bytes(workspace.final_weights, encode_weights(model.keras_model()))
+    with naming_file(workspace.final_bundle):
+        model.save_bundle(workspace.final_bundle)
     return _result(workspace)
 
 
@@ -72,17 +70,6 @@ def _document(settings: BaseSettings, workspace: Workspace) -> dict[str, Any]:
     if image_job is not None:
         return image_only_document(image_job, settings)
     return plain_document(workspace, settings.job_id, settings.deepnet_version)
-
-
-def _write_bundle(model: Any, path: Path) -> None:
-    # a bundle is made from a folder of files; its name lets it be swept up if the job is killed meanwhile
-    folder = temporary_path(path.with_suffix(""))
-    with whole_file(path) as temporary:
-        try:
-            folder.mkdir()
-            Path(model.save_bundle(folder / path.name)).replace(temporary)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _result(workspace: Workspace) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from pyramid.train.image_fit import ImageData, train_phases
 from pyramid.train.image_start import Start, start_networks
 from pyramid.workspace import Submodel, Workspace, write_submodel
 from sensenet.errors import SensenetError
-from sensenet.export.h5 import write_weights
+from sensenet.export.h5 import encode_weights
 from sensenet.preprocess.reading import ImageLoader, ImageSource
 
 # where reading the images, training and writing begin and end in the progress of the job
@@ -215,4 +215,4 @@ def _in_words(truth: np.ndarray, objective: dict[str, Any]) -> list[Any]:
 
 def _write(submodel: Submodel, start: Start, info: dict[str, Any]) -> None:
     model = trained_keras_model(start, info)
-    write_submodel(submodel, lambda path: write_weights(model, path), info)
+    write_submodel(submodel, encode_weights(model), info)

@@ -26,7 +26,7 @@ from pyramid.train.metrics import evaluate_rows
 from pyramid.train.readout_fit import fit_readout
 from pyramid.workspace import Workspace, read_json, write_json, write_submodel
 from sensenet.errors import ModelFormatError
-from sensenet.export.h5 import write_weights
+from sensenet.export.h5 import encode_weights
 from sensenet.layers import parse_layers
 from sensenet.network import Network, build_network
 
@@ -75,7 +75,7 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
         "image_training_type": None,
     }
     info = result | fit_info(settings, dataset.inputs.shape[1], importances)
-    write_submodel(submodel, lambda path: write_weights(network.model, path), info)
+    write_submodel(submodel, encode_weights(network.model), info)
     # the evaluations come last: where they are, the submodel is whole
     submodel.withdraw_evaluations()
     if samples is not None:

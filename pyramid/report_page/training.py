@@ -15,7 +15,7 @@ from pyramid.report_page.render import render
 from pyramid.train.checks import Check
 from pyramid.train.image_fit import PHASES, ImageData, predict_images, told
 from pyramid.train.image_start import Start
-from pyramid.workspace import Submodel, Workspace, whole_file, write_json
+from pyramid.workspace import Submodel, Workspace, write_bytes, write_json
 
 SHEET_IMAGES, SHEET_VERSIONS = 8, 5
 
@@ -29,8 +29,7 @@ def write_report(data: ReportData, workspace: Workspace, submodel: Submodel) -> 
     page = render(data).encode()
     write_json(submodel.report_data, dump_report(data))
     for path in (submodel.report, workspace.report):
-        with whole_file(path) as temporary:
-            temporary.write_bytes(page)
+        write_bytes(path, page)
 
 
 def training_report(

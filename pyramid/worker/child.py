@@ -26,7 +26,7 @@ class Child:
     """A running child.
 
     Attributes:
-        warm: it has imported what jobs need and takes one at once.
+        writer: marks its half-written files; None until it is warm.
         jobs: how many jobs it has been given.
     """
 
@@ -54,8 +54,13 @@ class Child:
         self._socket = ours
         self._received = bytearray()
         self._unsent = bytearray()
-        self.warm = False
+        self.writer: str | None = None
         self.jobs = 0
+
+    @property
+    def warm(self) -> bool:
+        """Whether it has imported what jobs need and takes one at once."""
+        return self.writer is not None
 
     def fileno(self) -> int:
         """The descriptor to poll."""
@@ -98,7 +103,9 @@ class Child:
         *complete, rest = self._received.split(b"\n")
         self._received = rest
         messages = [orjson.loads(message) for message in complete]
-        self.warm = self.warm or any(message["kind"] == "warm" for message in messages)
+        for message in messages:
+            if message["kind"] == "warm":
+                self.writer = message["writer"]
         return [message for message in messages if message["kind"] != "warm"], there
 
     def has_ended(self) -> bool:

@@ -12,9 +12,9 @@ from pyramid.worker.limits import Limits
 
 @dataclass(frozen=True)
 class Death:
-    """The end of a child that nobody asked for; `cause` is `was killed by SIGSEGV`."""
+    """The end of a child that nobody asked for; `cause` is `was killed by SIGSEGV`, `writer` that of the child."""
 
-    pid: int
+    writer: str | None
     cause: str
 
 
@@ -62,7 +62,7 @@ class Crew:
         if there:
             return messages, None
         was_warm = self._serving.warm
-        death = Death(self._serving.process.pid, self._serving.end())
+        death = Death(self._serving.writer, self._serving.end())
         self._serving = None
         if was_warm:
             self.start()
@@ -87,18 +87,18 @@ class Crew:
         if child is not None and self._successor is None and self._limits.exceeded(rss_bytes, child.jobs):
             self._successor = Child(self._command, yielding=True)
 
-    def kill_serving(self) -> int | None:
+    def kill_serving(self) -> str | None:
         """End the serving child in the middle of its job.
 
         Returns:
-            its process id.
+            what marks its half-written files.
         """
         child, self._serving = self._serving, None
         if child is None:
             return None
         child.kill()
         child.end()
-        return child.process.pid
+        return child.writer
 
     def kill(self) -> None:
         """End all children."""

@@ -23,7 +23,7 @@ from pyramid.settings.base_settings import BaseSettings
 from pyramid.worker.orphan import end_with_parent
 from pyramid.worker.protocol import encode, failure
 from pyramid.workspace import Workspace
-from sensenet.files import remove_partial_files
+from sensenet.files import remove_partial_files, writer_name
 
 WARMING_NICENESS = 10
 LOG_MESSAGES, LOG_PROGRESS_LINES, LOG_TRAINING = 1, 2, 3
@@ -66,7 +66,7 @@ def serve(arguments: Sequence[str], load: LoadJob, warm: Callable[[], None]) -> 
         _yielding(warm)
     else:
         warm()
-    send({"kind": "warm"})
+    send({"kind": "warm", "writer": writer_name()})
     while True:
         settings = BaseSettings.of_validated(jobs.get())
         closing = run_job(settings, load, reporter(settings, send))
@@ -131,7 +131,7 @@ def _listen(connection: socket.socket, jobs: queue.SimpleQueue[dict[str, Any]]) 
                 jobs.put(settings)
         # The parent is gone: nobody else will clear away what the job was in the middle of.
         if directory is not None:
-            remove_partial_files(directory, os.getpid())
+            remove_partial_files(directory, writer_name())
     finally:
         os._exit(0)
 

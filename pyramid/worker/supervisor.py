@@ -162,9 +162,9 @@ class Supervisor:
     def _end_running_job(self) -> None:
         """Kill the child that has a job, and clear away what it was in the middle of writing."""
         if self._turn is not None and self._turn.handed_over:
-            pid = self._crew.kill_serving()
-            if pid is not None:
-                remove_partial_files(self._turn.settings.output_directory, pid)
+            writer = self._crew.kill_serving()
+            if writer is not None:
+                remove_partial_files(self._turn.settings.output_directory, writer)
             if self._exit_code is None:
                 self._crew.start()
 
@@ -196,7 +196,8 @@ class Supervisor:
                 self._outbox.put(told)
         if death is not None and self._turn is not None:
             turn, self._turn = self._turn, None
-            remove_partial_files(turn.settings.output_directory, death.pid)
+            if death.writer is not None:
+                remove_partial_files(turn.settings.output_directory, death.writer)
             error = protocol.WorkerDied(f"the process that runs the jobs {death.cause}")
             self._refuse(Intake(turn.settings.job_id, error=error), turn.began)
 

@@ -7,6 +7,7 @@ set per weight; layers are matched by their order, for names are running counter
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections import Counter
@@ -20,7 +21,7 @@ import keras
 import numpy as np
 
 from sensenet.errors import ModelFormatError, WeightsError
-from sensenet.files import atomic_path
+from sensenet.files import write_whole
 
 MAX_ATTRIBUTE_BYTES = 64_000
 # Keras 3 calls every kernel "kernel"; Keras 2 has names of its own for these
@@ -33,7 +34,16 @@ def write_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    write_whole(path, encode_weights(model))
+
+
+def encode_weights(model: keras.Model) -> bytes:
+    """The content of the weight file of a functional model.
+
+    It is made in memory: on a full disk the library may end the process when it closes a file.
+    """
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
         layer_names = _stable_names(model.layers)
         _write_names(file, "layer_names", layer_names)
         file.attrs["backend"] = b"tensorflow"
@@ -45,6 +55,7 @@ def write_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
                 group.create_dataset(name, data=variable.numpy())
             _write_names(group, "weight_names", names)
         _write_names(file.create_group("top_level_model_weights"), "weight_names", [])
+    return content.getvalue()
 
 
 def read_weights(model: keras.Model, path: str | os.PathLike[str], finite: bool = True) -> None:

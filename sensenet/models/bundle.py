@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from sensenet.errors import ModelFormatError
-from sensenet.files import atomic_path
+from sensenet.files import whole_file
 
 MAGIC = b"bigml_tensorflow_saved_model_bundle"
 SUFFIX = ".smbundle"
@@ -48,7 +48,7 @@ def write_bundle(directory: str | os.PathLike[str]) -> str:
     if units > MAX_HEADER_UNITS:
         raise ModelFormatError(f"{root}: {len(files)} files are more than a bundle's header can list")
     bundle = root.with_name(root.name + SUFFIX)
-    with atomic_path(bundle) as temporary, temporary.open("wb") as target:
+    with whole_file(bundle) as target:
         target.write(MAGIC + bytes([units]) + encoded.ljust(units * HEADER_UNIT))
         for path in files:
             with path.open("rb") as source:

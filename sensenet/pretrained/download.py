@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import url2pathname
 
@@ -16,6 +16,7 @@ import requests
 from tqdm import tqdm
 
 from sensenet.errors import WeightsError
+from sensenet.files import WholeFile
 
 CHUNK_BYTES = 256 * 1024
 # a terminal is drawn often; a log gets the bar's first and last state and little between
@@ -57,27 +58,26 @@ class _State:
     validator: str | None = None
 
 
-def fetch(url: str, target: Path, policy: DownloadPolicy) -> None:
-    """Bring what `url` names to `target`.
+def fetch(url: str, file: WholeFile, policy: DownloadPolicy) -> None:
+    """Bring what `url` names into `file`.
 
     Args:
         url: http, https or file.
 
     Raises:
         WeightsError: it cannot be had; says why.
-        OSError: `target` cannot be written.
+        OSError: `file` cannot be written.
     """
     parts = urlsplit(url)
-    with target.open("wb") as file:
-        if parts.scheme == "file":
-            _copy(parts, file)
-        elif parts.scheme in ("http", "https"):
-            _download(url, file, policy)
-        else:
-            raise WeightsError(f"{url}: expected an address that begins with http:, https: or file:")
+    if parts.scheme == "file":
+        _copy(parts, file)
+    elif parts.scheme in ("http", "https"):
+        _download(url, file, policy)
+    else:
+        raise WeightsError(f"{url}: expected an address that begins with http:, https: or file:")
 
 
-def _copy(parts: SplitResult, file: BinaryIO) -> None:
+def _copy(parts: SplitResult, file: WholeFile) -> None:
     source = Path(url2pathname(parts.path))
     if parts.netloc not in ("", "localhost"):
         raise WeightsError(f"{parts.geturl()}: expected a file of this machine (file:///...)")
@@ -91,7 +91,7 @@ def _copy(parts: SplitResult, file: BinaryIO) -> None:
             bar.update(len(chunk))
 
 
-def _download(url: str, file: BinaryIO, policy: DownloadPolicy) -> None:
+def _download(url: str, file: WholeFile, policy: DownloadPolicy) -> None:
     state = _State()
     with requests.Session() as session, _progress_bar(url.rsplit("/", 1)[-1], None) as bar:
         for attempt in range(1, policy.attempts + 1):
@@ -107,7 +107,7 @@ def _download(url: str, file: BinaryIO, policy: DownloadPolicy) -> None:
 
 
 def _attempt(
-    session: requests.Session, url: str, file: BinaryIO, state: _State, policy: DownloadPolicy, bar: Any
+    session: requests.Session, url: str, file: WholeFile, state: _State, policy: DownloadPolicy, bar: Any
 ) -> None:
     """Receive the file, or what is missing of it."""
     try:
@@ -142,7 +142,7 @@ def _headers(state: _State) -> dict[str, str]:
     return headers
 
 
-def _begin(response: requests.Response, url: str, file: BinaryIO, state: _State) -> None:
+def _begin(response: requests.Response, url: str, file: WholeFile, state: _State) -> None:
     """Read an answer's head: go on where it does, or begin anew."""
     status = response.status_code
     if status == PARTIAL_CONTENT and _continues(response, state):
@@ -154,8 +154,7 @@ def _begin(response: requests.Response, url: str, file: BinaryIO, state: _State)
         raise _TransientError(f"HTTP {status} {response.reason}")
     if status != OK:
         raise WeightsError(f"{url}: HTTP {status} {response.reason}")
-    file.seek(0)
-    file.truncate()
+    file.restart()
     length = response.headers.get("Content-Length", "")
     state.received_bytes = 0
     state.total_bytes = int(length) if length.isdigit() else None

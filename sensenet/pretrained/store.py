@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sensenet.errors import SettingsError, WeightsError
-from sensenet.files import TEMPORARY_SUFFIX, atomic_path, temporary_path
+from sensenet.files import TEMPORARY_SUFFIX, temporary_path, whole_file, write_whole
 from sensenet.pretrained.download import DownloadPolicy, fetch
 from sensenet.pretrained.layout import PretrainedLayers, read_layers
 from sensenet.pretrained.networks import NETWORKS, find
@@ -99,11 +99,11 @@ def _bring(name: str, path: Path, policy: DownloadPolicy) -> None:
         leftover.unlink(missing_ok=True)
     url = weights_url(name)
     try:
-        with atomic_path(path) as temporary:
-            fetch(url, temporary, policy)
-            read_layers(name, temporary)
+        with whole_file(path) as file:
+            fetch(url, file, policy)
+            read_layers(name, file.path)
             # written first: a file under its final name always has the hash of its own bytes beside it
-            _remember(path, _sha256(temporary))
+            _remember(path, _sha256(file.path))
     except WeightsError as error:
         reason = str(error).replace(str(temporary_path(path)), url)
         raise WeightsError(
@@ -141,8 +141,7 @@ def _sha256(path: Path) -> str:
 
 
 def _remember(path: Path, digest: str) -> None:
-    with atomic_path(_hash_path(path)) as temporary:
-        temporary.write_text(f"{digest}  {path.name}\n")
+    write_whole(_hash_path(path), f"{digest}  {path.name}\n".encode())
 
 
 def _remembered(path: Path) -> str | None:

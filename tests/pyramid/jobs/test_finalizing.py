@@ -401,10 +401,10 @@ def test_a_file_that_cannot_be_written_is_named_and_nothing_partial_stays(worksp
 
 
 def test_what_a_killed_process_was_writing_is_swept_up(tmp_path):
-    mine, other = (tmp_path / f"sub/.bundle.{pid}.partial" for pid in (7, 8))
+    mine, other = (tmp_path / f"sub/.bundle.{writer}.partial" for writer in ("here-7-a", "here-7-b"))
     for folder in (mine, other):
         folder.mkdir(parents=True)
         (folder / "file").write_text("half")
-    (tmp_path / ".model.json.7.partial").write_text("half")
-    remove_partial_files(tmp_path, 7)
+    (tmp_path / ".model.json.here-7-a.partial").write_text("half")
+    remove_partial_files(tmp_path, "here-7-a")
     assert sorted(path.name for path in tmp_path.rglob("*")) == [other.name, "file", "sub"]

@@ -36,8 +36,8 @@ def hold_interpreter(options: dict[str, Any], _workspace: Workspace, report: Rep
 
 
 def write_slowly(options: dict[str, Any], workspace: Workspace, report: Report) -> dict[str, Any]:
-    with whole_file(workspace.full_dataset) as temporary:
-        temporary.write_bytes(b"half of it")
+    with whole_file(workspace.full_dataset) as file:
+        file.write(b"half of it")
         report(0.5, message="writing", pid=os.getpid())
         time.sleep(options["seconds"])
     return {}
