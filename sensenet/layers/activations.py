@@ -42,7 +42,6 @@ ACTIVATIONS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "elu": tf.nn.elu,
         "exponential": tf.exp,
         "gelu": keras.activations.gelu,
-        "glu": keras.activations.glu,
         "hard_shrink": keras.activations.hard_shrink,
         "hard_sigmoid": lambda x: tf.clip_by_value(0.2 * x + 0.5, 0.0, 1.0),
         "hard_silu": keras.activations.hard_silu,
@@ -71,6 +70,7 @@ ACTIVATIONS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "threshold": lambda x: keras.activations.threshold(x, threshold=0.0, default_value=0.0),
     }
 )
+"""Keras' activations and some of our own. Not `glu`: its output has half the width of its input."""
 
 
 def parse_activation(value: Any, path: str) -> str | None:
