@@ -14,6 +14,7 @@ import numpy as np
 import orjson
 
 from sensenet.errors import ModelFormatError
+from sensenet.files import open_regular
 from sensenet.layers import LAYERS
 from sensenet.parsing import float32_array
 
@@ -33,7 +34,7 @@ def read_document(path: Path) -> Any:
         OSError: the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             compressed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
             file.seek(0)
             allowed = _allowed_bytes(path.stat().st_size) if compressed else MAX_DOCUMENT_BYTES
