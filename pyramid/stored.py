@@ -11,6 +11,7 @@ import numpy as np
 import orjson
 
 from pyramid.errors import WorkspaceError
+from pyramid.nesting import is_deeper
 from pyramid.npy import npy_header, read_npy
 from sensenet import files
 
@@ -159,7 +160,7 @@ def parse_json(content: bytes, path: Path, written_by: str) -> Any:
         value = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise _unreadable(path, written_by, f"not valid JSON ({error})") from error
-    if _is_deeper(value, MAX_JSON_DEPTH):
+    if is_deeper(value, MAX_JSON_DEPTH):
         raise _unreadable(path, written_by, f"it is nested more than {MAX_JSON_DEPTH} levels deep")
     return value
 
@@ -174,22 +175,6 @@ def read_array(path: Path, written_by: str, mmap: bool = False) -> np.ndarray:
         return read_npy(path, mmap)
     except (OSError, ValueError, MemoryError) as error:
         raise _unreadable(path, written_by, _reason(error)) from error
-
-
-def _is_deeper(value: Any, levels: int) -> bool:
-    """Whether lists and objects are nested more than `levels` deep; numbers are passed over quickly."""
-    level = [value]
-    for _ in range(levels):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, (list, dict))
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, (list, dict))
-        ]
-        if not level:
-            return False
-    return True
 
 
 def _reason(error: Exception) -> str:

@@ -12,6 +12,7 @@ from pyramid.data.ser import SerRows, read_ser
 from pyramid.data.splits import numeric_strata
 from pyramid.errors import DataError
 from pyramid.image_result import FoundNetwork, find_network, has_images
+from pyramid.memory import memory_bytes
 from pyramid.report import Report
 from pyramid.settings.base_settings import BaseSettings
 from pyramid.workspace import Workspace
@@ -50,6 +51,7 @@ def open_source(settings: BaseSettings, workspace: Workspace, report: Report, im
     """
     rows = read_ser(settings.cache_file, settings.info_list, settings.cache_rows)
     images = has_images(settings.info_list)
+    _check_memory(rows, images, settings.cache_file)
     no_features = np.zeros((0, 1), np.float32) if images else None
     encoding = Encoding.from_info_list(
         settings.info_list, bool(settings.instance_weights), features=no_features
@@ -73,6 +75,16 @@ def open_source(settings: BaseSettings, workspace: Workspace, report: Report, im
     )
     encoding = Encoding.from_info_list(settings.info_list, bool(settings.instance_weights), features=features)
     return Source(rows, numbers, encoding, labels, network)
+
+
+def _check_memory(rows: SerRows, images: bool, file: str) -> None:
+    """Refuse rows whose labels (where there are images, numbers) alone fill the memory: nobody else would say so."""
+    columns = len(rows.records.dtype.names or ()) if images else 1
+    needed = len(rows) * columns * np.dtype(np.float64).itemsize
+    if needed > memory_bytes():
+        raise DataError(
+            f"{file}: {len(rows)} rows need at least {needed} bytes of memory, of {memory_bytes():.0f}"
+        )
 
 
 def within(report: Report, start: float, end: float) -> Report:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,21 @@ MAX_EVALUATION_ROWS = 256
 SPLIT, EVALUATION = 1, 2
 
 
+@dataclass(frozen=True)
+class _Measures:
+    """What the trained network is measured with.
+
+    Attributes:
+        evaluation: of a search submodel.
+        points: (rows, inputs) float32 that the importances of several fields come from; None where there is one.
+        trees: for each tree feature its share per input field; None without tree features.
+    """
+
+    evaluation: Dataset | None
+    points: np.ndarray | None
+    trees: list[dict[str, float]] | None
+
+
 def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[str, Any]:
     """Train, measure, and leave weights and fit info in `submodel_<job_id>`.
 
@@ -54,6 +70,7 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     report(0.0, message="reading the cached data")
     cached = CachedData.of(workspace)
     dataset = read_dataset(Path(settings.cache_file), settings, cached)
+    measures = _measures(settings, cached)
     belonging = _belonging(settings, cached)
     network = _build(settings, dataset)
     fitted = fit_readout(
@@ -66,8 +83,8 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     )
     submodel = workspace.submodel(settings.job_id)
     report(0.9, message="measuring the trained network")
-    evaluation_metrics, samples = _evaluations(network, settings, cached)
-    importances = _importances(network, settings, cached)
+    evaluation_metrics, samples = _evaluations(network, settings, measures.evaluation)
+    importances = _importances(network, settings, measures)
     report(0.97, message="writing the trained network")
     result = {
         "job_id": settings.job_id,
@@ -83,6 +100,19 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     write_submodel(submodel, encode_weights(network.model), info, belonging, samples)
     check_there([submodel.weights, submodel.fit_info, *([] if samples is None else [submodel.evaluations])])
     return result
+
+
+def _measures(settings: BaseSettings, cached: CachedData) -> _Measures:
+    """Read before there is a network, so that what is missing is not found when it has been trained."""
+    workspace = cached.workspace
+    evaluation = points = trees = None
+    if settings.job_type == "search_submodel":
+        evaluation = read_dataset(workspace.evaluation_dataset, settings, cached)
+    if len(job_layout(settings).fields) > 1:
+        points = read_dataset(workspace.importance_dataset, settings, cached).inputs
+        if uses_trees(settings):
+            trees = cached.read_json(workspace.tree_importances)
+    return _Measures(evaluation, points, trees)
 
 
 def _belonging(settings: BaseSettings, cached: CachedData) -> dict[str, str | None]:
@@ -111,12 +141,11 @@ def _build(settings: BaseSettings, dataset: Dataset) -> Network:
 
 
 def _evaluations(
-    network: Network, settings: BaseSettings, cached: CachedData
+    network: Network, settings: BaseSettings, dataset: Dataset | None
 ) -> tuple[Metrics | None, list[Metrics] | None]:
     """Of a search submodel: the metrics on all of the evaluation set, and those on samples of it."""
-    if settings.job_type != "search_submodel":
+    if dataset is None:
         return None, None
-    dataset = read_dataset(cached.workspace.evaluation_dataset, settings, cached)
     predictions = _predict(network, dataset.inputs)
     size = max(1, min(MAX_EVALUATION_ROWS, round(EVALUATION_SHARE * len(dataset))))
     rng = np.random.default_rng([settings.seed, EVALUATION])
@@ -126,19 +155,15 @@ def _evaluations(
     return evaluate_rows(truth, predictions, dataset.objective_type), samples
 
 
-def _importances(network: Network, settings: BaseSettings, cached: CachedData) -> list[float]:
+def _importances(network: Network, settings: BaseSettings, measures: _Measures) -> list[float]:
     """One share per input field, in the order of `info_list`."""
-    layout = job_layout(settings)
-    if len(layout.fields) == 1:
+    points = measures.points
+    if points is None:
         return [1.0]
-    points = read_dataset(cached.workspace.importance_dataset, settings, cached).inputs
     attributions = expected_gradients(
         lambda inputs: network.model(inputs, training=False), points, points, settings.seed
     )
-    trees = None
-    if settings.tree_embedding and layout.tree_inputs:
-        trees = cached.read_json(cached.workspace.tree_importances)
-    return field_importances(attributions, layout, trees)
+    return field_importances(attributions, job_layout(settings), measures.trees)
 
 
 def _predict(network: Network, inputs: np.ndarray) -> np.ndarray:
