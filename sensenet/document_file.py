@@ -14,7 +14,6 @@ import numpy as np
 import orjson
 
 from sensenet.errors import ModelFormatError
-from sensenet.files import open_regular
 from sensenet.layers import LAYERS
 from sensenet.parsing import float32_array
 
@@ -34,7 +33,7 @@ def read_document(path: Path) -> Any:
         OSError: the file cannot be read.
     """
     try:
-        with open_regular(path) as file:
+        with path.open("rb") as file:
             compressed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
             file.seek(0)
             allowed = _allowed_bytes(path.stat().st_size) if compressed else MAX_DOCUMENT_BYTES

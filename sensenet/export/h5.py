@@ -21,7 +21,7 @@ import keras
 import numpy as np
 
 from sensenet.errors import ModelFormatError, WeightsError
-from sensenet.files import check_regular, write_whole
+from sensenet.files import write_whole
 
 MAX_ATTRIBUTE_BYTES = 64_000
 # Keras 3 calls every kernel "kernel"; Keras 2 has names of its own for these
@@ -93,7 +93,6 @@ def stored_weights(path: str | os.PathLike[str], finite: bool = True) -> list[tu
         ModelFormatError: not an HDF5 file of this layout, or (where `finite`) one that holds NaN or infinity.
     """
     try:
-        check_regular(path)
         with h5py.File(path, "r") as file:
             root = file
             if not _has_names(file, "layer_names") and "model_weights" in file:

@@ -28,8 +28,6 @@ from pyramid.workspace import (
     write_array,
     write_json,
 )
-from sensenet.errors import ModelFormatError
-from sensenet.export.h5 import stored_weights
 from sensenet.files import remove_partial_files, sweep, temporary_path, write_whole, writer_name
 
 KIB = 1024
@@ -283,7 +281,6 @@ READERS = {
     "array": (lambda path: read_array(path, "dataset_caching"), WorkspaceError),
     "map": (lambda path: read_array(path, "dataset_caching", mmap=True), WorkspaceError),
     "rows": (lambda path: read_ser(path, [{"index": 0, "type": "image"}], 1), DataError),
-    "weights": (stored_weights, ModelFormatError),
 }
 
 
