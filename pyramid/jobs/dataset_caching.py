@@ -26,8 +26,9 @@ from pyramid.image_result import network_record
 from pyramid.npy import read_npy
 from pyramid.report import Report
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.stored import dumps, put_array, remove
+from pyramid.stored import dumps, naming_file, put_array, remove
 from pyramid.workspace import MAX_SUBSETS, Workspace, check_there, whole_files
+from sensenet.files import WholeFile
 from sensenet.forest import block_transform, dump_forests, tree_features
 
 MAX_FULL_BYTES = 512_000_000
@@ -83,13 +84,9 @@ def _cache(settings: BaseSettings, workspace: Workspace, report: Report) -> dict
     targets = _targets(settings, workspace, len(source.rows), row_size)
     source = replace(source, encoding=encoding)
     blocks = _matrix_blocks(source, embedding, learning_rows, report)
-    _write_all(settings, workspace, source, targets, blocks, embedding, report)
-    datasets = [target.path for target in targets]
-    check_there(
-        [workspace.dataset_info, workspace.evaluation_dataset, workspace.importance_dataset, *datasets]
-    )
+    check_there(_write_all(settings, workspace, source, targets, blocks, embedding, report))
     return {
-        "datasets": [str(path) for path in datasets],
+        "datasets": [str(target.path) for target in targets],
         "full_data_size": len(source.rows) * row_size,
         "full_data_shape": [len(source.rows), encoding.layout.row_columns],
         "row_size": row_size,
@@ -105,7 +102,7 @@ def _write_all(
     blocks: Iterator[tuple[int, np.ndarray]],
     embedding: Embedding | None,
     report: Report,
-) -> None:
+) -> list[Path]:
     """Write all files under temporary names, then rename them: what tells of the others comes first."""
     with whole_files() as together:
         info = together.new(workspace.dataset_info)
@@ -113,25 +110,27 @@ def _write_all(
             together, targets, blocks, len(source.rows), source.encoding.layout.row_columns
         )
         report(0.9, message="choosing rows for evaluations and importances")
-        full = read_npy(matrices[0].path, mmap=True)
-        samples = _samples(settings, workspace, source, full, targets[0].rows)
+        written = {
+            target.path: _read_back(target, file) for target, file in zip(targets, matrices, strict=True)
+        }
+        samples = _samples(settings, workspace, source, written[workspace.full_dataset], targets[0].rows)
         for path, array in samples.items():
             put_array(together.new(path), array)
         documents = _documents(workspace, source, embedding)
         for path, content in documents.items():
             together.new(path).write(content)
-        digests = {
-            **{
-                target.path: array_digest(read_npy(file.path, mmap=True))
-                for target, file in zip(targets, matrices, strict=True)
-            },
-            **{path: array_digest(array) for path, array in samples.items()},
-            **{path: digest(content) for path, content in documents.items()},
-        }
+        digests = {path: array_digest(array) for path, array in {**written, **samples}.items()}
+        digests |= {path: digest(content) for path, content in documents.items()}
         info.write(dumps({DIGESTS_KEY: {path.name: found for path, found in digests.items()}}))
     for path in workspace.cached_files():
         if path not in digests:  # the last caching job left it
             remove(path)
+    return [workspace.dataset_info, *digests]
+
+
+def _read_back(target: Target, file: WholeFile) -> np.ndarray:
+    with naming_file(target.path):
+        return read_npy(file.path, mmap=True)
 
 
 def _documents(workspace: Workspace, source: Source, embedding: Embedding | None) -> dict[Path, bytes]:

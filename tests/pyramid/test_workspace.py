@@ -11,10 +11,12 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from pyramid.data.images import read_image_rows
 from pyramid.data.ser import read_ser
 from pyramid.data.streaming import Target, write_matrices
 from pyramid.errors import DataError, WorkspaceError
@@ -280,6 +282,10 @@ READERS = {
     "json": (lambda path: read_json(path, "training"), WorkspaceError),
     "array": (lambda path: read_array(path, "dataset_caching"), WorkspaceError),
     "map": (lambda path: read_array(path, "dataset_caching", mmap=True), WorkspaceError),
+    "image rows": (
+        lambda path: read_image_rows(SimpleNamespace(image_training_data=None, cache_file=str(path))),
+        DataError,
+    ),
     "rows": (lambda path: read_ser(path, [{"index": 0, "type": "image"}], 1), DataError),
 }
 
