@@ -37,14 +37,14 @@ def image_job_to_finalize(settings: Any, workspace: Workspace) -> Submodel | Non
     return finished_image_job(settings, workspace)
 
 
-def image_only_document(image_job: Submodel, settings: Any, workspace: Workspace) -> dict[str, Any]:
+def image_only_document(image_job: Submodel, settings: Any) -> dict[str, Any]:
     """The document of an image job; its holdout images, if asked for, stand in `HOLDOUT_KEY` without predictions.
 
     Raises:
         WorkspaceError: what the job left is missing, unreadable or does not fit; names the file.
         SettingsError: layers that "alpha" cannot say.
     """
-    document = image_document(image_job, workspace)
+    document = image_document(image_job)
     info = read_json(image_job.fit_info, "image_training")
     if (settings.deepnet_version or info.get("deepnet_version")) == "alpha":
         document["layers"] = _legacy(document)

@@ -46,7 +46,7 @@ def plain_document(workspace: Workspace, job_id: str, deepnet_version: str | Non
         SettingsError: layers that "alpha" cannot say.
     """
     attempt = read_attempt(_existing(workspace, job_id), "training")
-    check_belonging(attempt.submodel, attempt.info, workspace)
+    check_belonging(attempt.submodel, attempt.info)
     return {
         **{key: attempt.info[key] for key in PLAIN_KEYS},
         "layers": trained_layers(attempt, deepnet_version),

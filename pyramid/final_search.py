@@ -84,7 +84,7 @@ def _whole_attempts(workspace: Workspace, warn: Callable[[str], None]) -> dict[s
     attempts, problems = {}, []
     for submodel in submodels:
         attempt = read_attempt(submodel, "search_submodel")
-        problem = foreign_piece(submodel, attempt.info, workspace)
+        problem = foreign_piece(submodel, attempt.info)
         if problem is None:
             attempts[submodel.job_id] = attempt
         else:

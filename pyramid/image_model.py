@@ -11,7 +11,7 @@ import keras
 from pyramid.errors import WorkspaceError
 from pyramid.submodel_files import check_belonging
 from pyramid.train.image_start import Start
-from pyramid.workspace import Submodel, Workspace, read_json
+from pyramid.workspace import Submodel, read_json
 from sensenet.document import dump_model, parse_model
 from sensenet.errors import ModelFormatError, WeightsError
 from sensenet.layers import dump_layers, without_dropout
@@ -57,7 +57,7 @@ def trained_keras_model(start: Start, info: Mapping[str, Any]) -> keras.Model:
     return build_model(fit_model(parse_model(document))).model
 
 
-def image_document(submodel: Submodel, workspace: Workspace) -> dict[str, Any]:
+def image_document(submodel: Submodel) -> dict[str, Any]:
     """The model of an image job as a document: one image in, the objective out.
 
     Returns:
@@ -73,7 +73,7 @@ def image_document(submodel: Submodel, workspace: Workspace) -> dict[str, Any]:
             f"{submodel.fit_info}, which an image_training job writes, cannot be used: the keys "
             f"{', '.join(missing)} are missing"
         )
-    check_belonging(submodel, info, workspace)
+    check_belonging(submodel, info)
     try:
         untrained = DocumentSource.of_model(parse_model(_networks(info)), Settings())
         fitted = untrained.with_weights(submodel.weights).fitted

@@ -157,7 +157,7 @@ def _origin_without_job(settings: Any) -> Origin:
 
 
 def _of_image_job(name: str, workspace: Workspace) -> ImageNetworkSpec:
-    network = parse_model(image_document(workspace.submodel(name), workspace)).image_network
+    network = parse_model(image_document(workspace.submodel(name))).image_network
     assert network is not None, "an image job has one"
     return network
 

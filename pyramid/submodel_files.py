@@ -9,7 +9,7 @@ from typing import Any
 from pyramid.digests import digest, layers_digest
 from pyramid.errors import WorkspaceError
 from pyramid.stored import dumps, read_bytes
-from pyramid.workspace import Submodel, Workspace, whole_files
+from pyramid.workspace import Submodel, whole_files
 
 DIGESTS_KEY = "digests"
 CACHED_KEYS = ("trees", "image_features")
@@ -47,7 +47,7 @@ def write_submodel(
         submodel.withdraw_evaluations()
 
 
-def foreign_piece(submodel: Submodel, info: Mapping[str, Any], workspace: Workspace) -> str | None:
+def foreign_piece(submodel: Submodel, info: Mapping[str, Any]) -> str | None:
     """What does not belong to a fit info, and what to do about it; None where all does, or nobody has said.
 
     Fit infos of earlier versions have no digests.
@@ -65,6 +65,7 @@ def foreign_piece(submodel: Submodel, info: Mapping[str, Any], workspace: Worksp
         return f"{submodel.fit_info}: its layers are not those that {job} wrote; {again}"
     if digests.get("weights") != digest(read_bytes(submodel.weights, job.removeprefix("the "))):
         return f"{submodel.weights} does not belong to {submodel.fit_info}: {job} was interrupted; {again}"
+    workspace = submodel.workspace
     for key, path in zip(CACHED_KEYS, (workspace.trees, workspace.image_features), strict=True):
         wanted, found = digests.get(key), _digest_of(path)
         if wanted is not None and wanted != found:
@@ -75,13 +76,13 @@ def foreign_piece(submodel: Submodel, info: Mapping[str, Any], workspace: Worksp
     return None
 
 
-def check_belonging(submodel: Submodel, info: Mapping[str, Any], workspace: Workspace) -> None:
+def check_belonging(submodel: Submodel, info: Mapping[str, Any]) -> None:
     """Refuse a submodel with a `foreign_piece`.
 
     Raises:
         WorkspaceError: it has one, or a file cannot be read.
     """
-    if (problem := foreign_piece(submodel, info, workspace)) is not None:
+    if (problem := foreign_piece(submodel, info)) is not None:
         raise WorkspaceError(problem)
 
 

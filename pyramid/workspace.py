@@ -164,6 +164,11 @@ class Submodel:
         return self.root.name.removeprefix("submodel_")
 
     @property
+    def workspace(self) -> Workspace:
+        """Where the submodel is."""
+        return Workspace(self.root.parent)
+
+    @property
     def fit_info(self) -> Path:
         """Everything about the trained network but its weights."""
         return self.root / "model_fit_info.json"

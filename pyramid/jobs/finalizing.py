@@ -77,7 +77,7 @@ def _document(settings: BaseSettings, workspace: Workspace, warn: Callable[[str]
         return search_document(workspace, settings.model_fraction, settings.deepnet_version, warn)
     image_job = image_job_to_finalize(settings, workspace)
     if image_job is not None:
-        return image_only_document(image_job, settings, workspace)
+        return image_only_document(image_job, settings)
     return plain_document(workspace, settings.job_id, settings.deepnet_version)
 
 
