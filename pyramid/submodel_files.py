@@ -63,11 +63,14 @@ def foreign_piece(submodel: Submodel, info: Mapping[str, Any]) -> str | None:
         return f"{submodel.fit_info}, which {job} writes, cannot be used: its {DIGESTS_KEY} are no object; {again}"
     if digests.get("layers") != layers_digest(info["layers"]):
         return f"{submodel.fit_info}: its layers are not those that {job} wrote; {again}"
-    if digests.get("weights") != digest(read_bytes(submodel.weights, job.removeprefix("the "))):
+    found = _digest_of(submodel.weights, job.removeprefix("the "))
+    if found is None:
+        return f"{submodel.weights}, which {job} writes, is gone; {again}"
+    if digests.get("weights") != found:
         return f"{submodel.weights} does not belong to {submodel.fit_info}: {job} was interrupted; {again}"
     workspace = submodel.workspace
     for key, path in zip(CACHED_KEYS, (workspace.trees, workspace.image_features), strict=True):
-        wanted, found = digests.get(key), _digest_of(path)
+        wanted, found = digests.get(key), _digest_of(path, "dataset_caching")
         if wanted is not None and wanted != found:
             return (
                 f"{path}, which a dataset_caching job writes, {'is another one' if found else 'is gone'}: since {job} "
@@ -86,5 +89,5 @@ def check_belonging(submodel: Submodel, info: Mapping[str, Any]) -> None:
         raise WorkspaceError(problem)
 
 
-def _digest_of(path: Path) -> str | None:
-    return digest(read_bytes(path, "dataset_caching")) if path.exists() else None
+def _digest_of(path: Path, written_by: str) -> str | None:
+    return digest(read_bytes(path, written_by)) if path.exists() else None

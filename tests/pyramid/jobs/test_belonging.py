@@ -170,6 +170,18 @@ def test_an_attempt_whose_pieces_do_not_fit_is_left_out_with_a_warning(workspace
     assert len(read_json(workspace.final_model, "finalizing")["candidates"]) == 1
 
 
+def test_an_attempt_without_weights_is_left_out_and_alone_is_an_error(workspace):
+    for job_id in "ab":
+        fabricate(workspace, job_id, accuracy=0.5)
+    workspace.submodel("a").weights.unlink()
+    (warning,) = finalize_search(workspace)
+    assert "submodel_a/model_weights.h5, which the training job a writes, is gone" in warning
+    with pytest.raises(
+        WorkspaceError, match=r"submodel_a/model_weights\.h5, which the training job a writes"
+    ):
+        finalize(workspace, job_id="a")
+
+
 def test_attempts_of_an_earlier_caching_are_left_out(workspace):
     fabricate(workspace, "old", accuracy=0.9, uses_trees=True)
     write_json(workspace.trees, [[FOREST[0], FOREST[1][::-1]]])
