@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from pyramid.errors import WorkspaceError
+from pyramid.submodel_files import check_belonging
 from pyramid.train.image_start import Start
 from pyramid.workspace import Submodel, read_json
 from sensenet.document import dump_model, parse_model
@@ -63,7 +64,7 @@ def image_document(submodel: Submodel) -> dict[str, Any]:
         A model document whose layers' arrays are NumPy float32.
 
     Raises:
-        WorkspaceError: fit info or weights that are missing, unreadable or do not fit; names the file.
+        WorkspaceError: fit info or weights that are missing, unreadable or do not belong together; names the file.
     """
     info = read_json(submodel.fit_info, "image_training")
     missing = [key for key in (*NETWORK_KEYS, *SHOWN_KEYS) if key not in info]
@@ -72,6 +73,7 @@ def image_document(submodel: Submodel) -> dict[str, Any]:
             f"{submodel.fit_info}, which an image_training job writes, cannot be used: the keys "
             f"{', '.join(missing)} are missing"
         )
+    check_belonging(submodel, info)
     try:
         untrained = DocumentSource.of_model(parse_model(_networks(info)), Settings())
         fitted = untrained.with_weights(submodel.weights).fitted

@@ -18,7 +18,7 @@ import numpy as np
 from pyramid.errors import SettingsError, Violation, WorkspaceError
 from pyramid.given_network import job_metadata, read_initial_model
 from pyramid.image_model import image_document
-from pyramid.workspace import Submodel, Workspace, read_json, write_json
+from pyramid.workspace import Submodel, Workspace, read_json
 from sensenet.document import parse_model
 from sensenet.errors import ModelFormatError
 from sensenet.errors import SettingsError as NetworkError
@@ -112,18 +112,13 @@ def find_network(settings: Any, workspace: Workspace) -> FoundNetwork:
     return FoundNetwork(origin, _with_metadata(spec, settings))
 
 
-def record_network(found: FoundNetwork, workspace: Workspace) -> None:
-    """Leave word of the network that cached features come from.
-
-    Raises:
-        WorkspaceError: the file cannot be written.
-    """
-    record = {
+def network_record(found: FoundNetwork) -> dict[str, Any]:
+    """The content of `image_features.json`: word of the network that cached features come from."""
+    return {
         "origin": {"kind": found.origin.kind, "name": found.origin.name},
         "metadata": found.spec.metadata.dump(),
         "digest": _digest(found.spec),
     }
-    write_json(workspace.image_features, record)
 
 
 def recorded_network(workspace: Workspace) -> FoundNetwork:

@@ -1,20 +1,45 @@
-"""The `output_directory` of a job: every file name in it, written whole or not at all, read with clear errors."""
+"""The `output_directory` of a job: every file name in it. How its files are written and read stands in `stored`."""
 
 from __future__ import annotations
 
-import io
+import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import orjson
 
 from pyramid.errors import WorkspaceError
+from pyramid.stored import (
+    check_there,
+    naming_file,
+    read_array,
+    read_bytes,
+    read_json,
+    remove,
+    whole_file,
+    whole_files,
+    write_array,
+    write_bytes,
+    write_json,
+)
 from sensenet import files
+
+__all__ = [
+    "MAX_SUBSETS",
+    "Submodel",
+    "Workspace",
+    "check_there",
+    "naming_file",
+    "read_array",
+    "read_bytes",
+    "read_json",
+    "whole_file",
+    "whole_files",
+    "write_array",
+    "write_bytes",
+    "write_json",
+]
 
 MAX_SUBSETS = 8
 
@@ -27,14 +52,26 @@ class Workspace:
 
     @classmethod
     def create(cls, directory: str | os.PathLike[str]) -> Workspace:
-        """The workspace at `directory`, made if absent.
+        """The workspace at `directory`, made if absent; what dead processes left half-written there is removed.
 
         Raises:
             WorkspaceError: the directory cannot be made, or is a file.
         """
         root = Path(directory)
-        _make_directory(root)
-        return cls(root)
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _no_directory(root, error) from error
+        workspace = cls(root)
+        workspace.sweep()
+        return workspace
+
+    def sweep(self) -> None:
+        """Remove what nobody will finish; only the workspace's own folders are looked into."""
+        files.sweep(self.root)
+        for submodel in self.submodels():
+            if not submodel.root.is_symlink():
+                files.sweep(submodel.root)
 
     @property
     def full_dataset(self) -> Path:
@@ -69,6 +106,17 @@ class Workspace:
     def image_features(self) -> Path:
         """Which image network the features in the cached matrix come from; absent without image fields."""
         return self.root / "image_features.json"
+
+    def cached_files(self) -> list[Path]:
+        """All that a caching job may leave, but for `dataset_info`."""
+        matrices = [self.full_dataset, self.evaluation_dataset, self.importance_dataset]
+        subsets = [self.data_subset(number) for number in range(MAX_SUBSETS)]
+        return [*matrices, *subsets, self.trees, self.tree_importances, self.image_features]
+
+    @property
+    def dataset_info(self) -> Path:
+        """Digests of the files that one caching job left, which tell that they belong together."""
+        return self.root / "dataset_info.json"
 
     @property
     def report(self) -> Path:
@@ -116,6 +164,11 @@ class Submodel:
         return self.root.name.removeprefix("submodel_")
 
     @property
+    def workspace(self) -> Workspace:
+        """Where the submodel is."""
+        return Workspace(self.root.parent)
+
+    @property
     def fit_info(self) -> Path:
         """Everything about the trained network but its weights."""
         return self.root / "model_fit_info.json"
@@ -140,127 +193,32 @@ class Submodel:
         """A search submodel's metrics on samples of the evaluation set."""
         return self.root / "evaluations.json"
 
+    @contextmanager
+    def made(self) -> Iterator[None]:
+        """Make the directory if it is absent; where the body fails, it is not left empty.
+
+        Raises:
+            WorkspaceError: it cannot be made, or the workspace has been removed.
+        """
+        try:
+            self.root.mkdir(exist_ok=True)
+        except OSError as error:
+            raise _no_directory(self.root, error) from error
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self.root.rmdir()
+            raise
+
     def withdraw_evaluations(self) -> None:
         """Remove the evaluations of an earlier job, so that they do not pass for those of new weights.
 
         Raises:
             WorkspaceError: the file cannot be removed.
         """
-        try:
-            self.evaluations.unlink(missing_ok=True)
-        except OSError as error:
-            raise WorkspaceError(
-                f"{self.evaluations} cannot be removed: {error.strerror or error}"
-            ) from error
+        remove(self.evaluations)
 
 
-@contextmanager
-def whole_file(path: Path) -> Iterator[files.WholeFile]:
-    """A new file that becomes `path` when the body succeeds; its directory is made if absent.
-
-    Raises:
-        WorkspaceError: the file cannot be written; names it and says why.
-    """
-    _make_directory(path.parent)
-    with naming_file(path), files.whole_file(path) as file:
-        yield file
-
-
-@contextmanager
-def naming_file(path: Path) -> Iterator[None]:
-    """Say what could not be written when the body fails to write `path`.
-
-    Raises:
-        WorkspaceError: the body raised an OSError; names the file and says why.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise WorkspaceError(f"{path} cannot be written: {error.strerror or error}") from error
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as strict JSON.
-
-    Raises:
-        WorkspaceError: the file cannot be written.
-    """
-    encoded = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
-    write_bytes(path, encoded)
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` as the file `path`.
-
-    Raises:
-        WorkspaceError: the file cannot be written.
-    """
-    with whole_file(path) as file:
-        file.write(content)
-
-
-def write_submodel(submodel: Submodel, weights: bytes, fit_info: Mapping[str, Any]) -> None:
-    """Leave a trained network: weights and fit info, both or, where one cannot be written, neither.
-
-    Args:
-        weights: the content of the weight file.
-
-    Raises:
-        WorkspaceError: a file cannot be written; those of an earlier job are still there.
-    """
-    with whole_file(submodel.weights) as weight_file, whole_file(submodel.fit_info) as info_file:
-        weight_file.write(weights)
-        info_file.write(orjson.dumps(fit_info, option=orjson.OPT_SERIALIZE_NUMPY))
-
-
-def read_json(path: Path, written_by: str) -> Any:
-    """Read a JSON file that a `written_by` job (such as "dataset_caching") left.
-
-    Raises:
-        WorkspaceError: the file is missing or is not JSON; names the job that should have written it.
-    """
-    try:
-        return orjson.loads(path.read_bytes())
-    except OSError as error:
-        raise _unreadable(path, written_by, error.strerror or str(error)) from error
-    except orjson.JSONDecodeError as error:
-        raise _unreadable(path, written_by, f"not valid JSON ({error})") from error
-
-
-def write_array(path: Path, array: np.ndarray) -> None:
-    """Write one `.npy` file.
-
-    Raises:
-        WorkspaceError: the file cannot be written.
-    """
-    contiguous = np.ascontiguousarray(array)
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(contiguous))
-    # np.save writes through a buffer of C whose last error it does not see
-    with whole_file(path) as file:
-        file.write(header.getbuffer())
-        file.write(contiguous)
-
-
-def read_array(path: Path, written_by: str, mmap: bool = False) -> np.ndarray:
-    """Read a `.npy` file that a `written_by` job left; `mmap` leaves the numbers on disk until they are used.
-
-    Raises:
-        WorkspaceError: the file is missing or is not a whole `.npy` file.
-    """
-    try:
-        return np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        known = isinstance(error, OSError) and error.strerror
-        raise _unreadable(path, written_by, known or "it is not a whole .npy file") from error
-
-
-def _make_directory(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WorkspaceError(f"{path} cannot be used as a directory: {error.strerror or error}") from error
-
-
-def _unreadable(path: Path, written_by: str, reason: str) -> WorkspaceError:
-    return WorkspaceError(f"{path}, which a {written_by} job writes, cannot be read: {reason}")
+def _no_directory(path: Path, error: OSError) -> WorkspaceError:
+    return WorkspaceError(f"{path} cannot be used as a directory: {error.strerror or error}")

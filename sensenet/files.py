@@ -42,11 +42,18 @@ class WholeFile:
         size_bytes: how much has been written.
     """
 
-    def __init__(self, path: Path, descriptor: int):
-        """Write to an open descriptor of the empty file `path`."""
-        self.path = path
+    def __init__(self, final: Path):
+        """Make the empty file that will become `final`.
+
+        Raises:
+            OSError: it cannot be made (`filename` is the final path, as in all errors of this class).
+        """
+        self.path = temporary_path(final)
         self.size_bytes = 0
-        self._descriptor = descriptor
+        self._final = final
+        self._is_closed = False
+        with _naming(final):
+            self._descriptor = os.open(self.path, _NEW, 0o666)
 
     def write(self, data: Any) -> int:
         """Write all of a bytes-like object (a contiguous array is one).
@@ -58,8 +65,9 @@ class WholeFile:
         if not view.nbytes:
             return 0
         left = view.cast("B")
-        while left:
-            left = left[os.write(self._descriptor, left) :]
+        with _naming(self._final):
+            while left:
+                left = left[os.write(self._descriptor, left) :]
         self.size_bytes += view.nbytes
         return view.nbytes
 
@@ -69,9 +77,66 @@ class WholeFile:
         Raises:
             OSError: the disk is gone, say.
         """
-        os.ftruncate(self._descriptor, 0)
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        with _naming(self._final):
+            os.ftruncate(self._descriptor, 0)
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
         self.size_bytes = 0
+
+    def settle(self) -> None:
+        """Bring what was written to the disk, still under the temporary name; nothing can be written after it.
+
+        Raises:
+            OSError: the disk has lost some of it.
+        """
+        if self._is_closed:
+            return
+        with _naming(self._final):
+            os.fsync(self._descriptor)
+            found = os.fstat(self._descriptor).st_size
+        self.close()
+        if found != self.size_bytes:
+            raise OSError(f"{self._final}: {self.size_bytes} bytes were written, but {found} are there")
+
+    def publish(self) -> None:
+        """Give the file its final name.
+
+        Raises:
+            OSError: a directory stands there, say.
+        """
+        with _naming(self._final):
+            self.path.replace(self._final)
+
+    def close(self) -> None:
+        """Let go of the file, if that has not been done."""
+        if not self._is_closed:
+            self._is_closed = True
+            os.close(self._descriptor)
+
+
+class WholeFiles:
+    """Files that appear together; made by `whole_files`."""
+
+    def __init__(self) -> None:
+        """No files yet."""
+        self.files: list[WholeFile] = []
+
+    def new(self, path: str | os.PathLike[str]) -> WholeFile:
+        """One more of them.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        self.files.append(WholeFile(Path(path)))
+        return self.files[-1]
+
+    def settle(self) -> None:
+        """Bring all of them to the disk: nothing but their renaming can fail after it.
+
+        Raises:
+            OSError: the disk has lost some of it.
+        """
+        for file in self.files:
+            file.settle()
 
 
 def writer_name() -> str:
@@ -85,6 +150,29 @@ def temporary_path(path: Path) -> Path:
 
 
 @contextmanager
+def whole_files() -> Iterator[WholeFiles]:
+    """New files that get their final names when the body succeeds, in the order in which they were made.
+
+    Before the first is renamed all are checked and fsynced. When that or the body fails, the temporary files are
+    removed and the old files stay as they were.
+
+    Raises:
+        OSError: a file cannot be written (`filename` is its final path).
+    """
+    together = WholeFiles()
+    try:
+        yield together
+        together.settle()
+        for file in together.files:
+            file.publish()
+    except BaseException:
+        for file in together.files:
+            file.close()
+            _remove(file.path)
+        raise
+
+
+@contextmanager
 def whole_file(path: str | os.PathLike[str]) -> Iterator[WholeFile]:
     """A new file that becomes `path` when the body succeeds: checked, fsynced and renamed.
 
@@ -93,27 +181,8 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[WholeFile]:
     Raises:
         OSError: the file cannot be written (`filename` is the final path).
     """
-    final = Path(path)
-    temporary = temporary_path(final)
-    try:
-        descriptor = os.open(temporary, _NEW, 0o666)
-        try:
-            file = WholeFile(temporary, descriptor)
-            yield file
-            os.fsync(descriptor)
-            if (found := os.fstat(descriptor).st_size) != file.size_bytes:
-                raise OSError(f"{final}: {file.size_bytes} bytes were written, but {found} are there")
-        finally:
-            os.close(descriptor)
-        temporary.replace(final)
-    except OSError as error:
-        _remove(temporary)
-        if error.errno is None:
-            raise
-        raise OSError(error.errno, os.strerror(error.errno), str(final)) from error
-    except BaseException:
-        _remove(temporary)
-        raise
+    with _naming(Path(path)), whole_files() as together:
+        yield together.new(path)
 
 
 def write_whole(path: str | os.PathLike[str], content: Any) -> None:
@@ -175,13 +244,16 @@ def remove_partial_files(directory: str | os.PathLike[str], writer: str) -> None
 
 
 def sweep(directory: str | os.PathLike[str], min_age_seconds: float = OLD_SECONDS) -> None:
-    """Remove temporary files below `directory` that nobody will finish.
+    """Remove temporary files in `directory`, not below it, that nobody will finish.
 
     Their writer ran here (on this machine, in this container, since it started) and is no more, and they have not
     changed for `min_age_seconds`. Everything else stays.
     """
-    for leftover in _partial_files(directory):
-        parts = _PARTIAL.fullmatch(leftover.name)
+    names: list[str] = []
+    with contextlib.suppress(OSError):
+        names = os.listdir(directory)  # noqa: PTH208 - of thousands of names few become paths
+    for name in filter(_is_partial, names):
+        parts, leftover = _PARTIAL.fullmatch(name), Path(directory) / name
         if parts is None or parts["place"] != _place() or _is_alive(int(parts["pid"])):
             continue
         with contextlib.suppress(OSError):
@@ -190,12 +262,24 @@ def sweep(directory: str | os.PathLike[str], min_age_seconds: float = OLD_SECOND
 
 
 def _partial_files(directory: str | os.PathLike[str]) -> Iterator[Path]:
-    for folder, folders, names in os.walk(
-        directory
-    ):  # passes over folders that cannot be read, follows no links
-        for name in [*folders, *names]:
-            if name.startswith(".") and name.endswith(TEMPORARY_SUFFIX):
-                yield Path(folder) / name
+    # passes over folders that cannot be read, follows no links
+    for folder, folders, names in os.walk(directory):
+        for name in filter(_is_partial, [*folders, *names]):
+            yield Path(folder) / name
+
+
+def _is_partial(name: str) -> bool:
+    return name.startswith(".") and name.endswith(TEMPORARY_SUFFIX)
+
+
+@contextmanager
+def _naming(final: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(final)) from error
 
 
 def _remove(path: Path) -> None:

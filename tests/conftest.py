@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,27 @@ def conformance() -> Path:
     if not CONFORMANCE.is_dir():
         pytest.skip("the conformance data (../shared/conformance) is not on this machine")
     return CONFORMANCE
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Mounts a tmpfs with the given options; the test's end unmounts it."""
+    mounted: list[Path] = []
+
+    def make(options: str, name: str = "mounted") -> Path:
+        target = tmp_path / name
+        target.mkdir()
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", target], check=False, capture_output=True
+        )
+        if done.returncode:
+            pytest.skip(f"this user cannot mount a tmpfs: {done.stderr.decode().strip()}")
+        mounted.append(target)
+        return target
+
+    yield make
+    for target in mounted:
+        subprocess.run(["umount", "-l", target], check=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -228,6 +228,7 @@ def _visualize(training: Training, count: int, output: Path | None) -> None:
     if output is not None:
         encoded = io.BytesIO()
         sheet.save(encoded, format="PNG")
+        output.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(output, encoded.getvalue())
         print(output)
     if has_display:

@@ -15,6 +15,7 @@ import orjson
 from pyramid.data.ser import read_ser
 from pyramid.errors import DataError
 from pyramid.settings.wording import found
+from sensenet.files import read_whole
 
 MOST_SHOWN = 20
 LEAST_IMAGES_PER_CLASS = 2
@@ -56,7 +57,7 @@ def read_image_rows(settings: Any) -> ImageRows:
     if path.suffix == ".ser":
         return _of_ser(path, settings)
     try:
-        rows = orjson.loads(path.read_bytes())
+        rows = orjson.loads(read_whole(path))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     except orjson.JSONDecodeError as error:

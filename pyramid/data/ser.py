@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from pyramid.errors import DataError
-from sensenet.files import whole_file
+from sensenet.files import open_regular, whole_file
 
 MARK = b"D"
 NAME_BYTES = 31
@@ -148,11 +148,12 @@ def read_ser(
     dtype = row_dtype(info_list)
     file = Path(path)
     try:
-        size = file.stat().st_size
-        with file.open("rb") as opened:
+        with open_regular(file) as opened:
+            size = os.fstat(opened.fileno()).st_size
             mark = opened.read(1)
-    except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise DataError(f"{file} cannot be read: {reason or error}") from error
     if mark != MARK:
         found = f"the byte {mark[0]}" if mark else "nothing"
         raise DataError(f"{file}: expected the first byte {MARK[0]} (D) of a .ser file, found {found}")

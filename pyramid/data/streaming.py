@@ -6,17 +6,18 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from pyramid.errors import WorkspaceError
-from pyramid.workspace import whole_file
+from pyramid.npy import npy_header
+from pyramid.stored import naming_file
+from sensenet.files import WholeFile, WholeFiles
 
 MAX_THREADS = 8
+MATRIX_TYPE = np.dtype("<f4")
 
 _Made = TypeVar("_Made")
 
@@ -30,32 +31,39 @@ class Target:
 
 
 def write_matrices(
-    targets: Sequence[Target], blocks: Iterable[tuple[int, np.ndarray]], n_rows: int, columns: int
-) -> None:
+    together: WholeFiles,
+    targets: Sequence[Target],
+    blocks: Iterable[tuple[int, np.ndarray]],
+    n_rows: int,
+    columns: int,
+) -> list[WholeFile]:
     """Write one float32 matrix, or samples of its rows, to several files in one pass.
 
     Args:
+        together: the files are among these, and get their names when they do.
         blocks: the number of its first row and the (block rows, columns) of each block, in order.
 
+    Returns:
+        The files, in the order of `targets`.
+
     Raises:
-        WorkspaceError: a file cannot be written; then all of them are left as they were.
+        WorkspaceError: a file cannot be made; names it.
+        OSError: a file cannot be written.
     """
-    with ExitStack() as stack:
-        files = []
-        for target in targets:
-            file = stack.enter_context(whole_file(target.path))
-            length = n_rows if target.rows is None else len(target.rows)
-            header = {"descr": "<f4", "fortran_order": False, "shape": (length, columns)}
-            np.lib.format.write_array_header_1_0(file, header)
-            files.append(file)
-        for start, block in blocks:
-            for file, target in zip(files, targets, strict=True):
-                picked = block if target.rows is None else _pick(block, start, target.rows)
-                try:
-                    file.write(np.ascontiguousarray(picked))
-                except OSError as error:  # several files are open: say which
-                    reason = error.strerror or error
-                    raise WorkspaceError(f"{target.path} cannot be written: {reason}") from error
+    files = [_begin(together, target, n_rows, columns) for target in targets]
+    for start, block in blocks:
+        for file, target in zip(files, targets, strict=True):
+            picked = block if target.rows is None else _pick(block, start, target.rows)
+            file.write(np.ascontiguousarray(picked))
+    return files
+
+
+def _begin(together: WholeFiles, target: Target, n_rows: int, columns: int) -> WholeFile:
+    length = n_rows if target.rows is None else len(target.rows)
+    with naming_file(target.path):
+        file = together.new(target.path)
+        file.write(npy_header(MATRIX_TYPE, (length, columns)))
+    return file
 
 
 def in_order(make: Callable[[int], _Made], starts: Iterable[int]) -> Iterator[_Made]:

@@ -6,24 +6,29 @@ never the matrix. Images go through the image network before, each file once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pyramid.cached_data import DIGESTS_KEY
+from pyramid.data.cache_source import Source, open_source, within
 from pyramid.data.encode import Encoding
-from pyramid.data.image_features import image_features
 from pyramid.data.representatives import representatives
-from pyramid.data.ser import SerRows, read_ser
-from pyramid.data.splits import numeric_strata, stratified_sample
-from pyramid.data.streaming import Target, in_order, write_matrices
+from pyramid.data.splits import stratified_sample
+from pyramid.data.streaming import MATRIX_TYPE, Target, in_order, write_matrices
+from pyramid.digests import array_digest, digest
 from pyramid.embedding import MAX_LEARNING_ROWS, Embedding, learn_embedding
-from pyramid.errors import DataError, WorkspaceError
-from pyramid.image_result import FoundNetwork, find_network, has_images, record_network
+from pyramid.errors import DataError
+from pyramid.image_result import network_record
+from pyramid.npy import read_npy
 from pyramid.report import Report
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.workspace import MAX_SUBSETS, Workspace, read_array, write_array, write_json
+from pyramid.stored import dumps, naming_file, put_array, remove
+from pyramid.workspace import MAX_SUBSETS, Workspace, check_there, whole_files
+from sensenet.files import WholeFile
 from sensenet.forest import block_transform, dump_forests, tree_features
 
 MAX_FULL_BYTES = 512_000_000
@@ -40,25 +45,6 @@ LEARNING, FULL_SAMPLE, SUBSETS, EVALUATION, REPRESENTATIVES = range(5)
 TreeTransform = Callable[[np.ndarray], np.ndarray]
 
 
-@dataclass(frozen=True)
-class _Source:
-    """The rows of one job: checked, and with the labels that samples are stratified by."""
-
-    rows: SerRows
-    numbers: np.ndarray  # (rows, fields) float64; an image is the position of its features
-    encoding: Encoding
-    labels: np.ndarray  # (rows,)
-    network: FoundNetwork | None  # of the image fields
-
-    @property
-    def is_classification(self) -> bool:
-        return self.encoding.n_classes is not None
-
-    def strata(self, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
-        labels = self.labels[rows]
-        return labels if self.is_classification else numeric_strata(labels)
-
-
 def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[str, Any]:
     """Cache the rows of `cache_file`.
 
@@ -72,13 +58,21 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
         SettingsError, WorkspaceError: there is no image network for image fields, or a result cannot be written.
         sensenet.errors.WeightsError: pretrained weights that cannot be had.
     """
+    try:
+        return _cache(settings, workspace, report)
+    except MemoryError as error:
+        raise DataError(
+            f"{settings.cache_file}: there is not enough memory for its rows ({error})"
+        ) from error
+
+
+def _cache(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[str, Any]:
     report(0.0, message="reading the rows")
-    source = _open_source(settings, workspace, report)
+    source = open_source(settings, workspace, report, IMAGES_SHARE)
     if source.network:
-        report = _within(report, IMAGES_SHARE, 1.0)
-    wants_trees = bool(settings.tree_embedding or settings.is_search)
+        report = within(report, IMAGES_SHARE, 1.0)
     embedding, learning_rows = None, np.zeros(0, np.int64)
-    if wants_trees:
+    if settings.tree_embedding or settings.is_search:
         report(0.05, message="learning trees")
         learning_rows = stratified_sample(source.strata(), MAX_LEARNING_ROWS, _stream(settings, LEARNING))
         embedding = _learn(source, learning_rows, _stream(settings, LEARNING))
@@ -86,18 +80,11 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     encoding = Encoding.from_info_list(
         settings.info_list, bool(settings.instance_weights), tree_inputs, source.encoding.features
     )
-    row_size = encoding.layout.row_columns * np.dtype(np.float32).itemsize
+    row_size = encoding.layout.row_columns * MATRIX_TYPE.itemsize
     targets = _targets(settings, workspace, len(source.rows), row_size)
-    blocks = _matrix_blocks(replace(source, encoding=encoding), embedding, learning_rows, report)
-    write_matrices(targets, blocks, len(source.rows), encoding.layout.row_columns)
-    report(0.9, message="choosing rows for evaluations and importances")
-    _write_samples(settings, workspace, source, encoding, targets[0].rows)
-    if embedding:
-        write_json(workspace.trees, dump_forests(embedding.forests))
-        write_json(workspace.tree_importances, embedding.importances)
-    if source.network:
-        record_network(source.network, workspace)
-    _remove_stale(workspace, wants_trees, source.network is not None, len(targets) - 1)
+    source = replace(source, encoding=encoding)
+    blocks = _matrix_blocks(source, embedding, learning_rows, report)
+    check_there(_write_all(settings, workspace, source, targets, blocks, embedding, report))
     return {
         "datasets": [str(target.path) for target in targets],
         "full_data_size": len(source.rows) * row_size,
@@ -107,45 +94,60 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     }
 
 
+def _write_all(
+    settings: BaseSettings,
+    workspace: Workspace,
+    source: Source,
+    targets: Sequence[Target],
+    blocks: Iterator[tuple[int, np.ndarray]],
+    embedding: Embedding | None,
+    report: Report,
+) -> list[Path]:
+    """Write all files under temporary names, then rename them: what tells of the others comes first."""
+    with whole_files() as together:
+        info = together.new(workspace.dataset_info)
+        matrices = write_matrices(
+            together, targets, blocks, len(source.rows), source.encoding.layout.row_columns
+        )
+        report(0.9, message="choosing rows for evaluations and importances")
+        written = {
+            target.path: _read_back(target, file) for target, file in zip(targets, matrices, strict=True)
+        }
+        samples = _samples(settings, workspace, source, written[workspace.full_dataset], targets[0].rows)
+        for path, array in samples.items():
+            put_array(together.new(path), array)
+        documents = _documents(workspace, source, embedding)
+        for path, content in documents.items():
+            together.new(path).write(content)
+        digests = {path: array_digest(array) for path, array in {**written, **samples}.items()}
+        digests |= {path: digest(content) for path, content in documents.items()}
+        info.write(dumps({DIGESTS_KEY: {path.name: found for path, found in digests.items()}}))
+    for path in workspace.cached_files():
+        if path not in digests:  # the last caching job left it
+            remove(path)
+    return [workspace.dataset_info, *digests]
+
+
+def _read_back(target: Target, file: WholeFile) -> np.ndarray:
+    with naming_file(target.path):
+        return read_npy(file.path, mmap=True)
+
+
+def _documents(workspace: Workspace, source: Source, embedding: Embedding | None) -> dict[Path, bytes]:
+    documents = {}
+    if embedding:
+        documents[workspace.trees] = dumps(dump_forests(embedding.forests))
+        documents[workspace.tree_importances] = dumps(embedding.importances)
+    if source.network:
+        documents[workspace.image_features] = dumps(network_record(source.network))
+    return documents
+
+
 def _stream(settings: BaseSettings, purpose: int) -> np.random.Generator:
     return np.random.default_rng([settings.seed, purpose])
 
 
-def _open_source(settings: BaseSettings, workspace: Workspace, report: Report) -> _Source:
-    """Everything about the rows that can be wrong is found here, the cheapest first."""
-    rows = read_ser(settings.cache_file, settings.info_list, settings.cache_rows)
-    images = has_images(settings.info_list)
-    no_features = np.zeros((0, 1), np.float32) if images else None
-    encoding = Encoding.from_info_list(
-        settings.info_list, bool(settings.instance_weights), features=no_features
-    )
-    names: list[str] = []
-    try:
-        if images:
-            numbers, names = rows.with_image_positions()
-        else:
-            numbers = rows.numbers
-        labels = encoding.labels(numbers)
-        if encoding.weight is not None:
-            encoding.weights(numbers)
-    except DataError as error:
-        raise DataError(f"{settings.cache_file}: {error}") from error
-    if not images:
-        return _Source(rows, numbers, encoding, labels, None)
-    network = find_network(settings, workspace)
-    features = image_features(
-        names, network.spec, settings, workspace.root, _within(report, 0.0, IMAGES_SHARE)
-    )
-    encoding = Encoding.from_info_list(settings.info_list, bool(settings.instance_weights), features=features)
-    return _Source(rows, numbers, encoding, labels, network)
-
-
-def _within(report: Report, start: float, end: float) -> Report:
-    """The report of a part of the job."""
-    return lambda progress, **facts: report(start + (end - start) * progress, **facts)
-
-
-def _learn(source: _Source, rows: np.ndarray, rng: np.random.Generator) -> Embedding:
+def _learn(source: Source, rows: np.ndarray, rng: np.random.Generator) -> Embedding:
     layout = source.encoding.layout
     inputs = source.encoding.encode(source.numbers[rows])[:, layout.inputs]
     return learn_embedding(
@@ -181,7 +183,7 @@ def _sample(n_rows: int, size: int, rng: np.random.Generator) -> np.ndarray | No
 
 
 def _matrix_blocks(
-    source: _Source, embedding: Embedding | None, learning_rows: np.ndarray, report: Report
+    source: Source, embedding: Embedding | None, learning_rows: np.ndarray, report: Report
 ) -> Iterator[tuple[int, np.ndarray]]:
     """The whole matrix in blocks, in order: the number of the first row, and (block rows, columns)."""
     layout = source.encoding.layout
@@ -214,37 +216,25 @@ def _tree_transform(embedding: Embedding | None, columns: int, n_rows: int) -> T
     return lambda inputs: tree_features(forests, np.ascontiguousarray(inputs)).numpy()
 
 
-def _write_samples(
+def _samples(
     settings: BaseSettings,
     workspace: Workspace,
-    source: _Source,
-    encoding: Encoding,
+    source: Source,
+    full: np.ndarray,
     full_rows: np.ndarray | None,
-) -> None:
-    full = read_array(workspace.full_dataset, settings.job_type, mmap=True)
+) -> dict[Path, np.ndarray]:
+    """Rows of the full matrix: those that attempts are compared on, and some that represent them."""
     strata = source.strata(slice(None) if full_rows is None else full_rows)
     chosen = stratified_sample(strata, EVALUATION_ROWS, _stream(settings, EVALUATION))
     evaluation = full[chosen]
-    write_array(workspace.evaluation_dataset, evaluation)
     classes = strata[chosen] if source.is_classification else np.zeros(len(chosen), np.int64)
     representative = representatives(
-        evaluation[:, encoding.layout.inputs],
+        evaluation[:, source.encoding.layout.inputs],
         classes,
         _stream(settings, REPRESENTATIVES),
         equal_classes=bool(settings.balance_objective),
     )
-    write_array(workspace.importance_dataset, evaluation[representative])
-
-
-def _remove_stale(workspace: Workspace, has_trees: bool, has_images: bool, n_subsets: int) -> None:
-    """Remove what the last caching job left and this one did not replace."""
-    stale = [workspace.data_subset(i) for i in range(n_subsets, MAX_SUBSETS)]
-    if not has_trees:
-        stale += [workspace.trees, workspace.tree_importances]
-    if not has_images:
-        stale.append(workspace.image_features)
-    for path in stale:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise WorkspaceError(f"{path} cannot be removed: {error.strerror or error}") from error
+    return {
+        workspace.evaluation_dataset: evaluation,
+        workspace.importance_dataset: evaluation[representative],
+    }

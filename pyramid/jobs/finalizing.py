@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,12 @@ from pyramid.final_image_model import (
     image_only_document,
     predict_holdout,
 )
-from pyramid.final_model import plain_document, search_document
+from pyramid.final_model import plain_document
+from pyramid.final_search import search_document
 from pyramid.report import Report
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.workspace import Workspace, naming_file, write_bytes, write_json
+from pyramid.stored import dumps
+from pyramid.workspace import Workspace, check_there, naming_file, whole_files
 from sensenet import create_model
 from sensenet.document import shorten
 from sensenet.errors import ModelFormatError
@@ -44,7 +46,7 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
         sensenet.errors.WeightsError: the image network is a published one whose weights cannot be had.
     """
     report(0.0, message="reading the trained networks")
-    document = _document(settings, workspace)
+    document = _document(settings, workspace, lambda warning: report(0.0, message=warning))
     _check_numbers(document, workspace)
     report(0.4, message="writing the final model")
     try:
@@ -54,18 +56,25 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     if document.get(HOLDOUT_KEY):
         report(0.45, message="predicting the holdout images")
         document[HOLDOUT_KEY] = predict_holdout(model, document[HOLDOUT_KEY], settings)
-    write_json(workspace.final_model, document)
-    write_json(workspace.short_model, shorten(document))
-    report(0.6, message="writing the weights and the bundle")
-    write_bytes(workspace.final_weights, encode_weights(model.keras_model()))
-    with naming_file(workspace.final_bundle):
-        model.save_bundle(workspace.final_bundle)
+    _write(document, model, workspace, report)
     return _result(workspace)
 
 
-def _document(settings: BaseSettings, workspace: Workspace) -> dict[str, Any]:
+def _write(document: Mapping[str, Any], model: Any, workspace: Workspace, report: Report) -> None:
+    """Write all of the final model, or, where a file has no room, nothing."""
+    with whole_files() as together:
+        together.new(workspace.final_model).write(dumps(document))
+        together.new(workspace.short_model).write(dumps(shorten(document)))
+        report(0.6, message="writing the weights and the bundle")
+        together.new(workspace.final_weights).write(encode_weights(model.keras_model()))
+        together.settle()
+        with naming_file(workspace.final_bundle):
+            model.save_bundle(workspace.final_bundle)
+
+
+def _document(settings: BaseSettings, workspace: Workspace, warn: Callable[[str], None]) -> dict[str, Any]:
     if settings.is_search:
-        return search_document(workspace, settings.model_fraction, settings.deepnet_version)
+        return search_document(workspace, settings.model_fraction, settings.deepnet_version, warn)
     image_job = image_job_to_finalize(settings, workspace)
     if image_job is not None:
         return image_only_document(image_job, settings)
@@ -79,6 +88,7 @@ def _result(workspace: Workspace) -> dict[str, Any]:
         "weights": workspace.final_weights,
         "bundle": workspace.final_bundle,
     }
+    check_there(files.values())
     return {
         "final_model_path": str(workspace.final_model),
         "short_model_path": str(workspace.short_model),

@@ -15,13 +15,14 @@ from pyramid.image_model import network_info, trained_keras_model
 from pyramid.report import Report
 from pyramid.report_page.training import training_report, write_report
 from pyramid.settings.base_settings import BaseSettings
+from pyramid.submodel_files import write_submodel
 from pyramid.train.checks import Check, OnCheck, unheard
 from pyramid.train.dataset import Dataset, split_holdout
 from pyramid.train.fit import Fit
 from pyramid.train.fit_info import fit_info
 from pyramid.train.image_fit import ImageData, train_phases
 from pyramid.train.image_start import Start, start_networks
-from pyramid.workspace import Submodel, Workspace, write_submodel
+from pyramid.workspace import Submodel, Workspace, check_there
 from sensenet.errors import SensenetError
 from sensenet.export.h5 import encode_weights
 from sensenet.preprocess.reading import ImageLoader, ImageSource
@@ -87,6 +88,7 @@ def run(
     except (PyramidError, SensenetError) as error:
         # the networks are trained and written: they are not lost for want of a page about them
         report(REPORTED, message=f"warning: there is no report: {error}")
+    check_there([submodel.weights, submodel.fit_info])
     return result
 
 

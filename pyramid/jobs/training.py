@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from pyramid.cached_data import CachedData
 from pyramid.data.splits import stratified_sample
 from pyramid.errors import SettingsError, Violation
+from pyramid.image_result import has_images
 from pyramid.report import Report
 from pyramid.settings.base_settings import BaseSettings
+from pyramid.submodel_files import write_submodel
 from pyramid.train.dataset import (
     Dataset,
     job_layout,
@@ -20,11 +24,11 @@ from pyramid.train.dataset import (
     split_holdout,
 )
 from pyramid.train.fit import Metrics
-from pyramid.train.fit_info import configuration, fit_info
+from pyramid.train.fit_info import configuration, fit_info, uses_trees
 from pyramid.train.importances import expected_gradients, field_importances
 from pyramid.train.metrics import evaluate_rows
 from pyramid.train.readout_fit import fit_readout
-from pyramid.workspace import Workspace, read_json, write_json, write_submodel
+from pyramid.workspace import Workspace, check_there
 from sensenet.errors import ModelFormatError
 from sensenet.export.h5 import encode_weights
 from sensenet.layers import parse_layers
@@ -38,6 +42,21 @@ MAX_EVALUATION_ROWS = 256
 SPLIT, EVALUATION = 1, 2
 
 
+@dataclass(frozen=True)
+class _Measures:
+    """What the trained network is measured with.
+
+    Attributes:
+        evaluation: of a search submodel.
+        points: (rows, inputs) float32 that the importances of several fields come from; None where there is one.
+        trees: for each tree feature its share per input field; None without tree features.
+    """
+
+    evaluation: Dataset | None
+    points: np.ndarray | None
+    trees: list[dict[str, float]] | None
+
+
 def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[str, Any]:
     """Train, measure, and leave weights and fit info in `submodel_<job_id>`.
 
@@ -49,7 +68,10 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     """
     started = settings.start_time or time.time()
     report(0.0, message="reading the cached data")
-    dataset = read_dataset(Path(settings.cache_file), settings)
+    cached = CachedData.of(workspace)
+    dataset = read_dataset(Path(settings.cache_file), settings, cached)
+    measures = _measures(settings, cached)
+    belonging = _belonging(settings, cached)
     network = _build(settings, dataset)
     fitted = fit_readout(
         network,
@@ -61,8 +83,8 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     )
     submodel = workspace.submodel(settings.job_id)
     report(0.9, message="measuring the trained network")
-    evaluation_metrics, samples = _evaluations(network, settings, workspace)
-    importances = _importances(network, settings, workspace)
+    evaluation_metrics, samples = _evaluations(network, settings, measures.evaluation)
+    importances = _importances(network, settings, measures)
     report(0.97, message="writing the trained network")
     result = {
         "job_id": settings.job_id,
@@ -75,12 +97,31 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
         "image_training_type": None,
     }
     info = result | fit_info(settings, dataset.inputs.shape[1], importances)
-    write_submodel(submodel, encode_weights(network.model), info)
-    # the evaluations come last: where they are, the submodel is whole
-    submodel.withdraw_evaluations()
-    if samples is not None:
-        write_json(submodel.evaluations, samples)
+    write_submodel(submodel, encode_weights(network.model), info, belonging, samples)
+    check_there([submodel.weights, submodel.fit_info, *([] if samples is None else [submodel.evaluations])])
     return result
+
+
+def _measures(settings: BaseSettings, cached: CachedData) -> _Measures:
+    """Read before there is a network, so that what is missing is not found when it has been trained."""
+    workspace = cached.workspace
+    evaluation = points = trees = None
+    if settings.job_type == "search_submodel":
+        evaluation = read_dataset(workspace.evaluation_dataset, settings, cached)
+    if len(job_layout(settings).fields) > 1:
+        points = read_dataset(workspace.importance_dataset, settings, cached).inputs
+        if uses_trees(settings):
+            trees = cached.read_json(workspace.tree_importances)
+    return _Measures(evaluation, points, trees)
+
+
+def _belonging(settings: BaseSettings, cached: CachedData) -> dict[str, str | None]:
+    """The digests of the cached files that the final model of this network will need."""
+    trees, features = cached.workspace.trees, cached.workspace.image_features
+    return {
+        "trees": cached.digest_of(trees) if uses_trees(settings) else None,
+        "image_features": cached.digest_of(features) if has_images(settings.info_list) else None,
+    }
 
 
 def _build(settings: BaseSettings, dataset: Dataset) -> Network:
@@ -89,6 +130,9 @@ def _build(settings: BaseSettings, dataset: Dataset) -> Network:
         network = build_network(layers, dataset.inputs.shape[1], settings.seed)
     except ModelFormatError as error:
         raise SettingsError([Violation("/layers", str(error))]) from error
+    except MemoryError as error:
+        message = f"there is not enough memory for a network of this size ({error})"
+        raise SettingsError([Violation("/layers", message)]) from error
     width, expected = network.model.output_shape[-1], dataset.targets.shape[1]
     if width != expected:
         message = f"the last layer has {width} outputs, but the objective needs {expected}"
@@ -97,12 +141,11 @@ def _build(settings: BaseSettings, dataset: Dataset) -> Network:
 
 
 def _evaluations(
-    network: Network, settings: BaseSettings, workspace: Workspace
+    network: Network, settings: BaseSettings, dataset: Dataset | None
 ) -> tuple[Metrics | None, list[Metrics] | None]:
     """Of a search submodel: the metrics on all of the evaluation set, and those on samples of it."""
-    if settings.job_type != "search_submodel":
+    if dataset is None:
         return None, None
-    dataset = read_dataset(workspace.evaluation_dataset, settings)
     predictions = _predict(network, dataset.inputs)
     size = max(1, min(MAX_EVALUATION_ROWS, round(EVALUATION_SHARE * len(dataset))))
     rng = np.random.default_rng([settings.seed, EVALUATION])
@@ -112,19 +155,15 @@ def _evaluations(
     return evaluate_rows(truth, predictions, dataset.objective_type), samples
 
 
-def _importances(network: Network, settings: BaseSettings, workspace: Workspace) -> list[float]:
+def _importances(network: Network, settings: BaseSettings, measures: _Measures) -> list[float]:
     """One share per input field, in the order of `info_list`."""
-    layout = job_layout(settings)
-    if len(layout.fields) == 1:
+    points = measures.points
+    if points is None:
         return [1.0]
-    points = read_dataset(workspace.importance_dataset, settings).inputs
     attributions = expected_gradients(
         lambda inputs: network.model(inputs, training=False), points, points, settings.seed
     )
-    trees = None
-    if settings.tree_embedding and layout.tree_inputs:
-        trees = read_json(workspace.tree_importances, "dataset_caching")
-    return field_importances(attributions, layout, trees)
+    return field_importances(attributions, job_layout(settings), measures.trees)
 
 
 def _predict(network: Network, inputs: np.ndarray) -> np.ndarray:

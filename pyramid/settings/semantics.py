@@ -13,6 +13,13 @@ from pyramid.errors import Violation
 Settings = Mapping[str, Any]
 Check = Callable[[Settings], Iterator[Violation]]
 
+PATH_KEYS = (
+    *("output_directory", "cache_file", "initial_model", "image_root"),
+    *("background_image_root", "foreground_image_root"),
+)
+NULL = "\0"
+NO_PATH = "found a null character, which no path can have"
+
 TRAINING_JOBS = frozenset({"image_training", "standard_training", "search_submodel"})
 
 LOSSES = MappingProxyType(
@@ -142,6 +149,18 @@ def _image_rows_are_there(job: Settings) -> Iterator[Violation]:
         yield Violation("/cache_rows", "missing; an image_training job that reads a .ser needs it")
 
 
+def _paths_can_be_paths(job: Settings) -> Iterator[Violation]:
+    for key in PATH_KEYS:
+        if NULL in job.get(key, ""):
+            yield Violation(f"/{key}", NO_PATH)
+
+
+def _files_of_rows_can_be_paths(job: Settings) -> Iterator[Violation]:
+    for place, row in enumerate(job.get("image_training_data", [])):
+        if isinstance(row, dict) and isinstance(row.get("file"), str) and NULL in row["file"]:
+            yield Violation(f"/image_training_data/{place}/file", NO_PATH)
+
+
 def _images_have_a_loss(job: Settings) -> Iterator[Violation]:
     wanted = LOSSES.get(job["objective_type"])
     if job["job_type"] == "image_training" and wanted and "loss_function" not in job:
@@ -163,5 +182,7 @@ _CHECKS: Mapping[tuple[str, ...], Check] = MappingProxyType(
         ("job_type", "objective_type", "loss_function"): _images_have_a_loss,
         ("class_weights", "objective_type", "info_list"): _class_weights_name_classes,
         ("job_type", "cache_file", "image_training_data", "cache_rows"): _image_rows_are_there,
+        PATH_KEYS: _paths_can_be_paths,
+        ("image_training_data",): _files_of_rows_can_be_paths,
     }
 )

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from pyramid.errors import Violation
+from pyramid.nesting import is_deeper
 from pyramid.settings.keywords import Validator, compile_schema, condition_holds
 from pyramid.settings.semantics import semantic_violations
 from pyramid.settings.wording import pointer, schema_violations
 
+MAX_DEPTH = 100
 SCHEMA_PATH = Path(__file__).parent / "schema" / "job.json"
 
 
@@ -40,7 +42,13 @@ def complete(job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def violations(job: Mapping[str, Any]) -> list[Violation]:
-    """Every broken rule of a job file, in the order of its keys; keys that are missing come last."""
+    """Every broken rule of a job file, in the order of its keys; keys that are missing come last.
+
+    Where a value is nested too deep, that alone is said: no other rule can be checked.
+    """
+    if too_deep := [key for key, value in job.items() if is_deeper(value, MAX_DEPTH)]:
+        message = f"nested too deep; allowed are {MAX_DEPTH} levels of lists and objects"
+        return [Violation(pointer([key]), message) for key in too_deep]
     completed = complete(job)
     errors = _validator().iter_errors(completed)
     found = list(dict.fromkeys(v for error in errors for v in schema_violations(error, schema(), job)))

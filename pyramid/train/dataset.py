@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pyramid.cached_data import CachedData
 from pyramid.data.encode import Layout
 from pyramid.data.splits import holdout_split, numeric_strata
 from pyramid.errors import DataError
@@ -77,11 +78,11 @@ def job_layout(settings: Any) -> Layout:
         raise DataError(f"{path}: {error}") from error
 
 
-def read_dataset(path: Path, settings: Any) -> Dataset:
+def read_dataset(path: Path, settings: Any, cached: CachedData) -> Dataset:
     """Read a cached matrix; without `tree_embedding` its tree features are passed over.
 
     Raises:
-        WorkspaceError: the file is missing or broken.
+        WorkspaceError: the file is missing or broken, or `cached` tells that it does not belong to the others.
         DataError: it has no rows, other columns than `info_list` and `tree_inputs` say, or numbers that are not
             finite; names the file, and the row.
     """
@@ -97,6 +98,7 @@ def read_dataset(path: Path, settings: Any) -> Dataset:
         raise DataError(f"{path}: expected at least one row, got none")
     if not np.isfinite(matrix.sum(dtype=np.float64)):
         _refuse_non_finite(path, matrix)
+    cached.check_array(path, matrix)
     first = 0 if settings.tree_embedding else layout.tree_inputs
     return Dataset(
         inputs=np.ascontiguousarray(matrix[:, first : layout.inputs.stop], dtype=np.float32),

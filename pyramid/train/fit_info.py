@@ -52,9 +52,14 @@ def fit_info(settings: BaseSettings, input_size: int, importances: Sequence[floa
         "holdout_images": None,
         "layers": settings.layers,
         "input_size": input_size,
-        "uses_trees": bool(settings.tree_embedding and settings.tree_inputs),
+        "uses_trees": uses_trees(settings),
         "deepnet_version": settings.deepnet_version,
     }
+
+
+def uses_trees(settings: BaseSettings) -> bool:
+    """Whether the job's network looks at tree features."""
+    return bool(settings.tree_embedding and settings.tree_inputs)
 
 
 def _described(field: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:

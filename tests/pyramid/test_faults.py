@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,27 +165,6 @@ def test_an_absurd_learning_rate_is_answered_and_nothing_is_half_written(worker,
     else:
         assert all(np.isfinite(list(trained["validation_metrics"].values())))
     assert_next_job_succeeds(worker, tmp_path)
-
-
-@pytest.fixture
-def mount(tmp_path: Path):
-    """Mounts a tmpfs with the given options; the test's end unmounts it."""
-    mounted = []
-
-    def make(options: str, name: str = "mounted") -> Path:
-        target = tmp_path / name
-        target.mkdir()
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", target], check=False, capture_output=True
-        )
-        if done.returncode:
-            pytest.skip(f"this user cannot mount a tmpfs: {done.stderr.decode().strip()}")
-        mounted.append(target)
-        return target
-
-    yield make
-    for target in mounted:
-        subprocess.run(["umount", "-l", target], check=True)
 
 
 def test_a_read_only_directory_is_named(worker, tmp_path, mount):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -403,6 +404,41 @@ def test_finalizing_without_the_record_of_caching_names_the_job(case):
     case.workspace.image_features.unlink()
     with pytest.raises(WorkspaceError, match=r"image_features\.json, which a dataset_caching job writes"):
         case.finalize(info_list)
+
+
+def test_features_that_were_cached_again_in_another_way_want_a_new_training(case):
+    info_list = [IMAGE, NUMBER, CLASS]
+    rows = case.rows(60, info_list)
+    case.train(info_list, case.cache(rows, info_list))
+    case.cache(rows, info_list, rescale_type="pad")  # the same weights, other features
+    with pytest.raises(WorkspaceError, match=r"image_features\.json.* run the training job readout again"):
+        case.finalize(info_list)
+    case.cache(rows, info_list)
+    case.finalize(info_list)
+
+
+def test_an_image_job_whose_pieces_do_not_fit_is_used_by_nobody(case):
+    info_list = [IMAGE, NUMBER, CLASS]
+    trained = run_image_job(case, max_iterations=4)
+    submodel = case.workspace.submodel(trained["job_id"])
+    kept = submodel.weights.read_bytes()
+    run_image_job(case, max_iterations=4, seed=9)
+    submodel.weights.write_bytes(kept)
+    message = r"model_weights\.h5 does not belong to .*fine_tune/model_fit_info\.json.*run the training job .* again"
+    with pytest.raises(WorkspaceError, match=message):
+        case.finalize([IMAGE, CLASS], job_id=trained["job_id"])
+    with pytest.raises(WorkspaceError, match=message):
+        case.cache(case.rows(30, info_list), info_list, **TUNED)
+
+
+def test_an_image_job_whose_directory_is_removed_does_not_say_that_it_is_done(case):
+    def report(_progress: float, message: str = "", **facts: Any) -> None:
+        if message == "writing the report":
+            shutil.rmtree(case.workspace.root)
+
+    settings = BaseSettings(image_training_job(case, max_iterations=4))
+    with pytest.raises(WorkspaceError, match=r"model_weights\.h5, which this job has written, is gone"):
+        image_training.run(settings, case.workspace, report)
 
 
 def test_caching_without_images_takes_the_record_away(case):

@@ -397,3 +397,34 @@ def test_every_image_network_is_allowed_by_its_name():
     for name in NETWORKS:
         assert not violations(JOBS["image_training"] | {"base_image_network": name})
         assert name in rule["title"]
+
+
+@pytest.mark.parametrize("key", ["output_directory", "cache_file", "image_root", "initial_model"])
+def test_a_path_with_a_null_character_is_refused(key: str) -> None:
+    assert broken_rules({**TRAINING, key: "a\0b"}) == {
+        f"/{key}": "found a null character, which no path can have"
+    }
+
+
+def test_a_file_of_an_image_row_with_a_null_character_is_refused() -> None:
+    rows = [{"file": "a.png", "label": "a"}, {"file": "\0.png", "label": "b"}]
+    broken = broken_rules({**JOBS["image_training"], "image_training_data": rows})
+    assert list(broken) == ["/image_training_data/1/file"]
+
+
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("levels", [101, 900, 50_000])
+@pytest.mark.parametrize("key", ["training_options", "layers", "topology", "unknown"])
+def test_a_value_that_is_nested_too_deep_is_refused_alone(key: str, levels: int) -> None:
+    broken = broken_rules({**TRAINING, "batch_size": 0, key: nested(levels)})
+    assert broken == {f"/{key}": "nested too deep; allowed are 100 levels of lists and objects"}
+
+
+def test_a_hundred_levels_are_allowed() -> None:
+    BaseSettings({**TRAINING, "topology": nested(100)})
