@@ -30,8 +30,8 @@ HARMLESS_OBJECT_BYTES = 256 << 20
 MAX_OBJECT_BYTES = 4 << 30
 OBJECT_BYTES_PER_TEXT_BYTE = 25
 OBJECT_BYTES_PER_FILE_BYTE = 250
-"""What Python's objects for a document may take, as `_object_bytes` estimates it. A forest of nothing but zeros and ones
-comes to 18 times its text and 225 times its compressed file, one of real thresholds to 11 and 33 times."""
+"""What Python's objects for a document may take, as `_object_bytes` estimates it. A forest of nothing but zeros and
+ones comes to 18 times its text and 225 times its compressed file, one of real thresholds to 11 and 33 times."""
 
 OBJECT_BYTES: Mapping[int, int] = MappingProxyType({ord(","): 40, ord("["): 72, ord("{"): 200})
 COUNTED_BYTES = 1 << 20
@@ -79,9 +79,7 @@ def _allowed_object_bytes(text_bytes: int, file_bytes: int) -> int:
     return min(MAX_OBJECT_BYTES, max(HARMLESS_OBJECT_BYTES, related))
 
 
-def loads(
-    encoded: bytes, keys: Iterable[str] = ARRAY_KEYS, max_object_bytes: int = MAX_OBJECT_BYTES
-) -> Any:
+def loads(encoded: bytes, keys: Iterable[str] = ARRAY_KEYS, max_object_bytes: int = MAX_OBJECT_BYTES) -> Any:
     """Parse JSON; long arrays of nothing but numbers below one of `keys` become NumPy float32 at once.
 
     As lists, numbers take eight times the memory, and a parser holds those of the whole document. So each long array

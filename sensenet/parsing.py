@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NoReturn
@@ -13,6 +14,9 @@ import orjson
 from sensenet.errors import ModelFormatError
 
 MAX_SHOWN = 60
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel = 2
+_BRIEF.maxstring = _BRIEF.maxother = 80
 _TRUTH_TYPES = frozenset({bool, np.bool_})
 
 
@@ -20,7 +24,7 @@ def shown(value: Any) -> str:
     """A short JSON-like text of `value` for an error message."""
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape}"
-    if isinstance(value, (dict, list)):
+    if isinstance(value, (dict, list, tuple)):
         kind = "an object" if isinstance(value, dict) else "a list"
         return f"{kind} of {len(value)}"
     try:
@@ -28,6 +32,11 @@ def shown(value: Any) -> str:
     except (TypeError, ValueError):
         text = f"a {type(value).__name__}"
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."
+
+
+def brief(value: Any) -> str:
+    """A short `repr` of what people pass, which may contain itself or be nested deeply."""
+    return f"{_BRIEF.repr(value):.80}"
 
 
 def expected(path: str, expectation: str, value: Any) -> NoReturn:

@@ -16,6 +16,7 @@ from sensenet.document_file import read_document
 from sensenet.errors import ModelFormatError, SettingsError
 from sensenet.export import FORMATS
 from sensenet.fields import BoxOutput
+from sensenet.files import open_regular
 from sensenet.image_network import ImageNetworkSpec, parse_image_network
 from sensenet.models.bundle import MAGIC, read_bundle
 from sensenet.models.deepnet import (
@@ -173,8 +174,17 @@ def _named_errors(source: Any) -> Iterator[Path]:
 
 
 def _is_bundle(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
+    """Whether a file begins as a bundle does.
+
+    Raises:
+        ModelFormatError: a path with a null character.
+        OSError: it cannot be opened, or is no regular file.
+    """
+    try:
+        with open_regular(path) as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except ValueError as error:
+        raise ModelFormatError(f"cannot be read: {error}") from error
 
 
 def _model_of_spec(spec: ModelSpec, settings: Settings) -> Model:
