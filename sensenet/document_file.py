@@ -29,9 +29,9 @@ MAX_COMPRESSION = 20
 HARMLESS_OBJECT_BYTES = 256 << 20
 MAX_OBJECT_BYTES = 4 << 30
 OBJECT_BYTES_PER_TEXT_BYTE = 25
-OBJECT_BYTES_PER_FILE_BYTE = 250
+OBJECT_BYTES_PER_FILE_BYTE = 400
 """What Python's objects for a document may take, as `_object_bytes` estimates it. A forest of nothing but zeros and
-ones comes to 18 times its text and 225 times its compressed file, one of real thresholds to 11 and 33 times."""
+ones comes to 22 times its text and 260 times its compressed file, one of real thresholds to 11 and 33 times."""
 
 OBJECT_BYTES: Mapping[int, int] = MappingProxyType({ord(","): 40, ord("["): 72, ord("{"): 200})
 COUNTED_BYTES = 1 << 20
