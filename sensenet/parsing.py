@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import reprlib
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NoReturn
@@ -75,7 +76,8 @@ def required(raw: Mapping[str, Any], key: str, path: str) -> Any:
 def number(value: Any, path: str, low: float = -np.inf, below: float = np.inf) -> float:
     """A finite number in [low, below)."""
     good = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not good or not low <= value < below:
+    # an integer may be too large for a float
+    if not good or not low <= value < below or abs(value) > sys.float_info.max:
         bounds = "a number" if np.isinf([low, below]).all() else f"a number in [{low:g}, {below:g})"
         expected(path, bounds, value)
     return float(value)

@@ -151,7 +151,14 @@ def forked(before: str, inside: str) -> int:
     return done.returncode
 
 
-@pytest.mark.parametrize("before", ["", "import sensenet.models.wrappers", "import tensorflow"])
+@pytest.mark.parametrize(
+    "before",
+    [
+        "import sensenet.models.wrappers",
+        pytest.param("", marks=pytest.mark.slow),
+        pytest.param("import tensorflow", marks=pytest.mark.slow),
+    ],
+)
 def test_models_made_after_a_fork_predict(before: str) -> None:
     assert forked(before, f"{MAKE}; {PREDICT}") == 0
 
@@ -160,8 +167,8 @@ def test_models_made_after_a_fork_predict(before: str) -> None:
     ("before", "inside"),
     [
         (MAKE, PREDICT),
-        (f"{MAKE}; {PREDICT}", PREDICT),
-        (f"{MAKE}; {PREDICT}", "model.keras_model()"),
+        pytest.param(f"{MAKE}; {PREDICT}", PREDICT, marks=pytest.mark.slow),
+        pytest.param(f"{MAKE}; {PREDICT}", "model.keras_model()", marks=pytest.mark.slow),
         (f"{MAKE}; import pickle; content = pickle.dumps(model)", "pickle.loads(content)(documents.POINTS)"),
         ("import tensorflow; tensorflow.constant(1)", MAKE),
     ],
@@ -171,6 +178,7 @@ def test_a_fork_after_tensorflow_was_used_is_an_error(before: str, inside: str) 
     assert forked(before, inside) == 7
 
 
+@pytest.mark.slow
 def test_a_fork_that_nobody_saw_is_an_error() -> None:
     before = "import tensorflow; tensorflow.constant(1)"
     program = PROGRAM.replace("import model_documents as documents\nimport sensenet\n", "").format(
