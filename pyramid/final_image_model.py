@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from pyramid.data.image_root import image_source, predict_files
 from pyramid.data.images import listed
 from pyramid.errors import DataError, WorkspaceError
 from pyramid.final_model import legacy_layers
@@ -13,10 +13,9 @@ from pyramid.image_model import image_document
 from pyramid.image_result import finished_image_job, is_image_job
 from pyramid.workspace import Submodel, Workspace, read_json
 from sensenet.document import parse_model
-from sensenet.errors import InputError
 
 HOLDOUT_KEY = "holdout_image_predictions"
-IMAGES_AT_ONCE = 256
+IMAGES_AT_ONCE = 32
 
 
 def image_job_to_finalize(settings: Any, workspace: Workspace) -> Submodel | None:
@@ -63,41 +62,31 @@ def predict_holdout(model: Any, held_out: Sequence[Sequence[Any]], settings: Any
 
     Args:
         model: made of the final document.
-        settings: `image_root` is the directory of the files.
+        settings: `image_root` is the directory of the files, and of those they lead to.
 
     Raises:
         DataError: files that cannot be read any more; names them.
     """
     objective = settings.info_list[-1]
-    root = Path(settings.image_root or "")
+    (field,) = model.spec.preprocess
+    source = image_source(settings)
     predictions: list[Any] = []
     problems: list[str] = []
+
+    def predict(images: list[bytes]) -> Any:
+        return model([[None] * field.index + [image] for image in images])
+
     for start in range(0, len(held_out), IMAGES_AT_ONCE):
-        files = [str(root / file) for file, _ in held_out[start : start + IMAGES_AT_ONCE]]
-        try:
-            outputs = model(_points(model, files))
-        except InputError:
-            problems += [reason for file in files if (reason := _problem(model, file))]
-            continue
-        predictions += [_said(output, objective) for output in outputs]
+        files = [file for file, _ in held_out[start : start + IMAGES_AT_ONCE]]
+        outputs, wrong = predict_files(predict, files, source)
+        problems += wrong
+        if not wrong:
+            predictions += [_said(output, objective) for output in outputs]
     if problems:
         raise DataError(
             f"{len(problems)} of {len(held_out)} holdout images cannot be read for {HOLDOUT_KEY}:\n{listed(problems)}"
         )
     return [[file, truth, said] for (file, truth), said in zip(held_out, predictions, strict=True)]
-
-
-def _points(model: Any, files: Sequence[str]) -> list[list[Any]]:
-    (field,) = model.spec.preprocess
-    return [[None] * field.index + [file] for file in files]
-
-
-def _problem(model: Any, file: str) -> str | None:
-    try:
-        model(_points(model, [file]))
-    except InputError as error:
-        return str(error)
-    return None
 
 
 def _said(output: Any, objective: Mapping[str, Any]) -> Any:

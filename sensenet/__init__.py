@@ -12,6 +12,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import sensenet.forks as _forks  # noqa: F401 - it watches for forks from here on
+
 if TYPE_CHECKING:
     from sensenet.models.wrappers import convert, create_image_feature_extractor, create_model
 

@@ -4,7 +4,8 @@ SensenetError
 ├── ModelFormatError (also ValueError)   a document, bundle or weight file that breaks the format; says where
 ├── WeightsError                         weights that do not fit the network, or cannot be had
 ├── SettingsError (also ValueError)      an unknown setting or a wrong value
-└── InputError (also ValueError)         a prediction input that cannot be understood
+├── InputError (also ValueError)         a prediction input that cannot be understood
+└── ForkError (also RuntimeError)        a process in which TensorFlow cannot work, for it was forked too late
 """
 
 from __future__ import annotations
@@ -28,3 +29,7 @@ class SettingsError(SensenetError, ValueError):
 
 class InputError(SensenetError, ValueError):
     """A prediction input that cannot be understood: says which row and which field."""
+
+
+class ForkError(SensenetError, RuntimeError):
+    """This process was forked from one that had used TensorFlow, so that a call of it would never return."""

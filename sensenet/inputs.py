@@ -11,6 +11,7 @@ from PIL import Image
 
 from sensenet.errors import InputError
 from sensenet.fields import CategoricalField, Field, ImageField
+from sensenet.parsing import brief
 from sensenet.preprocess.tabular import (
     ColumnCodec,
     encode_columns,
@@ -153,7 +154,8 @@ def _depth_of_pixels(points: Any) -> int:
     """How deep lists of pixels are nested: `PIXELS` for rows of pixels of numbers, `SEVERAL_PIXELS` for a list of
     those, else 0. A row of one grey image has four levels, too, but only one value in its second."""
     depth, first = 0, points
-    while isinstance(first, (list, tuple)) and first:
+    # a list may contain itself
+    while isinstance(first, (list, tuple)) and first and depth <= SEVERAL_PIXELS:
         depth, first = depth + 1, first[0]
     if depth not in (PIXELS, SEVERAL_PIXELS) or not isinstance(first, (int, float, np.number)):
         return 0
@@ -182,7 +184,7 @@ def _images(
 def _encode_rows(codecs: Sequence[ColumnCodec], points: Sequence[Any]) -> Points:
     for number, point in enumerate(points):
         if not _is_row(point):
-            raise InputError(f"row {number}: expected a list or dict as in row 0, got {point!r:.80}")
+            raise InputError(f"row {number}: expected a list or dict as in row 0, got {brief(point)}")
     needed = 1 + max((codec.field.index for codec in codecs), default=-1)
     if all(isinstance(point, (list, tuple)) and len(point) >= needed for point in points):
         columns = [[point[codec.field.index] for point in points] for codec in codecs]
@@ -209,7 +211,7 @@ def _keyed_value(field: Field, point: Mapping[Any, Any], number: int) -> Any:
     for key in (field.name, field.index, str(field.index)):
         if key is not None and key in point:
             return point[key]
-    keys = ", ".join(map(repr, list(point)[:20]))
+    keys = ", ".join(map(brief, list(point)[:20]))
     raise InputError(
         f"row {number}: {field} is missing (null says that a value is unknown); the keys are {keys}"
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NoReturn
@@ -13,6 +15,9 @@ import orjson
 from sensenet.errors import ModelFormatError
 
 MAX_SHOWN = 60
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel = 2
+_BRIEF.maxstring = _BRIEF.maxother = 80
 _TRUTH_TYPES = frozenset({bool, np.bool_})
 
 
@@ -20,7 +25,7 @@ def shown(value: Any) -> str:
     """A short JSON-like text of `value` for an error message."""
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape}"
-    if isinstance(value, (dict, list)):
+    if isinstance(value, (dict, list, tuple)):
         kind = "an object" if isinstance(value, dict) else "a list"
         return f"{kind} of {len(value)}"
     try:
@@ -28,6 +33,11 @@ def shown(value: Any) -> str:
     except (TypeError, ValueError):
         text = f"a {type(value).__name__}"
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."
+
+
+def brief(value: Any) -> str:
+    """A short `repr` of what people pass, which may contain itself or be nested deeply."""
+    return f"{_BRIEF.repr(value):.80}"
 
 
 def expected(path: str, expectation: str, value: Any) -> NoReturn:
@@ -66,7 +76,8 @@ def required(raw: Mapping[str, Any], key: str, path: str) -> Any:
 def number(value: Any, path: str, low: float = -np.inf, below: float = np.inf) -> float:
     """A finite number in [low, below)."""
     good = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not good or not low <= value < below:
+    # an integer may be too large for a float
+    if not good or not low <= value < below or abs(value) > sys.float_info.max:
         bounds = "a number" if np.isinf([low, below]).all() else f"a number in [{low:g}, {below:g})"
         expected(path, bounds, value)
     return float(value)

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from pyramid.commands.config import Training
 from pyramid.commands.labels import Row
 from pyramid.data.augment import augment, parse_augmentations
+from pyramid.data.image_root import image_confinement
 from pyramid.data.images import listed
 from pyramid.errors import DataError
 from sensenet.errors import InputError
@@ -42,6 +43,7 @@ def augmented_batches(training: Training, count: int) -> Iterator[list[Picture]]
         path_prefix=settings.image_root or "",
         input_image_format="file",
         exif_rotation=bool(settings.exif_rotation),
+        confinement=image_confinement(settings),
     )
     width, height, _ = settings.input_image_shape
     loader = ImageLoader(width, height, settings.rescale_type, source)

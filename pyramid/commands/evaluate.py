@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from tqdm import tqdm
 from pyramid.commands.console import CommandError, make_parser, read_json_file, run_command
 from pyramid.commands.labelled_rows import NO_BOXES, LabelledRows, read_rows
 from pyramid.commands.scores import class_indices, confusion_report, metrics_report, numbers
+from pyramid.data.images import listed
+from pyramid.errors import DataError
 from sensenet.errors import ModelFormatError
 
 PROGRAM = "pyramid_evaluate"
@@ -44,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--image-root", metavar="DIR", help="the folder of image files, in place of the data's image_root"
     )
+    parser.add_argument(
+        "--allow-outside-root", action="store_true", help="take image files that lie outside of that folder"
+    )
     parsed = parser.parse_args(arguments)
     return run_command(PROGRAM, parsed.debug, lambda: _run(parsed))
 
@@ -55,6 +61,8 @@ def _run(parsed: argparse.Namespace) -> None:
     in_lists = isinstance(data, list) and any(isinstance(row, list) for row in data)
     rows = read_rows(data, _class_index(parsed.model) if in_lists else None)
     root = rows.image_root if parsed.image_root is None else parsed.image_root
+    allows = rows.allow_outside_root or parsed.allow_outside_root
+    rows = replace(rows, image_root=root, allow_outside_root=allows)
     try:
         model = import_module("sensenet").create_model(parsed.model, {"image_path_prefix": root})
     except ModelFormatError as error:
@@ -93,11 +101,16 @@ def _predict(model: Any, rows: LabelledRows) -> np.ndarray:
     if not rows.are_images:
         return np.asarray(model(list(rows.inputs)))
     predict = import_module("sensenet.models.image").ImageModel(model)
+    files = import_module("pyramid.data.image_root")
+    source = files.image_source(rows)
     predictions = []
     with tqdm(total=len(rows.inputs), desc="predicting", unit="image", leave=False, file=sys.stderr) as bar:
         for start in range(0, len(rows.inputs), IMAGES_PER_CALL):
             batch = list(rows.inputs[start : start + IMAGES_PER_CALL])
-            predictions.append(np.asarray(predict(batch)))
+            predicted, problems = files.predict_files(predict, batch, source)
+            if problems:
+                raise DataError(f"images cannot be read:\n{listed(problems)}")
+            predictions.append(np.asarray(predicted))
             bar.update(len(batch))
     return np.concatenate(predictions)
 

@@ -22,12 +22,14 @@ class LabelledRows:
         labels: one of each input, as it was given.
         are_images: whether the inputs are names of files.
         image_root: the folder of image files, where the data say one.
+        allow_outside_root: whether they may lie elsewhere, too.
     """
 
     inputs: Sequence[Any]
     labels: Sequence[Any]
     are_images: bool
     image_root: str = ""
+    allow_outside_root: bool = False
 
 
 def read_rows(data: Any, class_index: int | None = None) -> LabelledRows:
@@ -41,13 +43,16 @@ def read_rows(data: Any, class_index: int | None = None) -> LabelledRows:
     Raises:
         DataError: rows that cannot be used; names up to twenty.
     """
-    root = ""
+    root, allows = "", False
     if isinstance(data, Mapping):
         if "training_data" not in data:
             raise DataError("expected a list of rows, or a config with training_data")
-        root, data = data.get("image_root") or "", data["training_data"]
+        root, allows = data.get("image_root") or "", data.get("allow_outside_root") or False
+        data = data["training_data"]
         if not isinstance(root, str):
             raise DataError("image_root: expected a string")
+        if not isinstance(allows, bool):
+            raise DataError("allow_outside_root: expected true or false")
     if not isinstance(data, list) or not data:
         what = "an empty list" if data == [] else f"a {type(data).__name__}"
         raise DataError(f"expected a list of at least one row, got {what}")
@@ -63,7 +68,7 @@ def read_rows(data: Any, class_index: int | None = None) -> LabelledRows:
     if problems:
         raise DataError(f"{len(problems)} of {len(data)} rows cannot be used:\n{listed(problems)}")
     inputs, labels = zip(*pairs, strict=True)
-    return LabelledRows(inputs, labels, are_images, root)
+    return LabelledRows(inputs, labels, are_images, root, allows)
 
 
 def _image(row: Any) -> tuple[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from pyramid.data.image_root import image_confinement
 from pyramid.data.image_store import OpenedImages, admit, open_images
 from pyramid.data.images import listed
 from pyramid.data.streaming import in_order
@@ -58,6 +59,7 @@ def image_features(
             }
         ),
         partial(compile_features, network),
+        image_confinement(settings),
     )
     there = np.array([position for position, name in enumerate(names) if name], np.int64)
     opened = _open(names, there, reader, settings, report)

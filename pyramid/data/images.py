@@ -16,6 +16,7 @@ from pyramid.data.ser import read_ser
 from pyramid.errors import DataError
 from pyramid.settings.wording import found
 from sensenet.files import read_whole
+from sensenet.parsing import brief
 
 MOST_SHOWN = 20
 LEAST_IMAGES_PER_CLASS = 2
@@ -62,6 +63,8 @@ def read_image_rows(settings: Any) -> ImageRows:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     except orjson.JSONDecodeError as error:
         raise DataError(f"{path}: expected a .ser file, or JSON with a list of images: {error}") from error
+    except ValueError as error:  # a null character in the path
+        raise DataError(f"{path} cannot be read: {error}") from error
     return _of_list(rows, settings, str(path))
 
 
@@ -105,15 +108,15 @@ def _of_list(rows: Any, settings: Any, place: str) -> ImageRows:
 
 def _example(row: Any, read_label: Callable[[Any], int | float], weighted: bool) -> tuple[str, Any, float]:
     if not isinstance(row, Mapping):
-        raise DataError(f'expected an object with "file" and "label", got {row!r:.80}')
+        raise DataError(f'expected an object with "file" and "label", got {brief(row)}')
     for key in ("file", "label", *(["weight"] if weighted else [])):
         if row.get(key) is None:
             raise DataError(f'"{key}" is missing')
     if not isinstance(row["file"], str) or not row["file"]:
-        raise DataError(f'"file": expected the name of a file, got {row["file"]!r:.80}')
+        raise DataError(f'"file": expected the name of a file, got {brief(row["file"])}')
     weight = row["weight"] if weighted else 1.0
     if not _is_number(weight) or not 0 <= weight <= np.finfo(np.float32).max:
-        raise DataError(f'"weight": expected a finite number >= 0, got {weight!r:.80}')
+        raise DataError(f'"weight": expected a finite number >= 0, got {brief(weight)}')
     return row["file"], read_label(row["label"]), float(weight)
 
 
@@ -131,7 +134,7 @@ def _label_reader(objective: Mapping[str, Any]) -> Callable[[Any], int | float]:
             return label
         raise DataError(
             f'"label": expected one of the {len(values)} values of the objective ({", ".join(values)!s:.200}) '
-            f"or its index, got {label!r:.80}"
+            f"or its index, got {brief(label)}"
         )
 
     return class_index
@@ -139,7 +142,7 @@ def _label_reader(objective: Mapping[str, Any]) -> Callable[[Any], int | float]:
 
 def _number(label: Any) -> float:
     if not _is_number(label) or not abs(label) <= np.finfo(np.float32).max:
-        raise DataError(f'"label": expected a finite number, got {label!r:.80}')
+        raise DataError(f'"label": expected a finite number, got {brief(label)}')
     return float(label)
 
 

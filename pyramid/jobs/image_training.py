@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyramid.data.augment import Augmentations, parse_augmentations
+from pyramid.data.image_root import image_confinement
 from pyramid.data.image_store import OpenedImages, admit, open_images
 from pyramid.data.images import ImageRows, listed, read_image_rows, scarce_classes
 from pyramid.errors import DataError, PyramidError, SettingsError, Violation
@@ -112,6 +113,7 @@ def _open(rows: ImageRows, start: Start, settings: BaseSettings, report: Report)
         input_image_format="file",
         color_space=settings.color_space or "rgb",
         exif_rotation=metadata.exif_rotation,
+        confinement=image_confinement(settings),
     )
     loader = ImageLoader(metadata.width, metadata.height, settings.rescale_type, source)
     opened = open_images(

@@ -8,6 +8,7 @@ set per weight; layers are matched by their order, for names are running counter
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
 from collections import Counter
@@ -21,9 +22,11 @@ import keras
 import numpy as np
 
 from sensenet.errors import ModelFormatError, WeightsError
-from sensenet.files import write_whole
+from sensenet.files import check_regular, write_whole
 
 MAX_ATTRIBUTE_BYTES = 64_000
+MAX_NAMES = 50_000
+HARMLESS_TEXT_BYTES = 64 << 20
 # Keras 3 calls every kernel "kernel"; Keras 2 has names of its own for these
 KERAS_2_NAMES = MappingProxyType({("DepthwiseConv2D", "kernel"): "depthwise_kernel"})
 
@@ -93,15 +96,17 @@ def stored_weights(path: str | os.PathLike[str], finite: bool = True) -> list[tu
         ModelFormatError: not an HDF5 file of this layout, or (where `finite`) one that holds NaN or infinity.
     """
     try:
+        check_regular(path)
         with h5py.File(path, "r") as file:
             root = file
             if not _has_names(file, "layer_names") and "model_weights" in file:
                 root = file["model_weights"]
-            size_bytes = Path(path).stat().st_size
-            names = _read_names(root, "layer_names")
-            layers = [(name, _read_layer(_member(root, name), size_bytes)) for name in names]
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-        raise ModelFormatError(f"{os.fspath(path)}: not a Keras HDF5 weight file ({error})") from error
+            budget = _Budget(Path(path).stat().st_size)
+            names = _read_names(root, "layer_names", budget)
+            layers = [(name, _read_layer(_member(root, name), budget)) for name in names]
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, MemoryError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise ModelFormatError(f"{os.fspath(path)}: not a Keras HDF5 weight file ({reason})") from error
     for name, arrays in layers:
         if finite and not all(np.isfinite(array).all() for array in arrays):
             raise ModelFormatError(
@@ -131,15 +136,38 @@ def _stable_names(layers: Sequence[Any]) -> list[str]:
     return names
 
 
-def _read_layer(group: Any, size_bytes: int) -> list[np.ndarray]:
+class _Budget:
+    """What may still be read of a file: a few bytes can name the same data over and over."""
+
+    def __init__(self, size_bytes: int):
+        self.size_bytes = size_bytes
+        self._left_bytes = size_bytes
+        self._left_names = MAX_NAMES
+
+    def spend(self, size_bytes: int) -> None:
+        """Count bytes that are about to be read."""
+        self._left_bytes -= size_bytes
+        if self._left_bytes < 0:
+            raise ValueError(f"its names lead to more data than the {self.size_bytes} bytes of the file")
+
+    def name(self, count: int) -> None:
+        """Count names that are about to be read."""
+        self._left_names -= count
+        if self._left_names < 0:
+            raise ValueError(f"expected at most {MAX_NAMES} names of layers and weights")
+
+
+def _read_layer(group: Any, budget: _Budget) -> list[np.ndarray]:
     arrays = []
-    for name in _read_names(group, "weight_names"):
+    for name in _read_names(group, "weight_names", budget):
         data = _member(group, name)
         if not isinstance(data, h5py.Dataset) or data.dtype.kind not in "iuf":
             raise ValueError(f"{group.name}/{name} holds something else than numbers")
         # a few bytes can promise any size, compressed, in another file or not at all
-        if data.is_virtual or data.external or data.nbytes > size_bytes:
+        chunk_bytes = math.prod(data.chunks or (0,)) * data.dtype.itemsize
+        if data.is_virtual or data.external or max(data.nbytes, chunk_bytes) > budget.size_bytes:
             raise ValueError(f"{group.name}/{name} is not stored in this file as it is")
+        budget.spend(max(data.nbytes, chunk_bytes))
         arrays.append(np.asarray(data).astype(np.float32))
     return arrays
 
@@ -167,14 +195,30 @@ def _has_names(group: Any, key: str) -> bool:
     return key in group.attrs or f"{key}0" in group.attrs
 
 
-def _read_names(group: Any, key: str) -> list[str]:
+def _read_names(group: Any, key: str, budget: _Budget) -> list[str]:
     if key in group.attrs:
-        names = list(group.attrs[key])
-    elif f"{key}0" in group.attrs:
-        names = []
-        while f"{key}{len(names)}" in group.attrs:
-            names.append(group.attrs[f"{key}{len(names)}"])
-        names = [name for part in names for name in part]
-    else:
+        return _attribute(group, key, budget)
+    if f"{key}0" not in group.attrs:
         raise KeyError(f"no attribute {key}")
-    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+    names = []
+    part = 0
+    while f"{key}{part}" in group.attrs:
+        names += _attribute(group, f"{key}{part}", budget)
+        part += 1
+    return names
+
+
+def _attribute(group: Any, key: str, budget: _Budget) -> list[str]:
+    """The texts in an attribute.
+
+    Raises:
+        ValueError: it is large for the file.
+    """
+    stored = group.attrs.get_id(key)
+    count = math.prod(stored.shape or ())
+    budget.name(count)
+    budget.spend(count * stored.dtype.itemsize)
+    # texts of any length stand elsewhere, and many may be the same one
+    if stored.dtype.kind == "O" and count * budget.size_bytes > max(HARMLESS_TEXT_BYTES, budget.size_bytes):
+        raise ValueError(f"the attribute {key}: expected texts of one length")
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in group.attrs[key]]

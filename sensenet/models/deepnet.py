@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from sensenet.document import ModelSpec
+from sensenet.document import ModelSpec, parse_model
 from sensenet.errors import ModelFormatError, SettingsError
 from sensenet.export.h5 import write_weights
 from sensenet.fields import (
@@ -22,9 +22,11 @@ from sensenet.fields import (
     parse_fields,
     parse_output,
 )
+from sensenet.forks import check_fork
 from sensenet.image_network import parse_metadata
 from sensenet.inputs import encode_points
 from sensenet.models.bundle_sources import bundle_source
+from sensenet.models.copies import bundle_bytes, model_of_bundle, remade
 from sensenet.models.saved import SavedFunctions, save_bundle
 from sensenet.models.settings import RULES, Settings
 from sensenet.models.sources import DocumentSource, Source
@@ -77,7 +79,9 @@ class Deepnet:
 
         Raises:
             InputError: names the row and the field.
+            ForkError: see `sensenet.forks`.
         """
+        check_fork()
         predicted = self._source.predict(encode_points(self._source.codecs, points))
         if not isinstance(self._output, NumericOutput) or self._source.takes_raw:
             return predicted
@@ -97,6 +101,7 @@ class Deepnet:
             SettingsError: `tfjs_path` is given, which this version cannot write.
             OSError: the file cannot be written.
         """
+        check_fork()
         refuse_tfjs(tfjs_path)
         functions = self._source.functions(bool(self.settings.regression_normalize))
         return save_bundle(functions, self._saved(), path)
@@ -117,6 +122,7 @@ class Deepnet:
             ModelFormatError: not such a file.
             WeightsError: its weights are not those of this model's layers, or the model came from a bundle.
         """
+        check_fork()
         self._source = self._source.with_weights(path)
 
     def keras_model(self) -> keras.Model:
@@ -125,7 +131,14 @@ class Deepnet:
         Raises:
             WeightsError: the model came from a bundle, which has no layers.
         """
+        check_fork()
         return self._source.keras_model()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles are made anew: of the document as it is now, or of a bundle."""
+        if isinstance(self._source, DocumentSource):
+            return remade, (_deepnet_of_document, self._source.document(), self.settings)
+        return remade, (model_of_bundle, bundle_bytes(self))
 
     def _saved(self) -> dict[str, Any]:
         """The settings file of a bundle."""
@@ -147,8 +160,14 @@ def deepnet_of_model(spec: ModelSpec, settings: Settings) -> Deepnet:
 
     Raises:
         ModelFormatError: gives the place in the document.
+        ForkError: see `sensenet.forks`.
     """
+    check_fork()
     return Deepnet(spec.preprocess, spec.output, settings, DocumentSource.of_model(spec, settings))
+
+
+def _deepnet_of_document(document: dict[str, Any], settings: Settings) -> Deepnet:
+    return deepnet_of_model(parse_model(document), settings)
 
 
 def deepnet_of_bundle(functions: SavedFunctions, saved: dict[str, Any], settings: Settings) -> Deepnet:

@@ -12,14 +12,16 @@ import numpy as np
 import tensorflow as tf
 
 from sensenet.detection import Boxes, Decoded, as_dicts
-from sensenet.document import ModelSpec
+from sensenet.document import ModelSpec, parse_model
 from sensenet.errors import ModelFormatError
 from sensenet.export.h5 import read_weights, write_weights
 from sensenet.fields import BoxOutput, Field, ImageField, parse_fields
+from sensenet.forks import check_fork
 from sensenet.image_network import ImageNetworkSpec, parse_metadata
 from sensenet.inputs import encode_images
 from sensenet.models.boxes import BoxFinder, Finder, RawBoxFinder, box_outputs, compile_boxes
 from sensenet.models.bundle_sources import no_layers
+from sensenet.models.copies import bundle_bytes, model_of_bundle, remade
 from sensenet.models.deepnet import merged_settings, refuse_settings, refuse_tfjs
 from sensenet.models.images import raw_images
 from sensenet.models.keras_model import build_detector, trained_images
@@ -119,7 +121,9 @@ class Detector:
 
         Raises:
             InputError: an image that cannot be read; names it.
+            ForkError: see `sensenet.forks`.
         """
+        check_fork()
         if self.settings.output_unfiltered_boxes or self.settings.pad_bounding_box_output:
             return self.arrays(images)
         values, several = encode_images(self._field, images)
@@ -138,7 +142,9 @@ class Detector:
 
         Raises:
             InputError: an image that cannot be read; names it.
+            ForkError: see `sensenet.forks`.
         """
+        check_fork()
         values, several = encode_images(self._field, images)
         found = self._arrays(values)
         return found if several else found[0]
@@ -164,6 +170,7 @@ class Detector:
             SettingsError: `tfjs_path` is given, which this version cannot write.
             OSError: the file cannot be written.
         """
+        check_fork()
         refuse_tfjs(tfjs_path)
         saved = {**self.settings, "deepnet_type": DETECTOR_TYPE, "_unfiltered": None}
         saved |= {"_classes": self._classes, "_preprocessors": self._preprocessors}
@@ -192,6 +199,7 @@ class Detector:
             ModelFormatError: not such a file.
             WeightsError: its weights are not those of this detector's layers, or the detector came from a bundle.
         """
+        check_fork()
         network = self._layers()
         built = build_detector(network)
         read_weights(built.model, path)
@@ -204,7 +212,20 @@ class Detector:
         Raises:
             WeightsError: the detector came from a bundle, which has no layers.
         """
+        check_fork()
         return build_detector(self._layers()).model
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles are made anew: of the document as it is now, or of a bundle."""
+        if self._network is None:
+            return remade, (model_of_bundle, bundle_bytes(self))
+        document = {
+            "preprocess": self._preprocessors,
+            "output_exposition": self._output.dump(),
+            "image_network": self._network.dump(),
+            "layers": None,
+        }
+        return remade, (_detector_of_document, document, self.settings)
 
     def _layers(self) -> ImageNetworkSpec:
         if self._network is None:
@@ -225,7 +246,9 @@ def detector_of_model(spec: ModelSpec, settings: Settings) -> Detector:
 
     Raises:
         ModelFormatError: gives the place in the document.
+        ForkError: see `sensenet.forks`.
     """
+    check_fork()
     if (
         spec.image_network is None
         or spec.image_network.branches is None
@@ -238,6 +261,10 @@ def detector_of_model(spec: ModelSpec, settings: Settings) -> Detector:
     network = spec.image_network.fit()
     network.check_branches(len(spec.output.values))
     return Detector(field, spec.output, settings, _finder(network, settings), network)
+
+
+def _detector_of_document(document: dict[str, Any], settings: Settings) -> Detector:
+    return detector_of_model(parse_model(document), settings)
 
 
 def detector_of_bundle(functions: SavedFunctions, saved: dict[str, Any], settings: Settings) -> Detector:

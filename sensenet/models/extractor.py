@@ -10,12 +10,14 @@ import numpy as np
 
 from sensenet.document import ModelSpec
 from sensenet.errors import ModelFormatError
-from sensenet.fields import Field, ImageField
-from sensenet.image_network import ImageNetworkSpec
+from sensenet.fields import Field, ImageField, parse_fields
+from sensenet.forks import check_fork
+from sensenet.image_network import ImageNetworkSpec, parse_image_network
 from sensenet.inputs import encode_images
 from sensenet.layers.base import LayerSpec
 from sensenet.layers.pooling import GlobalAveragePool2D, GlobalMaxPool2D
 from sensenet.layers.shape import Flatten
+from sensenet.models.copies import remade
 from sensenet.models.images import ImageFeatures, compile_features
 from sensenet.models.settings import Settings
 
@@ -40,11 +42,15 @@ class FeatureExtractor:
 
         Raises:
             ModelFormatError: a detector, or a network that has no such layer.
+            ForkError: see `sensenet.forks`.
         """
         self.settings = settings
         self._field = field
-        cut = pooled(network).fit()
-        self._images = ImageFeatures(cut.metadata, settings, partial(compile_features, cut))
+        check_fork()
+        self._network = pooled(network).fit()
+        self._images = ImageFeatures(
+            self._network.metadata, settings, partial(compile_features, self._network)
+        )
 
     @property
     def _fields(self) -> tuple[Field, ...]:
@@ -69,9 +75,23 @@ class FeatureExtractor:
 
         Raises:
             InputError: an image that cannot be read; names it.
+            ForkError: see `sensenet.forks`.
         """
+        check_fork()
         values = encode_images(self._field, images).values
         return self._images(values)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles are made anew, of the network."""
+        return remade, (_extractor_of_document, self._network.dump(), self._field.dump(), self.settings)
+
+
+def _extractor_of_document(
+    network: dict[str, Any], field: dict[str, Any], settings: Settings
+) -> FeatureExtractor:
+    (parsed,) = parse_fields([field])
+    assert isinstance(parsed, ImageField), "it was one"
+    return FeatureExtractor(parse_image_network(network), settings, parsed)
 
 
 def pooled(network: ImageNetworkSpec, path: str = "image_network") -> ImageNetworkSpec:

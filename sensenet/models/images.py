@@ -19,6 +19,7 @@ from sensenet.models.saved import input_shape
 from sensenet.models.serving import IMAGE_INPUT
 from sensenet.models.settings import Settings
 from sensenet.preprocess.image import normalize
+from sensenet.preprocess.image_files import Confinement
 from sensenet.preprocess.reading import ImageLoader, ImageSource, read_image
 
 CHUNK_IMAGES = 32
@@ -26,19 +27,24 @@ OPAQUE = 255
 DEFAULT_RESCALE_TYPE = "warp"
 
 
-def image_source(settings: Settings, exif_rotation: bool = False) -> ImageSource:
+def image_source(
+    settings: Settings, exif_rotation: bool = False, confinement: Confinement | None = None
+) -> ImageSource:
     """How the images of a call are read."""
     return ImageSource(
         path_prefix=settings.image_path_prefix or "",
         input_image_format=settings.input_image_format,
         color_space=(settings.color_space or "rgb").lower(),
         exif_rotation=exif_rotation,
+        confinement=confinement,
     )
 
 
-def image_loader(metadata: ImageMetadata, settings: Settings, rescale_type: str) -> ImageLoader:
+def image_loader(
+    metadata: ImageMetadata, settings: Settings, rescale_type: str, confinement: Confinement | None = None
+) -> ImageLoader:
     """What makes the pixels that an image network takes."""
-    source = image_source(settings, metadata.exif_rotation)
+    source = image_source(settings, metadata.exif_rotation, confinement)
     return ImageLoader(metadata.width, metadata.height, rescale_type, source)
 
 
@@ -67,11 +73,24 @@ class ImageFeatures:
         loader: what reads and rescales the images.
     """
 
-    def __init__(self, metadata: ImageMetadata, settings: Settings, make_function: Callable[[], Any]):
-        """Keep how to make the function of pixels: it is made when the first image comes."""
+    def __init__(
+        self,
+        metadata: ImageMetadata,
+        settings: Settings,
+        make_function: Callable[[], Any],
+        confinement: Confinement | None = None,
+    ):
+        """Keep how to make the function of pixels: it is made when the first image comes.
+
+        Args:
+            metadata: of the image network.
+            settings: of the model.
+            make_function: the function (n, height, width, 3) float32 -> (n, features).
+            confinement: where files have to lie; None: anywhere.
+        """
         self.metadata = metadata
         rescale_type = settings.rescale_type or metadata.rescale_type or DEFAULT_RESCALE_TYPE
-        self.loader = image_loader(metadata, settings, rescale_type)
+        self.loader = image_loader(metadata, settings, rescale_type, confinement)
         self._make_function = make_function
 
     @cached_property

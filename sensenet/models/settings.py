@@ -94,6 +94,10 @@ class Settings(Mapping[str, Any]):
         """How many settings are given."""
         return len(self._given)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles are checked again."""
+        return Settings, (dict(self._given),)
+
     def __repr__(self) -> str:
         """The settings given."""
         return f"Settings({dict(self._given)})"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 
-from sensenet.document import ModelSpec
+from sensenet.document import ModelSpec, dump_model
 from sensenet.export.h5 import read_weights
 from sensenet.inputs import Points
 from sensenet.models.compiled import FittedModel, compile_model, fit_model, run
@@ -98,6 +99,12 @@ class DocumentSource:
     def spec(self) -> ModelSpec:
         """See `Source`."""
         return self.fitted.spec
+
+    def document(self) -> dict[str, Any]:
+        """The model's document with the arrays that it has now."""
+        pairs = zip(self.spec.networks, self.fitted.networks, strict=True)
+        networks = tuple(replace(network, layers=layers) for network, layers in pairs)
+        return dump_model(replace(self.spec, networks=networks))
 
     def predict(self, points: Points) -> np.ndarray:
         """See `Source`."""

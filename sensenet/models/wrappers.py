@@ -15,6 +15,8 @@ from sensenet.document_file import read_document
 from sensenet.errors import ModelFormatError, SettingsError
 from sensenet.export import FORMATS
 from sensenet.fields import BoxOutput
+from sensenet.files import open_regular
+from sensenet.forks import check_fork
 from sensenet.image_network import ImageNetworkSpec, parse_image_network
 from sensenet.models.bundle import MAGIC, unpack
 from sensenet.models.deepnet import (
@@ -67,7 +69,9 @@ def create_model(source: Source, settings: Mapping[str, Any] | None = None) -> A
         ModelFormatError: a document or bundle that cannot be read; gives the place in it.
         SettingsError: an unknown setting, or a wrong value.
         WeightsError: `load_pretrained_weights` is true, and the weights cannot be had.
+        ForkError: this process was forked from one that had used TensorFlow.
     """
+    check_fork()
     checked = settings if isinstance(settings, Settings) else Settings(settings)
     if isinstance(source, Mapping):
         return _model_of_spec(parse_model(source), checked)
@@ -92,7 +96,9 @@ def create_image_feature_extractor(
         ModelFormatError: a document that cannot be read, one without images, a detector, or a bundle.
         SettingsError: an unknown setting, a wrong value, or a name that is neither a network's nor a file's.
         WeightsError: pretrained weights that cannot be had, or a model that came from a bundle.
+        ForkError: this process was forked from one that had used TensorFlow.
     """
+    check_fork()
     checked = settings if isinstance(settings, Settings) else Settings(settings)
     if isinstance(source, str) and source in PUBLISHED:
         return FeatureExtractor(_named_network(source, checked), checked)
@@ -172,8 +178,17 @@ def _named_errors(source: Any) -> Iterator[Path]:
 
 
 def _is_bundle(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
+    """Whether a file begins as a bundle does.
+
+    Raises:
+        ModelFormatError: a path with a null character.
+        OSError: it cannot be opened, or is no regular file.
+    """
+    try:
+        with open_regular(path) as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except ValueError as error:
+        raise ModelFormatError(f"cannot be read: {error}") from error
 
 
 def _model_of_spec(spec: ModelSpec, settings: Settings) -> Model:

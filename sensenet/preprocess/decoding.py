@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -21,9 +22,10 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from sensenet.errors import InputError
+from sensenet.preprocess.arrays import array_pixels
+from sensenet.preprocess.limits import MAX_PIXELS, check_scans, check_size
 
-MAX_PIXELS = 2 * 89_478_485
-"""The largest image that is decoded, 179 million pixels: where Pillow, too, stops believing in good will."""
+STRIP_PIXELS = 1 << 20
 
 ORIENTATION_TAG = 0x0112
 UPRIGHT = 1
@@ -49,13 +51,13 @@ def _begins(*signatures: bytes) -> Callable[[bytes], bool]:
 def _decode_jpeg(data: bytes) -> tf.Tensor:
     contents = tf.constant(data)
     height, width, _ = tf.io.extract_jpeg_shape(contents).numpy().tolist()
-    check_size(height, width)
+    check_size(height, width, len(data))
     return tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
 
 
 def _decode_png(data: bytes) -> tf.Tensor:
     size = data[_PNG_SIZE]
-    check_size(int.from_bytes(size[4:], "big"), int.from_bytes(size[:4], "big"))
+    check_size(int.from_bytes(size[4:], "big"), int.from_bytes(size[:4], "big"), len(data))
     return tf.io.decode_png(data, channels=3)
 
 
@@ -85,13 +87,16 @@ def decode_image(data: bytes, exif_rotation: bool = False) -> Any:
     """
     name = next((name for name, form in FORMATS.items() if form.matches(data)), None)
     if name is None:
-        given = f"{len(data)} bytes that begin with {data[:12]!r}" if data else "no bytes at all"
+        given = f"{len(data)} bytes of something else" if data else "no bytes at all"
         raise InputError(f"expected an image in one of {', '.join(FORMATS)}, got {given}")
     decode = FORMATS[name].decode
+    if name == "JPEG":
+        check_scans(data)
     with _refusing(f"the {name} data"):
         if decode is not None and not (exif_rotation and _file_is_turned(data, name)):
             return decode(data)
         with _quiet(), Image.open(io.BytesIO(data), formats=(name,)) as image:
+            check_size(image.height, image.width, len(data))
             return _pillow_pixels(image, exif_rotation)
 
 
@@ -114,84 +119,46 @@ def pillow_pixels(image: Image.Image, exif_rotation: bool = False) -> np.ndarray
         return _pillow_pixels(image, exif_rotation)
 
 
-def array_pixels(values: Any, alpha: bool = False) -> np.ndarray:
-    """The pixels of an array, (h, w, 3 or 4) uint8. The array itself stays as it is.
-
-    Args:
-        values: (h, w), (h, w, 1) or (h, w, 3), or (h, w, 4) where `alpha`, numbers in anything that NumPy can read.
-            uint8 are pixels. Others are multiplied by 255 if all are in 0..1, and then truncated.
-        alpha: whether a fourth channel is allowed.
-
-    Raises:
-        InputError: another shape or kind, or numbers outside 0..255.
-    """
-    try:
-        pixels = np.asarray(values)
-    except Exception as error:  # whatever an object's own conversion raises
-        raise InputError(f"expected an array of numbers: {_reason(error)}") from None
-    channels = (1, 3, 4) if alpha else (1, 3)
-    if pixels.dtype.kind not in "buif":
-        raise InputError(f"expected an array of numbers, got {pixels.dtype.name}")
-    if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in channels)) or not pixels.size:
-        counts = ", ".join(map(str, channels))
-        hint = "" if alpha else ' (4 with "color_space" rgba or bgra)'
-        raise InputError(
-            f"expected (height, width) or (height, width, channels) of {counts} channels{hint}, "
-            f"got the shape {pixels.shape}"
-        )
-    if pixels.dtype != np.uint8:
-        pixels = _as_bytes(pixels)
-    if pixels.ndim == 2:
-        pixels = pixels[..., None]
-    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
-
-
-def check_size(height: int, width: int) -> None:
-    """Refuse an image by the size that its header claims, before anything is decoded.
-
-    Raises:
-        InputError: it has no pixels, or more than `MAX_PIXELS`.
-    """
-    if not 0 < height * width <= MAX_PIXELS:
-        raise InputError(f"expected an image of 1 to {MAX_PIXELS:,} pixels, got {width} x {height}")
-
-
-def _as_bytes(values: np.ndarray) -> np.ndarray:
-    low, high = values.min(), values.max()
-    if not (low >= 0 and high <= 255):  # also where one of them is NaN
-        raise InputError(f"expected numbers in 0..1 or in 0..255, got {low:g} to {high:g}")
-    if high <= 1:
-        values = (values if values.dtype.kind == "f" else values.astype(np.float32)) * 255
-    return values.astype(np.uint8)
-
-
 def _pillow_pixels(image: Image.Image, exif_rotation: bool) -> np.ndarray:
     check_size(image.height, image.width)
     image.load()
     # not every version of Pillow turns a TIFF by itself when loading it
     if (exif_rotation or image.format == "TIFF") and _is_turned(image):
         image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16"):
-        return array_pixels((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode == "I":
-        # 16 bits in a wider type: what some versions make of a 16-bit file
-        values = np.asarray(image)
-        if values.min() < 0 or values.max() >= 2**16:
-            raise InputError(f"expected integers of 8 or 16 bits, got {values.min()} to {values.max()}")
-        return array_pixels((values >> 8).astype(np.uint8))
     if image.mode == "F":
         return array_pixels(np.asarray(image))
-    if image.mode == "RGBa":
-        image = image.convert("RGBA")
-    elif image.mode == "La":
-        image = image.convert("LA")
-    return np.array(image.convert("RGB"))
+    if image.mode == "I":
+        # 16 bits in a wider type: what some versions make of a 16-bit file
+        low, high = np.ravel(image.getextrema())
+        if low < 0 or high >= 2**16:
+            raise InputError(f"expected integers of 8 or 16 bits, got {low} to {high}")
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    # strip by strip: the whole in another mode would take as much memory again
+    rows = max(1, STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        pixels[top : top + rows] = _strip_pixels(strip)
+    return pixels
+
+
+def _strip_pixels(strip: Image.Image) -> np.ndarray:
+    """(h, w, 3) uint8, or (h, w, 1)."""
+    if strip.mode.startswith("I"):
+        return (np.asarray(strip) >> 8).astype(np.uint8)[..., None]
+    if strip.mode == "RGBa":
+        strip = strip.convert("RGBA")
+    elif strip.mode == "La":
+        strip = strip.convert("LA")
+    return np.asarray(strip.convert("RGB"))
 
 
 def _file_is_turned(data: bytes, name: str) -> bool:
     """`_is_turned` of a file, by its header."""
     try:
         with _quiet(), Image.open(io.BytesIO(data), formats=(name,)) as image:
+            check_size(
+                image.height, image.width, len(data)
+            )  # of a PNG file, the EXIF data come with the pixels
             return _is_turned(image)
     except Exception:  # whatever damaged bytes lead the parser to: the decoder has the last word
         return False
@@ -212,14 +179,23 @@ def _refusing(what: str) -> Iterator[None]:
         yield
     except InputError:
         raise
+    except Image.DecompressionBombError:  # Pillow has looked at the size before we could
+        raise InputError(f"expected an image of 1 to {MAX_PIXELS:,} pixels, got more") from None
     except Exception as error:  # TensorFlow and Pillow document no closed list
-        raise InputError(f"{what} cannot be decoded: {_reason(error)}") from None
+        raise InputError(f"{what} cannot be decoded: {_decoder_reason(error)}") from None
 
 
 def _reason(error: Exception) -> str:
     """What an exception says, without the names of TensorFlow's functions around it."""
     text = str(error).split("}} ")[-1].split(" [Op:")[0]
     return f"{text or type(error).__name__:.200}"
+
+
+def _decoder_reason(error: Exception) -> str:
+    """What a decoder says up to the first number, quotation or bracket: these may show what the file holds, which
+    may be no image at all."""
+    words = re.match(r"[A-Za-z ]*", _reason(error))
+    return (words and words[0].strip()) or type(error).__name__
 
 
 class _Silence:

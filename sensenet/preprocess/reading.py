@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,18 +15,13 @@ import tensorflow as tf
 from PIL import Image
 
 from sensenet.errors import InputError
-from sensenet.preprocess.decoding import array_pixels, asks_for_rotation, decode_image, pillow_pixels
+from sensenet.preprocess.arrays import array_pixels
+from sensenet.preprocess.decoding import asks_for_rotation, decode_image, pillow_pixels
 from sensenet.preprocess.image import rescale, to_rgb
+from sensenet.preprocess.image_files import Confinement, read_named_file
 from sensenet.preprocess.tabular import is_missing
 
-MAX_FILE_BYTES = 2**30
-"""The largest file that is read: more than `decoding.MAX_PIXELS` need uncompressed."""
-
 MAX_THREADS = 16
-# a FIFO must not block, a terminal must not become ours
-_OPEN_FLAGS = (
-    os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
-)
 
 
 @dataclass(frozen=True)
@@ -41,12 +35,14 @@ class ImageSource:
         color_space: rgb, rgba, bgr or bgra, in any case: what the channels are. It holds for images of every form,
             for files too, as in the published package. Only with an alpha channel may arrays have four.
         exif_rotation: whether the EXIF orientation of files and Pillow images is applied.
+        confinement: where files have to lie; None: anywhere.
     """
 
     path_prefix: str = ""
     input_image_format: str | None = None
     color_space: str = "rgb"
     exif_rotation: bool = False
+    confinement: Confinement | None = None
 
     @property
     def has_alpha(self) -> bool:
@@ -78,7 +74,7 @@ def read_image(value: Any, source: ImageSource, place: str) -> Any:
     """The pixels of one image at its own size.
 
     Args:
-        value: a path, compressed bytes, an array or nested list of numbers (see `decoding.array_pixels`), a Pillow
+        value: a path, compressed bytes, an array or nested list of numbers (see `arrays.array_pixels`), a Pillow
             image, or a missing value (None, NaN), which is one black pixel.
         source: how images are passed.
         place: what to call the image in an error.
@@ -98,6 +94,15 @@ def read_image(value: Any, source: ImageSource, place: str) -> Any:
         raise InputError(f"{place}: {error}") from None
 
 
+def file_bytes(name: str | os.PathLike[str], source: ImageSource) -> bytes:
+    """The content of an image file.
+
+    Raises:
+        InputError: it cannot be read, or lies outside of the confinement; gives its path.
+    """
+    return read_named_file(source.path_prefix, os.fsdecode(name), source.confinement)
+
+
 def file_asks_for_rotation(name: str | os.PathLike[str], source: ImageSource) -> bool:
     """Whether the EXIF data of a file ask for a rotation that `source` does not apply.
 
@@ -106,8 +111,8 @@ def file_asks_for_rotation(name: str | os.PathLike[str], source: ImageSource) ->
     if source.exif_rotation:
         return False
     try:
-        return asks_for_rotation(_file_bytes(Path(source.path_prefix) / os.fsdecode(name)))
-    except (InputError, OSError, ValueError):
+        return asks_for_rotation(file_bytes(name, source))
+    except InputError:
         return False
 
 
@@ -185,29 +190,11 @@ def _in_threads(function: Callable[[int], Any], positions: Sequence[int]) -> lis
 def _read_path(value: str | os.PathLike[str], source: ImageSource) -> Any:
     if not os.fspath(value):
         raise InputError("expected a path, got an empty text")
-    path = Path(source.path_prefix) / os.fsdecode(value)
+    data = file_bytes(value, source)
     try:
-        return decode_image(_file_bytes(path), source.exif_rotation)
+        return decode_image(data, source.exif_rotation)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-
-
-def _file_bytes(path: Path) -> bytes:
-    """The content of a regular file; anything else (a device, say) might never end.
-
-    Raises:
-        InputError: not a regular file, or too large.
-        OSError, ValueError: it cannot be opened.
-    """
-    with open(path, "rb", opener=lambda name, _: os.open(name, _OPEN_FLAGS)) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise InputError("expected a regular file")
-        data = file.read(MAX_FILE_BYTES + 1)
-    if len(data) > MAX_FILE_BYTES:
-        raise InputError(f"expected at most {MAX_FILE_BYTES:,} bytes")
-    return data
+        raise InputError(f"{Path(source.path_prefix) / os.fsdecode(value)}: {error}") from None
 
 
 def _read_bytes(value: Any, source: ImageSource) -> Any:

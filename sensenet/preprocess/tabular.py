@@ -6,6 +6,7 @@ and as other readers of the documents do. A value may stand exactly on the thres
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,9 @@ import numpy as np
 
 from sensenet.errors import InputError
 from sensenet.fields import BinaryField, CategoricalField, Field, ImageField, NumericField, n_columns
+from sensenet.parsing import brief
 
+CONTAINERS = frozenset({list, tuple, dict})
 MISSING_TYPES = frozenset({"NAType", "NaTType"})
 """Names of the types that frames use for missing values beside None and NaN."""
 
@@ -58,14 +61,16 @@ class ColumnCodec:
         if math.isnan(parsed):
             return self.missing
         if math.isinf(parsed):
-            raise InputError(f"row {row}, {self.field}: expected a finite number, got {value!r:.80}")
+            raise InputError(f"row {row}, {self.field}: expected a finite number, got {brief(value)}")
         return parsed
 
     def code(self, value: Any) -> int:
         """The position of a category among the field's values; -1 for a missing or an unknown one."""
         if isinstance(value, str):
             return self.codes.get(value, -1)
-        return -1 if is_missing(value) else self.codes.get(str(value), -1)
+        if is_missing(value) or type(value) in CONTAINERS:
+            return -1
+        return self.codes.get(str(value), -1)
 
     def numbers(self, values: Any) -> np.ndarray:
         """The raw numbers of a whole column: (rows,) float64.
@@ -73,11 +78,12 @@ class ColumnCodec:
         Raises:
             InputError: a value that is not a number; gives row and field.
         """
-        try:
-            parsed = np.array(values, np.float64)
-            quick = parsed.ndim == 1 and not np.isinf(parsed).any()
-        except (TypeError, ValueError, OverflowError):
-            quick = False
+        quick = False
+        # lists in a column may contain themselves, over which NumPy would take for ever
+        if isinstance(values, np.ndarray) or CONTAINERS.isdisjoint(map(type, values)):
+            with contextlib.suppress(TypeError, ValueError, OverflowError):
+                parsed = np.array(values, np.float64)
+                quick = parsed.ndim == 1 and not np.isinf(parsed).any()
         if not quick:
             return np.array([self.number(value, row) for row, value in enumerate(values)], np.float64)
         parsed[np.isnan(parsed)] = self.missing

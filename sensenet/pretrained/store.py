@@ -16,7 +16,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sensenet.errors import SettingsError, WeightsError
-from sensenet.files import TEMPORARY_SUFFIX, temporary_path, whole_file, write_whole
+from sensenet.files import (
+    TEMPORARY_SUFFIX,
+    open_regular,
+    read_whole,
+    temporary_path,
+    whole_file,
+    write_whole,
+)
 from sensenet.pretrained.download import DownloadPolicy, fetch
 from sensenet.pretrained.layout import PretrainedLayers, read_layers
 from sensenet.pretrained.networks import NETWORKS, find
@@ -136,8 +143,8 @@ def _hash_path(path: Path) -> Path:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # it has readinto
 
 
 def _remember(path: Path, digest: str) -> None:
@@ -146,7 +153,7 @@ def _remember(path: Path, digest: str) -> None:
 
 def _remembered(path: Path) -> str | None:
     try:
-        return _hash_path(path).read_text(errors="replace").split(" ", 1)[0].strip()
+        return read_whole(_hash_path(path)).decode(errors="replace").split(" ", 1)[0].strip()
     except FileNotFoundError:
         return None
 

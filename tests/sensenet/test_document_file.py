@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,61 @@ def test_files_are_told_by_their_content(tmp_path: Path, compressed: bool) -> No
     encoded = json.dumps(DOCUMENTS["last"]).encode()
     (tmp_path / "x").write_bytes(gzip.compress(encoded) if compressed else encoded)
     assert as_lists(read_document(tmp_path / "x")) == narrowed(DOCUMENTS["last"])
+
+
+# --- small files that ask for much -------------------------------------------------------------------------------
+
+
+def bomb(unit: bytes, size_bytes: int, key: bytes) -> bytes:
+    return b'{"%s": [' % key + unit * (size_bytes // len(unit)) + b"0]}"
+
+
+@pytest.mark.parametrize("unit", [b"[],", b"{},", b'{"a":1},', b"[[],[]],", b'"ab",'])
+@pytest.mark.parametrize("key", [b"layers", b"weights"])
+def test_many_small_values_are_refused_in_a_small_compressed_file(
+    tmp_path: Path, unit: bytes, key: bytes
+) -> None:
+    path = tmp_path / "bomb.json.gz"
+    path.write_bytes(gzip.compress(bomb(unit, 40_000_000 if unit == b'"ab",' else 30_000_000, key), 1))
+    with pytest.raises(ModelFormatError, match=r"memory, expected at most|document of at most"):
+        read_document(path)
+
+
+def test_a_compressed_file_may_become_twenty_times_as_large_and_a_small_one_more(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.json.gz"
+    path.write_bytes(gzip.compress(bomb(b" ", 40_000_000, b"layers")))
+    with pytest.raises(ModelFormatError, match="document of at most"):
+        read_document(path)
+    path.write_bytes(gzip.compress(bomb(b" ", 20_000_000, b"layers")))
+    assert read_document(path) == {"layers": [0]}
+
+
+def test_many_small_values_are_refused_in_a_plain_file_too(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.json"
+    path.write_bytes(bomb(b"[],", 30_000_000, b"layers"))
+    with pytest.raises(
+        ModelFormatError, match=r"lists, objects and values would take about \d+ MB of memory"
+    ):
+        read_document(path)
+
+
+def tree(depth: int, rng: np.random.Generator) -> list[Any]:
+    if not depth:
+        return [[int(rng.integers(2)), 1], None]
+    return [int(rng.integers(10)), int(rng.integers(2)), tree(depth - 1, rng), tree(depth - 1, rng)]
+
+
+def test_the_densest_forest_is_read(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    document = {"trees": [[[0, 10], [tree(10, rng) for _ in range(700)]]]}
+    path = tmp_path / "forest.json"
+    path.write_bytes(gzip.compress(orjson.dumps(document), 9))
+    assert read_document(path) == document
+
+
+def test_paths_that_are_no_paths_to_files_are_told(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(OSError, match="it is a FIFO, expected a regular file"):
+        read_document(tmp_path / "pipe.json")
+    with pytest.raises(ModelFormatError, match="null"):
+        read_document(Path("a\0b.json"))

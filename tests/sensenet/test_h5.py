@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +172,55 @@ def test_numbers_that_are_not_in_the_file_are_refused(tmp_path: Path, storage: s
         file[name].create_dataset(weight, dtype=np.float32, **options)
     with pytest.raises(ModelFormatError, match="is not stored in this file"):
         read_weights(small_model(), path)
+
+
+# --- files that ask for more than they hold ----------------------------------------------------------------------
+
+
+def hostile(path: Path, names: list[bytes] | list[str], **dataset: Any) -> Path:
+    with h5py.File(path, "w", libver="latest") as file:
+        file.attrs["layer_names"] = np.array([b"dense"])
+        group = file.create_group("dense")
+        data = group.create_dataset("w", **dataset)
+        if data.maxshape == (None,):
+            data[:] = 1
+        text = None if isinstance(names[0], bytes) else h5py.string_dtype()
+        group.attrs.create("weight_names", np.array(names) if text is None else names, dtype=text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("names", "dataset", "message"),
+    [
+        ([b"w"] * 490_000, {"data": np.zeros(3000, np.float32)}, "at most 50000 names"),
+        ([b"w"] * 40_000, {"data": np.zeros(3000, np.float32)}, "more data than the .* bytes of the file"),
+        ([b"w"] * 60_000, {"data": np.zeros(0, np.float32)}, "at most 50000 names"),
+        (
+            [b"w"],
+            {"shape": (9,), "maxshape": (None,), "chunks": (1 << 24,), "dtype": "f4", "compression": "gzip"},
+            "not stored in this file",
+        ),
+        (["w"] * 100, {"data": np.zeros(300_000, np.float32)}, "texts of one length"),
+    ],
+    ids=["names", "bytes", "nothing", "chunk", "texts"],
+)
+def test_no_more_is_read_than_a_file_holds(
+    tmp_path: Path, names: Any, dataset: dict[str, Any], message: str
+) -> None:
+    path = hostile(tmp_path / "weights.h5", names, **dataset)
+    with pytest.raises(ModelFormatError, match=message):
+        stored_weights(path)
+
+
+def test_names_of_any_length_are_read_where_they_are_few(tmp_path: Path) -> None:
+    path = hostile(tmp_path / "weights.h5", ["w"], data=np.ones(3, np.float32))
+    ((name, (array,)),) = stored_weights(path)
+    assert (name, array.tolist()) == ("dense", [1, 1, 1])
+
+
+def test_what_is_no_file_is_refused_unopened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.h5")
+    with pytest.raises(ModelFormatError, match=r"pipe\.h5: .*it is a FIFO, expected a regular file"):
+        stored_weights(tmp_path / "pipe.h5")
+    with pytest.raises(ModelFormatError, match="null"):
+        stored_weights("a\0b.h5")

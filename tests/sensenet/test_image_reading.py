@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import image_documents
+import model_documents
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -21,7 +23,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+import sensenet
 from sensenet.errors import InputError, SettingsError
+from sensenet.models.image import image_model
 from sensenet.preprocess.image import rescale
 from sensenet.preprocess.reading import ImageLoader, ImageSource, read_image
 
@@ -214,8 +218,8 @@ def test_the_prefix_is_the_directory_of_relative_paths(tmp_path: Path) -> None:
 
 def test_what_is_no_regular_file_is_an_error_and_never_waits(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    refused(tmp_path / "fifo", "fifo: expected a regular file")
-    refused("/dev/zero", "/dev/zero: expected a regular file")
+    refused(tmp_path / "fifo", "fifo: it is a FIFO, expected a regular file")
+    refused("/dev/zero", "/dev/zero: it is a device, expected a regular file")
     refused(tmp_path, "directory")
     refused("", "expected a path, got an empty text", path_prefix=str(tmp_path))
     refused(tmp_path / "missing.jpg", r"missing\.jpg: No such file")
@@ -524,3 +528,104 @@ def test_one_loader_serves_many_threads() -> None:
     assert len(results) == len(threads)
     for result in results:
         np.testing.assert_array_equal(result, expected)
+
+
+# --- small files that ask for much -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("exif_rotation", [False, True])
+@pytest.mark.parametrize("form", ["WEBP", "PNG", "GIF"])
+def test_a_great_image_of_hardly_any_bytes_is_refused(form: str, exif_rotation: bool) -> None:
+    sides = (13_000, 13_000)
+    data = encoded(Image.new("1" if form == "PNG" else "L", sides), form)[:30_000]
+    refused(
+        data, "expected an image of at most 40,000,000 pixels, or 4096 a byte", exif_rotation=exif_rotation
+    )
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "TIFF"])
+def test_blank_pages_are_read(form: str) -> None:
+    page = Image.new("L", (6_000, 7_000), 255)
+    options = {"compression": "tiff_adobe_deflate"} if form == "TIFF" else {}
+    assert read(encoded(page, form, **options)).shape == (7_000, 6_000, 3)
+
+
+def with_scans(count: int) -> bytes:
+    """A progressive JPEG file whose last scan stands in it again and again."""
+    data = encoded(COLOUR, "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    scans = data.count(b"\xff\xda")
+    return data[:last] + data[last:-2] * (count - scans + 1) + data[-2:]
+
+
+@pytest.mark.parametrize("exif_rotation", [False, True])
+def test_a_jpeg_file_of_many_scans_is_refused(exif_rotation: bool) -> None:
+    refused(with_scans(200), "at most 32 scans, got 200", exif_rotation=exif_rotation)
+    assert read(with_scans(14)).shape == COLOUR.shape
+
+
+def test_what_only_looks_like_scans_is_not_counted() -> None:
+    data = encoded(COLOUR, "JPEG", comment=b"\xff\xda" * 100) + b"\xff\xda" * 100
+    np.testing.assert_array_equal(read(data), read(encoded(COLOUR, "JPEG")))
+
+
+@pytest.mark.parametrize(
+    "head", [b"BM", b"GIF87a", b"II*\0", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF1234WEBP", b""]
+)
+@pytest.mark.parametrize("exif_rotation", [False, True])
+def test_messages_do_not_show_the_content(head: bytes, exif_rotation: bool) -> None:
+    secret = b"Xsecret:42424242:" * 20
+    with pytest.raises(InputError) as caught:
+        read_image(head + secret, ImageSource(exif_rotation=exif_rotation), PLACE)
+    text = str(caught.value)
+    for start in range(8):
+        number = secret[start : start + 4]
+        assert number.decode() not in text
+        assert not {str(int.from_bytes(number, "little")), str(int.from_bytes(number, "big"))} & set(
+            text.split()
+        )
+
+
+# --- lists that contain themselves -------------------------------------------------------------------------------
+
+
+def endless(kind: str) -> Any:
+    values: Any = []
+    if kind == "itself":
+        values.append(values)
+    elif kind == "twice":
+        values += [0, values, values]
+    elif kind == "tuple":
+        values += [(values,), (values, values)]
+    elif kind == "laughs":
+        values = [1] * 100
+        for _ in range(9):
+            values = [values] * 100
+    else:
+        for _ in range(100_000):
+            values = [values]
+    return values
+
+
+@pytest.mark.parametrize("kind", ["itself", "twice", "tuple", "laughs", "deep"])
+def test_endless_lists_are_one_error(kind: str) -> None:
+    values = endless(kind)
+    refused(values, "expected (lists of numbers|an image)")
+    model = sensenet.create_model(image_documents.classifier())
+    alone = image_model(image_documents.flat())
+    table = sensenet.create_model(model_documents.classifier())
+    detector = sensenet.create_model(image_documents.detector())
+    for points in (
+        values,
+        [values],
+        [[values, "a"]],
+        [[values, "a"], [values, "b"]],
+        {"0": values, "1": values},
+    ):
+        for one in (model, alone, table, detector):
+            try:
+                one(points)
+            except InputError as error:
+                assert len(str(error)) < 1000
+            else:
+                assert one is table  # a category that nobody knows

@@ -246,10 +246,14 @@ def search_of(n: int) -> dict[str, Any]:
             {"layers": [documents.dense(5, 1) | {"offset": [10**400]}]},
             r"layers\[0\].offset: expected numbers",
         ),
+        (
+            {"output_exposition": {"type": "numeric", "mean": 10**400, "stdev": 1.0}},
+            "output_exposition.mean: expected a number",
+        ),
         ({"trees": [[[0, 2**40], [[[1.0], None]]]]}, r"trees\[0\]"),
         ({"trees": [[[0, 5], [[0, 0.5, [[1.0] * 10, None], [[1.0], None]]]]]}, r"trees\[0\]\[1\]\[0\]"),
     ],
-    ids=range(14),
+    ids=range(15),
 )
 def test_great_and_odd_numbers_are_told(changes: dict[str, Any], message: str | None) -> None:
     document = documents.regression(**changes)

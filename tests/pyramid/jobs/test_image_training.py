@@ -369,11 +369,11 @@ def test_all_images_that_cannot_be_read_are_named_at_once_or_left_out(tiny, tmp_
     with pytest.raises(
         DataError, match=r"(?s)23 of 103 images.*broken\.png.*missing18.png.*and 3 more"
     ) as caught:
-        train(tiny(image_training_data=rows))
+        train(tiny(image_training_data=rows, allow_outside_root=True))
     assert "missing19.png" not in str(caught.value)
     _, submodel = train(tiny())
     expected = weights(submodel)
-    _, submodel = train(tiny(image_training_data=rows, skip_invalid_images=True))
+    _, submodel = train(tiny(image_training_data=rows, allow_outside_root=True, skip_invalid_images=True))
     assert weights(submodel) == expected
     skipped = read_json(submodel.fit_info, "image_training")["skipped_images"]
     assert len(skipped) == 23
@@ -387,8 +387,9 @@ def test_files_that_ask_for_a_rotation_are_counted_where_it_is_off(tiny, tmp_pat
     exif[0x0112] = 6
     Image.fromarray(np.zeros((20, 10, 3), np.uint8)).save(tmp_path / "turned.jpg", exif=exif)
     rows = [*tiny()["image_training_data"], {"file": str(tmp_path / "turned.jpg"), "label": 1}]
-    assert "warning: 1 of 81 images ask for a rotation" in messages(tiny(image_training_data=rows))
-    job = tiny(image_training_data=rows, exif_rotation=True)
+    changes = {"image_training_data": rows, "allow_outside_root": True}
+    assert "warning: 1 of 81 images ask for a rotation" in messages(tiny(**changes))
+    job = tiny(**changes, exif_rotation=True)
     assert "ask for a rotation" not in messages(job)
     _, submodel = train(job)
     assert read_json(submodel.fit_info, "")["image_network"]["metadata"]["exif_rotation"] is True
@@ -558,5 +559,6 @@ def test_images_of_any_size_and_form_are_read(tiny, tmp_path):
         write_image(tmp_path / f"{number}.png", rng.integers(0, 256, shape))
     rows = [{"file": str(tmp_path / f"{i % 4}.png"), "label": i % 3} for i in range(40)]
     for rescale_type in ("warp", "pad", "crop"):
-        result, _ = train(tiny(image_training_data=rows, rescale_type=rescale_type, max_iterations=2))
+        changes = {"rescale_type": rescale_type, "max_iterations": 2, "image_root": str(tmp_path)}
+        result, _ = train(tiny(image_training_data=rows, **changes))
         assert result["iterations"] == 2
