@@ -15,6 +15,7 @@ import orjson
 from sensenet.errors import ModelFormatError
 
 MAX_SHOWN = 60
+MAX_DIMENSIONS = 8
 _BRIEF = reprlib.Repr()
 _BRIEF.maxlevel = 2
 _BRIEF.maxstring = _BRIEF.maxother = 80
@@ -122,6 +123,7 @@ def float32_array(value: Any) -> np.ndarray:
     Raises:
         ValueError: says what `value` is instead.
     """
+    _refuse_deep_lists(value)
     try:
         numbers = np.asarray(value)
     except ValueError:
@@ -140,6 +142,15 @@ def float32_array(value: Any) -> np.ndarray:
     ):
         raise ValueError("truth values among numbers")
     return narrowed
+
+
+def _refuse_deep_lists(value: Any) -> None:
+    """NumPy would follow all branches of a list that contains itself twice."""
+    for _ in range(MAX_DIMENSIONS + 1):
+        if not isinstance(value, (list, tuple)) or not value:
+            return
+        value = value[0]
+    raise ValueError(f"lists nested more than {MAX_DIMENSIONS} levels deep")
 
 
 def _has_truth_value(nested: Iterable[Any], depth: int) -> bool:

@@ -58,12 +58,19 @@ def test_the_examples_of_the_pages_run_from_top_to_bottom(tmp_path):
     assert "(1, 1024) (2, 1024)" in printed
 
 
-@pytest.mark.parametrize("page", [*PAGES, "docs/architecture.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("page", [*PAGES, "docs/architecture.md", "docs/security.md", "CHANGELOG.md"])
 def test_no_link_leads_nowhere(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#]+)", text):
         if not target.startswith("http"):
             assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_the_tests_that_prove_a_promise_are_there():
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (ROOT / "docs" / "security.md").read_text())
+    assert len(named) > 10
+    for path, name in named:
+        assert f"def {name}" in (ROOT / path).read_text(), (path, name)
 
 
 @pytest.mark.slow

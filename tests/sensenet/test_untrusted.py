@@ -310,6 +310,8 @@ def test_great_layers_of_images_are_told(layers: list[Any], message: str) -> Non
 def test_a_structure_that_contains_itself_is_refused() -> None:
     numbers: list[Any] = [1.0]
     numbers.append(numbers)
+    twice: list[Any] = []
+    twice += [twice, twice]
     tree: list[Any] = [0, 0.5]
     tree += [tree, tree]
     network: dict[str, Any] = {}
@@ -318,6 +320,7 @@ def test_a_structure_that_contains_itself_is_refused() -> None:
     for document in (
         network,
         documents.regression(layers=[layer | {"offset": numbers}]),
+        documents.regression(layers=[layer | {"offset": twice}]),
         documents.regression(trees=[[[0, 5], [tree]]]),
     ):
         with pytest.raises(ModelFormatError):
