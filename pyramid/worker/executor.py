@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import shutil
 import signal
 import socket
 import sys
@@ -20,7 +21,7 @@ from pyramid.jobs import JOBS, Job, load_job
 from pyramid.memory import resident_bytes
 from pyramid.report import Report
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.worker.orphan import end_with_parent
+from pyramid.worker.orphan import end_with_parent, forget_alarm
 from pyramid.worker.protocol import encode, failure
 from pyramid.workspace import Workspace
 from sensenet.files import remove_partial_files, writer_name
@@ -54,10 +55,11 @@ def serve(arguments: Sequence[str], load: LoadJob, warm: Callable[[], None]) -> 
         load: gives the function of a job type.
         warm: imports what jobs need.
     """
-    descriptor, parent_pid, yielding = map(int, arguments)
+    *numbers, folder = arguments
+    descriptor, parent_pid, yielding = map(int, numbers)
     connection = _connect(descriptor, parent_pid)
     jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(connection, jobs), daemon=True).start()
+    threading.Thread(target=_listen, args=(connection, jobs, folder), daemon=True).start()
 
     def send(message: Mapping[str, Any]) -> None:
         connection.sendall(encode(message) + b"\n")
@@ -69,6 +71,8 @@ def serve(arguments: Sequence[str], load: LoadJob, warm: Callable[[], None]) -> 
     send({"kind": "warm", "writer": writer_name()})
     while True:
         settings = BaseSettings.of_validated(jobs.get())
+        forget_alarm(parent_pid)
+        send({"kind": "began"})
         closing = run_job(settings, load, reporter(settings, send))
         send({"kind": "closing", "closing": closing, "rss_bytes": resident_bytes()})
 
@@ -121,7 +125,7 @@ def _yielding(warm: Callable[[], None]) -> None:
     thread.join()
 
 
-def _listen(connection: socket.socket, jobs: queue.SimpleQueue[dict[str, Any]]) -> None:
+def _listen(connection: socket.socket, jobs: queue.SimpleQueue[dict[str, Any]], folder: str) -> None:
     directory = None
     try:
         with connection.makefile("rb") as lines:
@@ -132,6 +136,8 @@ def _listen(connection: socket.socket, jobs: queue.SimpleQueue[dict[str, Any]]) 
         # The parent is gone: nobody else will clear away what the job was in the middle of.
         if directory is not None:
             remove_partial_files(directory, writer_name())
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
     finally:
         os._exit(0)
 

@@ -8,6 +8,7 @@ import signal
 import sys
 
 PR_SET_PDEATHSIG = 1
+LAST_SECONDS = int(signal.SIGQUIT) if sys.platform == "linux" else 3
 
 
 def end_with_parent(parent_pid: int) -> None:
@@ -26,3 +27,12 @@ def end_with_parent(parent_pid: int) -> None:
         libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGQUIT), 0, 0, 0)
     if os.getppid() != parent_pid:
         os._exit(0)
+
+
+def forget_alarm(parent_pid: int) -> None:
+    """Between jobs: undo what a SIGQUIT from anybody but a dying parent has begun."""
+    if sys.platform == "linux":
+        signal.alarm(0)
+        # In this order: the kernel's signal comes before this look, which then sees it, or after, and sets the alarm.
+        if os.getppid() != parent_pid:
+            signal.alarm(LAST_SECONDS)
