@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -23,16 +24,18 @@ LOSSES = MappingProxyType(
 )
 
 
-def semantic_violations(job: Settings, suspects: AbstractSet[str]) -> list[Violation]:
+def semantic_violations(job: Settings, suspects: AbstractSet[str], most: int) -> list[Violation]:
     """The broken rules between the keys of a job.
 
     Args:
         job: the job, without nulls and with its defaults.
         suspects: keys that break the schema already; a rule that reads one of them is passed over.
+        most: how many are looked for.
     """
-    return [
+    every = (
         violation for keys, check in _CHECKS.items() if suspects.isdisjoint(keys) for violation in check(job)
-    ]
+    )
+    return list(islice(every, most))
 
 
 def _objective_is_supported(job: Settings) -> Iterator[Violation]:

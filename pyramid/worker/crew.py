@@ -115,7 +115,9 @@ class Crew:
         try:
             self._successor = Child(self._command, self._tell, yielding=True)
         except OSError as error:
-            self._tell(f"pyramid: no process can take the place of the one that runs jobs: {error}\n".encode())
+            self._tell(
+                f"pyramid: no process can take the place of the one that runs jobs: {error}\n".encode()
+            )
 
     def kill_serving(self) -> str | None:
         """End the serving child in the middle of its job.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from pyramid.memory import give_back
 from pyramid.settings.base_settings import BaseSettings, job_id_of
 from pyramid.worker.protocol import JobFileError, failure
 from pyramid.worker.streams import Line
@@ -16,6 +18,8 @@ from sensenet.files import open_regular
 
 MAX_JOB_BYTES = 32 * 2**20
 MAX_ID_CHARACTERS = 255
+# Memory is given back after a file that is larger.
+LARGE_BYTES = 1_000_000
 SHOWN_CHARACTERS = 100
 
 
@@ -53,55 +57,81 @@ class Intake:
 
 def take_in(line: Line) -> Intake:
     """Read and validate the job file that `line` names; never raises."""
-    job_id = None
+    content = b""
+    # A collection would look at each of a million values, time and again while they are made.
+    gc.disable()
     try:
-        content = read_job(line)
-        job_id = _id_in(content)
-        return Intake(job_id, job=_accept(content, line))
+        content = _read(line)
+        return _validate(_parse(content, line), line)
+    except Exception as error:
+        return refused(error, None)
+    finally:
+        gc.enable()
+        if len(content) > LARGE_BYTES:
+            give_back()
+
+
+def _validate(job: Any, line: Line) -> Intake:
+    job_id = _id_in(job)
+    try:
+        return Intake(job_id, job=_accept(job, line))
     except Exception as error:
         return refused(error, job_id)
 
 
 def refused(error: Exception, job_id: str | None) -> Intake:
-    """A job that is answered with `error`: its text alone, as the frames that it came through hold the whole file."""
+    """A job that is answered with `error`: its text alone, as the frames that it came through hold a whole file."""
     return Intake(job_id, refusal=failure(error, job_id))
 
 
 def peek_job_id(line: Line) -> str | None:
     """The id of the job in the file that `line` names, None where it cannot be read; never raises."""
     try:
-        return _id_in(read_job(line))
+        return _id_in(_parse(_read(line), line))
     except Exception:
         return None
 
 
-def read_job(line: Line) -> Any:
-    """The JSON value in the file that `line` names.
+def _read(line: Line) -> bytes:
+    """The content of the file that `line` names.
 
     Raises:
-        JobFileError: there is no such file, or no JSON in it.
+        JobFileError: there is no such file, or it is too large.
     """
     path = os.fsdecode(line.text)
-    shown = path if len(path) <= SHOWN_CHARACTERS else path[:SHOWN_CHARACTERS] + "..."
     if line.too_long:
-        raise JobFileError(f"a line of {line.size_bytes} bytes is too long for a path: {shown!r}")
+        raise JobFileError(f"a line of {line.size_bytes} bytes is too long for a path: {_shown(line)}")
     try:
         with open_regular(path) as file:
             content = file.read(MAX_JOB_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise JobFileError(f"the job file {shown!r} cannot be read: {reason}") from error
+        raise JobFileError(f"the job file {_shown(line)} cannot be read: {reason}") from error
     if len(content) > MAX_JOB_BYTES:
         raise JobFileError(
-            f"the job file {shown!r} has more than {MAX_JOB_BYTES} bytes; larger sets of rows belong in a file of "
+            f"the job file {_shown(line)} has more than {MAX_JOB_BYTES} bytes; larger sets of rows belong in a file of "
             "their own, named by cache_file"
         )
+    return content
+
+
+def _parse(content: bytes, line: Line) -> Any:
+    """The JSON value in `content`.
+
+    Raises:
+        JobFileError: there is none.
+    """
     if not content.strip():
-        raise JobFileError(f"the job file {shown!r} is empty")
+        raise JobFileError(f"the job file {_shown(line)} is empty")
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError as error:
-        raise JobFileError(f"the job file {shown!r} is not valid JSON: {error}") from None
+        raise JobFileError(f"the job file {_shown(line)} is not valid JSON: {error}") from None
+
+
+def _shown(line: Line) -> str:
+    path = os.fsdecode(line.text)
+    return repr(path if len(path) <= SHOWN_CHARACTERS else path[:SHOWN_CHARACTERS] + "...")
 
 
 def _accept(content: Any, line: Line) -> AcceptedJob:
@@ -111,9 +141,7 @@ def _accept(content: Any, line: Line) -> AcceptedJob:
         encoded = orjson.dumps(values)
     except TypeError as error:
         # orjson writes less deep nesting than it reads
-        raise JobFileError(
-            f"the job file {os.fsdecode(line.text)!r} is nested too deeply: {error}"
-        ) from error
+        raise JobFileError(f"the job file {_shown(line)} is nested too deeply: {error}") from error
     return AcceptedJob(settings.job_id, settings.output_directory, encoded)
 
 
