@@ -103,7 +103,8 @@ def _read(line: Line) -> bytes:
         raise JobFileError(f"a line of {line.size_bytes} bytes is too long for a path: {_shown(line)}")
     try:
         with open_regular(path) as file:
-            content = file.read(MAX_JOB_BYTES + 1)
+            # one byte more than there should be, lest half a file that is still growing passes for a whole one
+            content = file.read(min(os.fstat(file.fileno()).st_size, MAX_JOB_BYTES) + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise JobFileError(f"the job file {_shown(line)} cannot be read: {reason}") from error
