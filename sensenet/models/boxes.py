@@ -16,7 +16,7 @@ from sensenet.image_network import ImageMetadata, ImageNetworkSpec
 from sensenet.layers.base import forward_all
 from sensenet.layers.folding import fold_normalization, on_device
 from sensenet.models.images import CHUNK_IMAGES, RawImages, image_loader, numbered
-from sensenet.models.saved import SavedFunctions
+from sensenet.models.saved import SavedFunctions, call_raw
 from sensenet.models.serving import IMAGE_INPUT
 from sensenet.models.settings import Settings
 from sensenet.preprocess.image import Placement, normalize, placement
@@ -139,7 +139,7 @@ class RawBoxFinder:
         return [self._find_one(self.images.one(image, f"image {i}")) for i, image in enumerate(images)]
 
     def _find_one(self, pixels: np.ndarray) -> Boxes:
-        given = self.saved.raw(**{IMAGE_INPUT: tf.constant(pixels)})
+        given = call_raw(self.saved, **{IMAGE_INPUT: tf.constant(pixels)})
         corners, scores, classes = (given[name].numpy()[0] for name in self.saved.raw_outputs or ())
         return Boxes(np.rint(corners).astype(np.int32), scores, classes)
 

@@ -8,21 +8,58 @@ The header is `[[relative_dir, [subdirs], [[file, size], ...]], ...]`, as `os.wa
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 import orjson
 
 from sensenet.errors import ModelFormatError
-from sensenet.files import whole_file
+from sensenet.files import open_regular, write_whole
 
 MAGIC = b"bigml_tensorflow_saved_model_bundle"
 SUFFIX = ".smbundle"
 HEADER_UNIT = 1024
 MAX_HEADER_UNITS = 255
 COPY_BYTES = 1 << 20
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """The content of a bundle with these files, by their paths ("assets/settings.json").
+
+    Raises:
+        ModelFormatError: more files than the header can list.
+    """
+    folders: dict[PurePosixPath, list[PurePosixPath]] = {PurePosixPath("."): []}
+    for path in map(PurePosixPath, sorted(files)):
+        for folder in reversed(path.parents):
+            folders.setdefault(folder, [])
+        folders[path.parent].append(path)
+    header = [
+        [
+            str(folder),
+            sorted(inner.name for inner in folders if inner != folder and inner.parent == folder),
+            [[path.name, len(files[str(path)])] for path in paths],
+        ]
+        for folder, paths in folders.items()
+    ]
+    encoded = orjson.dumps(header)
+    units = -(-len(encoded) // HEADER_UNIT)
+    if units > MAX_HEADER_UNITS:
+        raise ModelFormatError(f"{len(files)} files are more than a bundle's header can list")
+    start = MAGIC + bytes([units]) + encoded.ljust(units * HEADER_UNIT)
+    return b"".join([start, *(files[str(path)] for paths in folders.values() for path in paths)])
+
+
+def unpack(path: str | os.PathLike[str]) -> dict[str, bytes]:
+    """The files of a bundle, by their paths in it.
+
+    Raises:
+        ModelFormatError: not a bundle, one that was cut off, or one with a path that leaves its folder.
+    """
+    with _opened(Path(path)) as (source, _, files):
+        return {str(name): source.read(size) for name, size in files}
 
 
 def write_bundle(directory: str | os.PathLike[str]) -> str:
@@ -36,28 +73,14 @@ def write_bundle(directory: str | os.PathLike[str]) -> str:
         OSError: a file cannot be read, or the bundle cannot be written.
     """
     root = Path(directory)
-    header, files = [], []
-    for folder, folders, names in os.walk(root):
-        folders.sort()
-        paths = [Path(folder) / name for name in sorted(names)]
-        relative = Path(folder).relative_to(root).as_posix()
-        header.append([relative, list(folders), [[path.name, path.stat().st_size] for path in paths]])
-        files.extend(paths)
-    encoded = orjson.dumps(header)
-    units = -(-len(encoded) // HEADER_UNIT)
-    if units > MAX_HEADER_UNITS:
-        raise ModelFormatError(f"{root}: {len(files)} files are more than a bundle's header can list")
+    files = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
     bundle = root.with_name(root.name + SUFFIX)
-    with whole_file(bundle) as target:
-        target.write(MAGIC + bytes([units]) + encoded.ljust(units * HEADER_UNIT))
-        for path in files:
-            with path.open("rb") as source:
-                shutil.copyfileobj(source, target, COPY_BYTES)
+    write_whole(bundle, pack({name: path.read_bytes() for name, path in files.items()}))
     return str(bundle)
 
 
 def read_bundle(path: str | os.PathLike[str], target: str | os.PathLike[str] | None = None) -> str:
-    """Unpack a bundle.
+    """Unpack a bundle into a folder.
 
     Args:
         path: the bundle.
@@ -74,21 +97,35 @@ def read_bundle(path: str | os.PathLike[str], target: str | os.PathLike[str] | N
     if target is None and bundle.suffix != SUFFIX:
         raise ModelFormatError(f'{bundle}: without a target the name has to end in "{SUFFIX}"')
     root = Path(target) if target is not None else bundle.with_suffix("")
-    try:
-        source = bundle.open("rb")
-    except OSError as error:
-        raise ModelFormatError(f"{bundle}: cannot be read: {error.strerror or error}") from error
-    with source:
-        folders, files = _read_header(source, bundle)
-        wanted = source.tell() + sum(size for _, size in files)
-        if (size := bundle.stat().st_size) != wanted:
-            raise ModelFormatError(f"{bundle}: expected {wanted} bytes, as its header says, got {size}")
+    with _opened(bundle) as (source, folders, files):
         for folder in folders:
             _inside(root, folder, bundle).mkdir(parents=True, exist_ok=True)
         for name, size in files:
             with _inside(root, name, bundle).open("wb") as file:
                 _copy(source, file, size)
     return str(root)
+
+
+@contextmanager
+def _opened(
+    bundle: Path,
+) -> Iterator[tuple[BinaryIO, list[PurePosixPath], list[tuple[PurePosixPath, int]]]]:
+    """The bundle behind its header, its folders, and its files with their sizes in bytes.
+
+    Raises:
+        ModelFormatError: see `unpack`.
+    """
+    try:
+        source = open_regular(bundle)
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        reason = getattr(error, "strerror", None) or error
+        raise ModelFormatError(f"{bundle}: cannot be read: {reason}") from error
+    with source:
+        folders, files = _read_header(source, bundle)
+        wanted = source.tell() + sum(size for _, size in files)
+        if (size := os.fstat(source.fileno()).st_size) != wanted:
+            raise ModelFormatError(f"{bundle}: expected {wanted} bytes, as its header says, got {size}")
+        yield source, folders, files
 
 
 def _read_header(

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
+import tensorflow as tf
 
 from sensenet.errors import ModelFormatError, WeightsError
 from sensenet.fields import Field, ImageField
@@ -16,7 +17,7 @@ from sensenet.image_network import ImageMetadata
 from sensenet.inputs import Points
 from sensenet.models.compiled import run
 from sensenet.models.images import ImageFeatures, RawImages, raw_images
-from sensenet.models.saved import SavedFunctions, apply, input_shape, output_shape
+from sensenet.models.saved import SavedFunctions, apply, call_raw, input_shape, only_output, output_shape
 from sensenet.models.serving import IMAGE_INPUT, NUMERIC_INPUT
 from sensenet.models.settings import Settings
 from sensenet.preprocess.tabular import ColumnCodec, column_codecs, raw_codecs, total_columns
@@ -40,6 +41,15 @@ class BundleSource:
     def spec(self) -> NoReturn:
         """See `sources.Source`."""
         raise no_layers()
+
+    @property
+    def output_width(self) -> int | None:
+        """How many columns the prediction has; None where the functions do not say.
+
+        Raises:
+            ModelFormatError: they give something else than rows of float32.
+        """
+        return output_shape(self.saved.preprocessed or self.saved.raw)[-1]
 
     def predict(self, points: Points) -> np.ndarray:
         """See `sources.Source`."""
@@ -73,17 +83,18 @@ class RawBundleSource(BundleSource):
     def predict(self, points: Points) -> np.ndarray:
         """See `sources.Source`; with images row by row, for the function takes images of one size only."""
         if self.raw_images is None:
-            return run(partial(apply, self.saved.raw), points.matrix)
+            return run(lambda matrix: self._call(**{NUMERIC_INPUT: matrix}), points.matrix)
         has_table = any(not isinstance(codec.field, ImageField) for codec in self.codecs)
         rows = []
         for row in range(len(points.matrix)):
             inputs = {IMAGE_INPUT: self.raw_images.pixels(points, row)}
             if has_table:
                 inputs[NUMERIC_INPUT] = points.matrix[row : row + 1]
-            rows.append(apply(self.saved.raw, **inputs).numpy())
-        return (
-            np.concatenate(rows) if rows else np.zeros((0, output_shape(self.saved.raw)[-1] or 1), np.float32)
-        )
+            rows.append(self._call(**inputs).numpy())
+        return np.concatenate(rows) if rows else np.zeros((0, self.output_width or 1), np.float32)
+
+    def _call(self, **inputs: Any) -> tf.Tensor:
+        return only_output(call_raw(self.saved, **inputs))
 
 
 def bundle_source(

@@ -10,9 +10,10 @@ import keras
 import numpy as np
 
 from sensenet.document import ModelSpec
-from sensenet.errors import SettingsError
+from sensenet.errors import ModelFormatError, SettingsError
 from sensenet.export.h5 import write_weights
 from sensenet.fields import (
+    BoxOutput,
     CategoricalOutput,
     Field,
     ImageField,
@@ -169,7 +170,10 @@ def deepnet_of_bundle(functions: SavedFunctions, saved: dict[str, Any], settings
     source = bundle_source(functions, fields, metadata, merged)
     if source.takes_raw:
         refuse_settings(settings, ("regression_normalize", "rescale_type", "color_space"))
-    return Deepnet(fields, _bundled_output(saved), merged, source)
+    output = _bundled_output(saved)
+    if (width := source.output_width) not in (None, output.size):
+        raise ModelFormatError(f"saved_model.pb: expected a function of {output.size} outputs, got {width}")
+    return Deepnet(fields, output, merged, source)
 
 
 def merged_settings(saved: Mapping[str, Any], settings: Settings) -> Settings:
@@ -200,9 +204,12 @@ def refuse_tfjs(tfjs_path: str | os.PathLike[str] | None) -> None:
         raise SettingsError("tfjs_path: this version cannot write TensorFlow.js models; leave it out")
 
 
-def _bundled_output(saved: dict[str, Any]) -> Output:
+def _bundled_output(saved: dict[str, Any]) -> CategoricalOutput | NumericOutput:
     if saved.get("_output_exposition") is not None:
-        return parse_output(saved["_output_exposition"], "_output_exposition")
+        output = parse_output(saved["_output_exposition"], "_output_exposition")
+        if isinstance(output, BoxOutput):
+            raise ModelFormatError('_output_exposition: "bounding_box" is not the output of a "Deepnet"')
+        return output
     if saved.get("_classes") is not None:
         return CategoricalOutput(text_list(saved["_classes"], "_classes"))
     # the function denormalises: nothing is left to do to its output

@@ -8,7 +8,6 @@ tf-keras: a list of nodes {3: path, 4: identifier, 5: JSON, 6: version}; TensorF
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -61,15 +60,10 @@ def _passed(spec: tf.TensorSpec) -> tf.TensorSpec:
     )
 
 
-def write_metadata(directory: Path) -> None:
-    """Declare the root object of the SavedModel in `directory` a Keras model.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
+def encoded_metadata() -> bytes:
+    """The content of `METADATA_FILE` that declares the root object of a SavedModel a Keras model."""
     texts = {3: b"root", 4: MODEL_IDENTIFIER, 5: orjson.dumps(METADATA), 6: VERSION}
-    node = b"".join(_field(number, content) for number, content in texts.items())
-    (directory / METADATA_FILE).write_bytes(_field(1, node))
+    return _field(1, b"".join(_field(number, content) for number, content in texts.items()))
 
 
 def _field(number: int, content: bytes) -> bytes:

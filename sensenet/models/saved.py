@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
+import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 import tensorflow as tf
+from tensorflow.python.eager import cancellation
 
 from sensenet.errors import ModelFormatError
-from sensenet.models.bundle import SUFFIX, write_bundle
-from sensenet.models.keras_metadata import keras_api, write_metadata
-from sensenet.models.saved_graph import check_graph, prepare_saved_model
+from sensenet.files import write_whole
+from sensenet.models.bundle import SUFFIX, pack
+from sensenet.models.imported import import_function, read_variables
+from sensenet.models.keras_metadata import METADATA_FILE, encoded_metadata, keras_api
+from sensenet.models.saved_graph import parse_saved_model, prediction_graph
 
+SAVED_MODEL = "saved_model.pb"
 SETTINGS_FILE = "assets/settings.json"
 RAW_SIGNATURE = "serving_default"
 PREPROCESSED_SIGNATURE = "preprocessed"
 FEATURES_SIGNATURE = "features"
+MAX_LOOP_SECONDS = 60.0
 
 
 class SavedFunctions(NamedTuple):
@@ -32,6 +37,7 @@ class SavedFunctions(NamedTuple):
             without image fields, and in bundles of the published package.
         tracked: keeps alive what the functions use.
         raw_outputs: names of what `raw` gives, in their order; None where that is one tensor.
+        has_loops: whether `raw`, which came from a file, might go on for ever.
     """
 
     raw: Any
@@ -39,6 +45,7 @@ class SavedFunctions(NamedTuple):
     features: Any | None
     tracked: Any
     raw_outputs: Sequence[str] | None = None
+    has_loops: bool = False
 
 
 def save_bundle(functions: SavedFunctions, settings: dict[str, Any], path: str | os.PathLike[str]) -> str:
@@ -51,22 +58,15 @@ def save_bundle(functions: SavedFunctions, settings: dict[str, Any], path: str |
         OSError: the file cannot be written.
     """
     name = os.fspath(path)
-    final = Path(name if name.endswith(SUFFIX) else name + SUFFIX)
-    # beside the bundle, so that the finished file can be renamed into its place
-    with tempfile.TemporaryDirectory(dir=final.parent, prefix=f".{final.name}.") as folder:
-        directory = Path(folder) / "bundle"
-        save_functions(functions, settings, directory)
-        Path(write_bundle(directory)).replace(final)
-    return str(final)
+    final = name if name.endswith(SUFFIX) else name + SUFFIX
+    write_whole(final, pack({**saved_files(functions), SETTINGS_FILE: orjson.dumps(settings)}))
+    return final
 
 
-def save_functions(
-    functions: SavedFunctions, settings: dict[str, Any], directory: str | os.PathLike[str]
-) -> None:
-    """Write a SavedModel and the wrapper's settings.
+def saved_files(functions: SavedFunctions) -> dict[str, bytes]:
+    """The files of a SavedModel of the functions, by their paths in it.
 
-    Raises:
-        OSError: the folder cannot be written.
+    They are made in memory: what TensorFlow says of a full disk names no file of ours.
     """
     module = tf.Module()
     module.tracked = functions.tracked
@@ -76,19 +76,34 @@ def save_functions(
     signatures |= {name: function for name, function in optional.items() if function is not None}
     # a prediction needs no gradients: without this, those of some activations are saved as functions of their own
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    tf.saved_model.save(module, os.fspath(directory), signatures=signatures, options=options)
-    write_metadata(Path(directory))
-    path = Path(directory) / SETTINGS_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(orjson.dumps(settings))
+    folder = f"ram://{secrets.token_hex(16)}"
+    try:
+        tf.saved_model.save(module, folder, signatures=signatures, options=options)
+        return {**_files_below(folder), METADATA_FILE: encoded_metadata()}
+    finally:
+        tf.io.gfile.rmtree(folder)
 
 
-def apply(function: Any, *inputs: Any, **named_inputs: Any) -> tf.Tensor:
-    """The only output of a concrete function, or loaded signature: one positional input, or several by name."""
-    if inputs and not function.structured_input_signature[0]:
-        named_inputs, inputs = dict(zip(function.structured_input_signature[1], inputs, strict=True)), ()
-    result = function(*inputs, **named_inputs)
-    return next(iter(result.values())) if isinstance(result, Mapping) else result
+def _files_below(folder: str) -> dict[str, bytes]:
+    files = {}
+    for directory, _, names in tf.io.gfile.walk(folder):
+        for name in names:
+            path = f"{directory.rstrip('/')}/{name}"
+            with tf.io.gfile.GFile(path, "rb") as file:
+                files[path.removeprefix(f"{folder}/")] = file.read()
+    return files
+
+
+def apply(function: Any, inputs: Any) -> tf.Tensor:
+    """The only output of a concrete function of a bundle, for its only input."""
+    (name,) = function.structured_input_signature[1]
+    return only_output(function(**{name: inputs}))
+
+
+def only_output(outputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """The only one of a function's outputs."""
+    (output,) = outputs.values()
+    return output
 
 
 def input_shape(function: Any, name: str | None = None) -> tuple[int | None, ...]:
@@ -143,40 +158,61 @@ def check_outputs(
         raise ModelFormatError(f"saved_model.pb: expected a function that gives {outputs}, got {given}")
 
 
-def load_settings(directory: str | os.PathLike[str]) -> dict[str, Any]:
-    """The wrapper's settings beside a SavedModel.
+def load_settings(files: Mapping[str, bytes]) -> dict[str, Any]:
+    """The wrapper's settings among the files of a bundle.
 
     Raises:
         ModelFormatError: missing, or not a JSON object.
     """
-    path = Path(directory) / SETTINGS_FILE
     try:
-        settings = orjson.loads(path.read_bytes())
-    except (OSError, orjson.JSONDecodeError) as error:
+        settings = orjson.loads(files.get(SETTINGS_FILE, b""))
+    except orjson.JSONDecodeError as error:
         raise ModelFormatError(f"{SETTINGS_FILE}: cannot be read: {error}") from error
     if not isinstance(settings, dict):
         raise ModelFormatError(f"{SETTINGS_FILE}: expected an object")
     return settings
 
 
-def load_functions(directory: str | os.PathLike[str]) -> SavedFunctions:
-    """Load a SavedModel that we or the published package wrote; its file is changed where it must be to run.
+def load_functions(files: Mapping[str, bytes]) -> SavedFunctions:
+    """The functions of a SavedModel that we or the published package wrote.
+
+    Args:
+        files: of the bundle, by their paths in it.
 
     Raises:
-        ModelFormatError: broken, made for another reader, or with operations that a prediction has no need of.
+        ModelFormatError: broken, made for another reader, or with something that a prediction has no need of.
     """
-    prepare_saved_model(Path(directory) / "saved_model.pb")
+    meta = parse_saved_model(files.get(SAVED_MODEL, b""))
+    if RAW_SIGNATURE not in meta.signature_def:
+        raise ModelFormatError(f'{SAVED_MODEL}: expected a signature "{RAW_SIGNATURE}"')
+    names = (RAW_SIGNATURE, PREPROCESSED_SIGNATURE, FEATURES_SIGNATURE)
+    graphs = {name: prediction_graph(meta, name) for name in names if name in meta.signature_def}
+    numbers = {number for graph in graphs.values() for number in graph.variables.values()}
+    variables = read_variables(files, meta.object_graph_def, numbers)
+    functions = {name: import_function(graph, variables) for name, graph in graphs.items()}
+    raw, preprocessed, features = map(functions.get, names)
+    if any(graph.has_loops for name, graph in graphs.items() if name != RAW_SIGNATURE):
+        raise ModelFormatError(f"{SAVED_MODEL}: expected loops in {RAW_SIGNATURE} only")
+    has_loops = graphs[RAW_SIGNATURE].has_loops
+    return SavedFunctions(raw, preprocessed, features, tuple(variables.values()), has_loops=has_loops)
+
+
+def call_raw(saved: SavedFunctions, **inputs: Any) -> Any:
+    """Call the function of raw values; one that has loops is given up after `MAX_LOOP_SECONDS`.
+
+    Raises:
+        ModelFormatError: it has not come to its end by then.
+    """
+    if not saved.has_loops:
+        return saved.raw(**inputs)
+    manager = cancellation.CancellationManager()
+    timer = threading.Timer(MAX_LOOP_SECONDS, manager.start_cancel)
+    timer.start()
     try:
-        loaded = tf.saved_model.load(os.fspath(directory))
-    except Exception as error:  # TensorFlow raises errors of any type for a broken file
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelFormatError(f"saved_model.pb: cannot be loaded: {reason:.300}") from error
-    signatures = getattr(loaded, "signatures", {})
-    if RAW_SIGNATURE not in signatures:
-        raise ModelFormatError(f'saved_model.pb: expected a signature "{RAW_SIGNATURE}"')
-    found = [signatures.get(name) for name in (RAW_SIGNATURE, PREPROCESSED_SIGNATURE, FEATURES_SIGNATURE)]
-    for function in found:
-        if function is not None:
-            check_graph(function.graph.as_graph_def())
-    raw, preprocessed, features = found
-    return SavedFunctions(raw, preprocessed, features, loaded)
+        return manager.get_cancelable_function(saved.raw)(**inputs)
+    except tf.errors.CancelledError as error:
+        raise ModelFormatError(
+            f"{SAVED_MODEL}: the prediction of one row has not ended within {MAX_LOOP_SECONDS:g} s"
+        ) from error
+    finally:
+        timer.cancel()

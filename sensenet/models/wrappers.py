@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +16,7 @@ from sensenet.errors import ModelFormatError, SettingsError
 from sensenet.export import FORMATS
 from sensenet.fields import BoxOutput
 from sensenet.image_network import ImageNetworkSpec, parse_image_network
-from sensenet.models.bundle import MAGIC, read_bundle
+from sensenet.models.bundle import MAGIC, unpack
 from sensenet.models.deepnet import (
     DEEPNET_TYPE,
     Deepnet,
@@ -188,14 +187,13 @@ def _model_of_spec(spec: ModelSpec, settings: Settings) -> Model:
 
 def _model_of_bundle(path: Path, settings: Settings) -> Deepnet | Detector:
     refuse_settings(settings, [name for name in NEED_LAYERS if settings.get(name)])
-    with tempfile.TemporaryDirectory(prefix="sensenet.") as folder:
-        read_bundle(path, folder)
-        saved = load_settings(folder)
-        kind = saved.get("deepnet_type")
-        if not isinstance(kind, str) or kind not in BUNDLE_TYPES:
-            known = " or ".join(f'"{name}"' for name in BUNDLE_TYPES)
-            raise ModelFormatError(f"deepnet_type: expected {known}, got {shown(kind)}")
-        return BUNDLE_TYPES[kind](load_functions(folder), saved, settings)
+    files = unpack(path)
+    saved = load_settings(files)
+    kind = saved.get("deepnet_type")
+    if not isinstance(kind, str) or kind not in BUNDLE_TYPES:
+        known = " or ".join(f'"{name}"' for name in BUNDLE_TYPES)
+        raise ModelFormatError(f"deepnet_type: expected {known}, got {shown(kind)}")
+    return BUNDLE_TYPES[kind](load_functions(files), saved, settings)
 
 
 def _with_pretrained(spec: ModelSpec, settings: Settings) -> ModelSpec:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import model_documents as documents
+import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
@@ -218,9 +219,9 @@ def test_a_bundle_with_the_textbook_form_of_mish_behind_a_convolution_predicts(
     bundle: Path, tmp_path: Path
 ) -> None:
     def normalised(inputs: tf.Tensor) -> tf.Tensor:
-        ones = tf.ones(documents.COLUMNS)
+        ones = np.ones(documents.COLUMNS, np.float32)
         images = tf.reshape(inputs, (-1, 1, 1, documents.COLUMNS))
-        images = tf.nn.conv2d(images, tf.eye(documents.COLUMNS)[None, None], 1, "SAME")
+        images = tf.nn.conv2d(images, np.eye(documents.COLUMNS, dtype=np.float32)[None, None], 1, "SAME")
         return tf.compat.v1.nn.fused_batch_norm(images, ones, ones, ones, ones, is_training=False)[0]
 
     @tf.function(input_signature=[tf.TensorSpec((None, documents.COLUMNS), tf.float32, name="inputs")])
