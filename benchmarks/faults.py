@@ -17,8 +17,8 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path += [str(ROOT / "tests" / "faults"), str(ROOT / "tests" / "pyramid")]
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "faults"))
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "pyramid"))
 from scenes import KINDS, prepare
 from table import CASES, Case, Workers, run_case
 

@@ -73,9 +73,9 @@ class Child:
     def _spawn(
         self, command: Sequence[str], theirs: socket.socket, printing: _Descriptor, yielding: bool
     ) -> subprocess.Popen[bytes]:
-        # A group of its own keeps the signals of a terminal, and of whoever signals our group, away from it: ending it in
-        # good order is our work. A session of its own would do so too, but Linux may share the processor evenly among
-        # sessions, and a child that yields would not.
+        # A group of its own keeps the signals of a terminal, and of whoever signals our group, away from it: ending
+        # it in good order is our work. A session of its own would do so too, but Linux may share the processor evenly
+        # among sessions, and a child that yields would not.
         return subprocess.Popen(
             [*command, str(theirs.fileno()), str(os.getpid()), str(int(yielding)), self._folder],
             stdin=subprocess.DEVNULL,

@@ -22,8 +22,8 @@ class Death:
 class Crew:
     """Keeps a warm child at hand.
 
-    A child that has served long enough goes on until its successor is warm, so that no job waits for one. Where none can
-    be started, or one dies while it warms up, the next try comes after a pause, which grows until one is warm.
+    A child that has served long enough goes on until its successor is warm, so that no job waits for one. Where none
+    can be started, or one dies while it warms up, the next try comes after a pause, which grows until one is warm.
     """
 
     def __init__(self, command: Sequence[str], limits: Limits, tell: Tell):

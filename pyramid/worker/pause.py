@@ -51,5 +51,5 @@ def is_transient(error: OSError) -> bool:
 
 
 def nap() -> None:
-    """Wait so long that a failure which lasts does not keep the processor busy, and nobody notices one that does not."""
+    """Wait a moment: a failure that lasts does not keep the processor busy then, and nobody sees one that is over."""
     time.sleep(NAP_SECONDS)

@@ -13,7 +13,7 @@ from checks import (
     assert_nothing_partial,
     assert_whole,
 )
-from faults import BEGINNING, FAULTS, IDLE, MIDDLE, WHOLE, WRITING, Fault, job_id, mounted
+from injections import BEGINNING, FAULTS, IDLE, MIDDLE, WHOLE, WRITING, Fault, job_id, mounted
 from scenes import JOB_SECONDS, KINDS, Scene, open_scene, restore
 from worker_client import Answer, Worker, is_alive, wait_until
 

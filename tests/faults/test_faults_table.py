@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faults import FAULTS
+from injections import FAULTS
 from scenes import prepare
 from strace import needs_strace
 from table import CASES, Case, Workers, run_case
