@@ -181,7 +181,10 @@ def _compared(holds: Callable[[Any, Any], bool], limit: Any) -> Predicate:
 
 
 def _sized(kind: type, holds: Callable[[int, int], bool], limit: int) -> Predicate:
-    return lambda value: type(value) is kind and holds(len(value), limit)
+    def holds_for(value: Any) -> bool:
+        return type(value) is kind and holds(len(value), limit)
+
+    return holds_for
 
 
 def _matches(pattern: str) -> Predicate:

@@ -91,8 +91,8 @@ def _inputs_are_there(job: Settings) -> Iterator[Violation]:
 def _values_are_distinct(job: Settings) -> Iterator[Violation]:
     fields = job["info_list"]
     for place, field in enumerate(fields):
-        values = field.get("values", [])
-        if len(set(values)) < len(values):
+        values = field.get("values")
+        if values and len(set(values)) < len(values):
             twice = Counter(values).most_common(1)[0][0]
             yield Violation(f"/info_list/{place}/values", f'found "{twice}" twice; values are distinct')
     if fields[-1]["type"] in ("categorical", "bounding_box") and not fields[-1]["values"]:

@@ -12,20 +12,20 @@ import socket
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pyramid import __version__
 from pyramid.worker import protocol
 from pyramid.worker.child import EXECUTOR
 from pyramid.worker.crew import Crew, Death
-from pyramid.worker.intake import AcceptedJob, Intake, refused
+from pyramid.worker.intake import Intake, refused
 from pyramid.worker.jobqueue import JobQueue, cancelled
 from pyramid.worker.limits import Limits
 from pyramid.worker.pause import Pause
 from pyramid.worker.signals import ending_signals, received
 from pyramid.worker.standard_streams import StandardStreams
 from pyramid.worker.streams import Line, OutputGoneError
+from pyramid.worker.turn import Turn
 from sensenet.files import remove_partial_files
 
 EXIT_DONE, EXIT_OUTPUT_GONE = 0, 128 + signal.SIGPIPE
@@ -38,24 +38,6 @@ READ_IDS_SECONDS, LAST_WORDS_SECONDS = 0.5, 1.5
 # How many children a job is given to before one begins it.
 MOST_TRIES = 3
 LONGEST_TROUBLE_SECONDS = 1.0
-
-
-@dataclass
-class Turn:
-    """The job whose turn it is.
-
-    Attributes:
-        began: monotonic seconds when a warm child got it, before that when its turn came.
-        handed_over: whether a child has it.
-        running: whether that child has begun it.
-        tries: how many children have died before they began it.
-    """
-
-    job: AcceptedJob
-    began: float
-    handed_over: bool = False
-    running: bool = False
-    tries: int = 0
 
 
 class Supervisor:
