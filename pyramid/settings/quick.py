@@ -180,11 +180,8 @@ def _compared(holds: Callable[[Any, Any], bool], limit: Any) -> Predicate:
     return lambda value: type(value) in (int, float) and holds(value, limit)
 
 
-def _sized(kind: type, holds: Callable[[int, int], bool], limit: int) -> Predicate:
-    def holds_for(value: Any) -> bool:
-        return type(value) is kind and holds(len(value), limit)
-
-    return holds_for
+def _sized(kind: type[str] | type[list], holds: Callable[[int, int], bool], limit: int) -> Predicate:
+    return lambda value: isinstance(value, kind) and holds(len(value), limit)
 
 
 def _matches(pattern: str) -> Predicate:

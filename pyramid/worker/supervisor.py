@@ -69,7 +69,6 @@ class Supervisor:
             with ending_signals() as signals:
                 self._outbox.put(protocol.READY.format(version=__version__).encode() + b"\n")
                 self._crew.want()
-                self._crew.tend()
                 while not self._is_over():
                     self._go_on(signals)
         except OutputGoneError:
@@ -87,6 +86,7 @@ class Supervisor:
             self._wait(signals)
             self._hear_child()
             self._advance()
+            self._trouble_pause.forget()
         except OutputGoneError:
             raise
         except Exception as error:
@@ -121,7 +121,7 @@ class Supervisor:
         if not self._streams.input_open:
             self._accepting = False
         number = received(signals)
-        if number is not None and self._exit_code is None:
+        if number is not None and self._give_up_at == float("inf"):
             self._exit_code = 128 + number
             self._give_up_at = time.monotonic() + LAST_WORDS_SECONDS
 

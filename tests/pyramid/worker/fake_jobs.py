@@ -115,6 +115,12 @@ def print_much(options: dict[str, Any], _workspace: Workspace, report: Report) -
     return {}
 
 
+def speak_nonsense(_options: dict[str, Any], _workspace: Workspace, _report: Report) -> dict[str, Any]:
+    os.write(int(sys.argv[1]), b"nonsense\n")
+    time.sleep(30)
+    return {}
+
+
 JOBS = {
     job.__name__: job
     for job in (
@@ -131,6 +137,7 @@ JOBS = {
         count_and_die,
         leave_temporary_files,
         print_much,
+        speak_nonsense,
     )
 }
 

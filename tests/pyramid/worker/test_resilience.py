@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worker_client import Worker, is_alive, wait_until
+from worker_client import FAKE_WORKER, Worker, inherited_environment, is_alive, wait_until
 
 
 @pytest.fixture(params=["closed", "full"])
@@ -207,6 +208,26 @@ def test_what_a_rejected_job_costs_is_bounded(make_worker: Any, make_job: Any) -
         assert "and at least 90 more" in closing["error_message"]
         assert len(closing["error_message"]) < 5000
     assert resident_mb() < before + 60
+
+
+def test_what_nobody_foresaw_costs_the_running_job_only(shared: Worker, make_job: Any) -> None:
+    closing = shared.run(make_job("speak_nonsense", job_id="n1"), 10)
+    assert (closing["job_id"], closing["error_type"]) == ("n1", "JSONDecodeError")
+    assert "JSONDecodeError" in shared.stderr
+    assert shared.run(make_job(value=1), 10)["value"] == 1
+
+
+def test_a_signal_ends_a_worker_whose_last_answers_nobody_reads(make_job: Any, make_worker: Any) -> None:
+    path = make_worker().job_file(make_job("fail", type="ValueError", level=2))
+    with subprocess.Popen(
+        [*FAKE_WORKER, "20"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=inherited_environment()
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(f"{path}\n".encode() * 500)
+        process.stdin.close()
+        time.sleep(2)
+        process.terminate()
+        assert process.wait(4) == 143
 
 
 def test_a_job_file_that_is_too_large_is_not_read(shared: Worker, make_job: Any) -> None:
