@@ -26,17 +26,16 @@ from table import CASES, Case, Workers, run_case
 def try_cases(
     cases: queue.SimpleQueue[Case], folder: Path, survived: Counter[Case], lost: list[Case]
 ) -> None:
-    """Run cases until there are no more."""
+    """Run cases until there are no more; count those that are survived, and those of them whose job failed."""
     temporary = Path(tempfile.mkdtemp(dir=folder))
     workers = Workers(temporary)
     while not cases.empty():
         case = cases.get()
         scene = Path(tempfile.mkdtemp(dir=folder)) / "scene"
         try:
-            run_case(case, folder / "templates", scene, workers)
+            harmed[case] += run_case(case, folder / "templates", scene, workers)
             survived[case] += 1
         except BaseException:
-            lost.append(case)
             print(f"lost: {case}\n{traceback.format_exc()}", file=sys.stderr, flush=True)
             workers.close()
             workers = Workers(temporary)
@@ -44,15 +43,17 @@ def try_cases(
     workers.close()
 
 
-def print_result(cases: list[Case], survived: Counter[Case], rounds: int) -> None:
-    """Print the table: a fault and a stage in each row, a job type in each column."""
+def print_result(cases: list[Case], survived: Counter[Case], harmed: Counter[Case], rounds: int) -> None:
+    """Print the table: a fault and a stage in each row, a job type in each column; a star where the job failed."""
     print("| fault | stage | " + " | ".join(KINDS) + " |")
     print("| --- | --- |" + " --- |" * len(KINDS))
     for name, stage in dict.fromkeys((name, stage) for name, stage, _ in cases):
-        cells = [f"{survived[name, stage, kind]} of {rounds}" for kind in KINDS]
+        keys = [(name, stage, kind) for kind in KINDS]
+        cells = [f"{survived[key]} of {rounds}{' *' if harmed[key] else ''}" for key in keys]
         print(f"| {name} | {stage} | " + " | ".join(cells) + " |")
     total = len(cases) * rounds
-    print(f"\nsurvived: {survived.total()} of {total}, lost: {total - survived.total()}")
+    print(f"\n*: the job failed, or its worker was killed: {harmed.total()} times")
+    print(f"survived: {survived.total()} of {total}, lost: {total - survived.total()}")
 
 
 def main() -> None:
@@ -66,21 +67,21 @@ def main() -> None:
     for case in chosen * options.rounds:
         cases.put(case)
     survived: Counter[Case] = Counter()
-    lost: list[Case] = []
+    harmed: Counter[Case] = Counter()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "templates").mkdir()
         prepare(folder / "templates")
         threads = [
-            threading.Thread(target=try_cases, args=(cases, folder, survived, lost))
+            threading.Thread(target=try_cases, args=(cases, folder, survived, harmed))
             for _ in range(options.parallel)
         ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    print_result(chosen, survived, options.rounds)
-    sys.exit(bool(lost))
+    print_result(chosen, survived, harmed, options.rounds)
+    sys.exit(survived.total() < len(chosen) * options.rounds)
 
 
 if __name__ == "__main__":

@@ -64,12 +64,15 @@ class Workers:
             os.close(pipe)
 
 
-def run_case(case: Case, templates: Path, directory: Path, workers: Workers) -> None:
+def run_case(case: Case, templates: Path, directory: Path, workers: Workers) -> bool:
     """Disturb a job; see that it is answered once and that nothing is broken.
 
     Args:
         templates: where `scenes.prepare` has been.
         directory: for the job; made.
+
+    Returns:
+        whether the job came to harm: it failed, or its worker was killed.
 
     Raises:
         AssertionError: something is.
@@ -93,6 +96,7 @@ def run_case(case: Case, templates: Path, directory: Path, workers: Workers) -> 
         assert_next_job_succeeds(scene)
         if not fault.leaves:
             assert_nothing_partial(directory)
+    return closing is None or "error" in closing
 
 
 def _disturb(scene: Scene, fault: Fault, stage: str) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import signal
 import sys
@@ -121,6 +122,14 @@ def speak_nonsense(_options: dict[str, Any], _workspace: Workspace, _report: Rep
     return {}
 
 
+def write_on_and_on(_options: dict[str, Any], workspace: Workspace, report: Report) -> dict[str, Any]:
+    report(0.0, pid=os.getpid())
+    for number in itertools.count():
+        with whole_file(workspace.root / str(number % 100)) as file:
+            file.write(b"content")
+    return {}
+
+
 JOBS = {
     job.__name__: job
     for job in (
@@ -138,6 +147,7 @@ JOBS = {
         leave_temporary_files,
         print_much,
         speak_nonsense,
+        write_on_and_on,
     )
 }
 

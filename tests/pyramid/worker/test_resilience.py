@@ -158,6 +158,17 @@ def test_temporary_files_of_killed_jobs_are_removed(make_worker: Any, make_job: 
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.parametrize("turn", range(5))
+def test_an_orphan_begins_no_more_files(make_worker: Any, make_job: Any, tmp_path: Path, turn: int) -> None:
+    worker = make_worker()
+    worker.submit(make_job("write_on_and_on", level=2))
+    pid = worker.wait_for_progress(10).data["pid"]
+    time.sleep(0.2 + 0.05 * turn)
+    worker.signal(signal.SIGKILL)
+    wait_until(lambda: not is_alive(pid), 5, "the end of the child")
+    assert list((tmp_path / "output").glob(".*")) == []
+
+
 @pytest.mark.parametrize("remove", ["files", "directory"])
 def test_a_cancel_survives_a_directory_that_changes_meanwhile(
     shared: Worker, make_job: Any, tmp_path: Path, remove: str
