@@ -24,7 +24,7 @@ from table import CASES, Case, Workers, run_case
 
 
 def try_cases(
-    cases: queue.SimpleQueue[Case], folder: Path, survived: Counter[Case], lost: list[Case]
+    cases: queue.SimpleQueue[Case], folder: Path, survived: Counter[Case], harmed: Counter[Case]
 ) -> None:
     """Run cases until there are no more; count those that are survived, and those of them whose job failed."""
     temporary = Path(tempfile.mkdtemp(dir=folder))
