@@ -12,6 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+MAX_VIOLATIONS = 100
+"""How many broken rules are looked for in one job file."""
+TOLD_VIOLATIONS = 10
+
 
 class PyramidError(Exception):
     """The root: catch this to catch everything that pyramid raises on purpose."""
@@ -29,13 +33,19 @@ class SettingsError(PyramidError, ValueError):
     """A job file that breaks the contract.
 
     Attributes:
-        violations: every broken rule, in the order of the file's keys; never empty.
+        violations: every broken rule, in the order of the file's keys; never empty. Of a file that breaks very many,
+            the first `MAX_VIOLATIONS` that were found.
     """
 
     def __init__(self, violations: Sequence[Violation]):
-        """Join the messages of `violations` into one text."""
+        """Join the messages of the first violations into one text, and count the others."""
         self.violations = tuple(violations)
-        super().__init__("; ".join(f"{v.path or '/'}: {v.message}" for v in self.violations))
+        told = [f"{v.path or '/'}: {v.message}" for v in self.violations[:TOLD_VIOLATIONS]]
+        more = len(self.violations) - len(told)
+        if more:
+            least = "at least " if len(self.violations) >= MAX_VIOLATIONS else ""
+            told.append(f"and {least}{more} more")
+        super().__init__("; ".join(told))
 
 
 class DataError(PyramidError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -30,16 +31,18 @@ LOSSES = MappingProxyType(
 )
 
 
-def semantic_violations(job: Settings, suspects: AbstractSet[str]) -> list[Violation]:
+def semantic_violations(job: Settings, suspects: AbstractSet[str], most: int) -> list[Violation]:
     """The broken rules between the keys of a job.
 
     Args:
         job: the job, without nulls and with its defaults.
         suspects: keys that break the schema already; a rule that reads one of them is passed over.
+        most: how many are looked for.
     """
-    return [
+    every = (
         violation for keys, check in _CHECKS.items() if suspects.isdisjoint(keys) for violation in check(job)
-    ]
+    )
+    return list(islice(every, most))
 
 
 def _objective_is_supported(job: Settings) -> Iterator[Violation]:
@@ -95,8 +98,8 @@ def _inputs_are_there(job: Settings) -> Iterator[Violation]:
 def _values_are_distinct(job: Settings) -> Iterator[Violation]:
     fields = job["info_list"]
     for place, field in enumerate(fields):
-        values = field.get("values", [])
-        if len(set(values)) < len(values):
+        values = field.get("values")
+        if values and len(set(values)) < len(values):
             twice = Counter(values).most_common(1)[0][0]
             yield Violation(f"/info_list/{place}/values", f'found "{twice}" twice; values are distinct')
     if fields[-1]["type"] in ("categorical", "bounding_box") and not fields[-1]["values"]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections import ChainMap
 from collections.abc import Mapping
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pyramid.errors import Violation
+from pyramid.errors import MAX_VIOLATIONS, Violation
 from pyramid.nesting import is_deeper
 from pyramid.settings.keywords import Validator, compile_schema, condition_holds
 from pyramid.settings.semantics import semantic_violations
 from pyramid.settings.wording import pointer, schema_violations
 
 MAX_DEPTH = 100
+MAX_ORDERED_KEYS = 10_000
 SCHEMA_PATH = Path(__file__).parent / "schema" / "job.json"
 
 
@@ -35,25 +38,29 @@ def complete(job: Mapping[str, Any]) -> dict[str, Any]:
     given = {key: value for key, value in job.items() if value is not None}
     defaults = {key: rule["default"] for key, rule in schema()["properties"].items() if "default" in rule}
     for rule in schema()["allOf"]:
-        if condition_holds(rule["if"], {**defaults, **given}):
+        if condition_holds(rule["if"], ChainMap(given, defaults)):
             conditional = rule["then"].get("properties", {})
             defaults.update({key: rule["default"] for key, rule in conditional.items()})
     return given | {key: value for key, value in defaults.items() if key not in given}
 
 
 def violations(job: Mapping[str, Any]) -> list[Violation]:
-    """Every broken rule of a job file, in the order of its keys; keys that are missing come last.
+    """The broken rules of a job file, in the order of its keys; keys that are missing come last.
 
+    No more than `MAX_VIOLATIONS` are looked for, and rules between keys only where those of single keys break fewer.
     Where a value is nested too deep, that alone is said: no other rule can be checked.
     """
     if too_deep := [key for key, value in job.items() if is_deeper(value, MAX_DEPTH)]:
         message = f"nested too deep; allowed are {MAX_DEPTH} levels of lists and objects"
-        return [Violation(pointer([key]), message) for key in too_deep]
+        return [Violation(pointer([key]), message) for key in islice(too_deep, MAX_VIOLATIONS)]
     completed = complete(job)
-    errors = _validator().iter_errors(completed)
-    found = list(dict.fromkeys(v for error in errors for v in schema_violations(error, schema(), job)))
-    found += semantic_violations(completed, suspects={_first_key(violation) for violation in found})
-    order = {pointer([key]): place for place, key in enumerate(job)}
+    every = (
+        v for error in _validator().iter_errors(completed) for v in schema_violations(error, schema(), job)
+    )
+    found = list(dict.fromkeys(islice(every, MAX_VIOLATIONS)))
+    if len(found) < MAX_VIOLATIONS:
+        found += semantic_violations(completed, {_first_key(v) for v in found}, MAX_VIOLATIONS - len(found))
+    order = {pointer([key]): place for place, key in enumerate(islice(job, MAX_ORDERED_KEYS))}
     return sorted(found, key=lambda violation: order.get("/" + _first_key(violation), len(order)))
 
 

@@ -15,6 +15,7 @@ from pyramid.errors import Violation
 SchemaError: TypeAlias = Any
 
 MAX_FOUND_CHARACTERS = 80
+MAX_NAME_CHARACTERS = 200
 
 _TYPE_WORDS = MappingProxyType(
     {
@@ -30,13 +31,21 @@ _TYPE_WORDS = MappingProxyType(
 
 
 def pointer(keys: Iterable[str | int]) -> str:
-    """The JSON pointer (RFC 6901) of a path of keys and indices; empty for the document itself."""
-    return "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in keys)
+    """The JSON pointer (RFC 6901) of a path of keys and indices; empty for the document itself.
+
+    Of a key that is longer than any that a schema knows it has the beginning.
+    """
+    return "".join("/" + _cut(str(key)).replace("~", "~0").replace("/", "~1") for key in keys)
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the known name most like `name`, or nothing where none is like it."""
-    alike = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.6)
+    text = str(name)
+    alike = (
+        difflib.get_close_matches(text, list(known), n=1, cutoff=0.6)
+        if len(text) <= MAX_NAME_CHARACTERS
+        else ()
+    )
     return f"; did you mean '{alike[0]}'?" if alike else ""
 
 
@@ -44,8 +53,36 @@ def found(value: Any) -> str:
     """A value as JSON, cut where it is long."""
     if isinstance(value, float) and not math.isfinite(value):
         return f"the number {value}"
-    text = json.dumps(value, ensure_ascii=False, default=repr)
-    return text if len(text) <= MAX_FOUND_CHARACTERS else text[: MAX_FOUND_CHARACTERS - 3] + "..."
+    text = ""
+    for piece in _json_pieces(value):
+        text += piece
+        if len(text) > MAX_FOUND_CHARACTERS:
+            return text[: MAX_FOUND_CHARACTERS - 3] + "..."
+    return text
+
+
+def _json_pieces(value: Any) -> Iterator[str]:
+    """The JSON of `value` from left to right: of a long value, only what is asked for is made."""
+    if isinstance(value, str):
+        yield json.dumps(value[: MAX_FOUND_CHARACTERS + 1], ensure_ascii=False)
+    elif isinstance(value, Mapping):
+        for place, (key, item) in enumerate(value.items()):
+            yield ", " if place else "{"
+            yield from _json_pieces(str(key))
+            yield ": "
+            yield from _json_pieces(item)
+        yield "}" if value else "{}"
+    elif isinstance(value, list | tuple):
+        for place, item in enumerate(value):
+            yield ", " if place else "["
+            yield from _json_pieces(item)
+        yield "]" if value else "[]"
+    else:
+        yield json.dumps(value, ensure_ascii=False, default=repr)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_NAME_CHARACTERS else text[:MAX_NAME_CHARACTERS] + "..."
 
 
 def allowed(rule: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:

@@ -105,7 +105,7 @@ def compile_image_steps(
         batches: those of `first_step` and the following ones.
         rate: the learning rate at a float32 iteration, counted from 1 at `first_step`.
     """
-    compiled = replace(optimizer, update=tf.function(optimizer.update, jit_compile=True))
+    compiled = replace(optimizer, update=tf.function(optimizer.update, jit_compile=True, autograph=False))
     step = make_step(task.network, loss, compiled, rate)
 
     @tf.function(autograph=False)

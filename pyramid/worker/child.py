@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 import pyramid
+from pyramid.worker.pause import is_transient, nap
+from pyramid.worker.streams import drain
 
 EXECUTOR = (sys.executable, "-u", "-P", "-m", "pyramid.worker.executor")
 RECEIVE_BYTES = 65_536
+# How much of what it prints is taken at a time: one that prints without end keeps nobody else waiting.
+PRINTED_BYTES = 1_000_000
 END_SECONDS = 1.0
-STDERR = 2
+
+Tell = Callable[[bytes], None]
 
 
 class Child:
@@ -30,59 +37,84 @@ class Child:
         jobs: how many jobs it has been given.
     """
 
-    def __init__(self, command: Sequence[str] = EXECUTOR, yielding: bool = False):
+    def __init__(self, command: Sequence[str], tell: Tell, yielding: bool = False):
         """Start `command`.
 
         Args:
-            command: gets three more arguments: the descriptor of its socket, our process id, `yielding` as 0 or 1.
+            command: gets four more arguments: the descriptor of its socket, our process id, `yielding` as 0 or 1, and
+                the path of its own directory for temporary files (empty where there is no room for one).
+            tell: gets what it prints. Its standard output and error are a pipe to us, since whoever reads our standard
+                error may have gone, which would fail what prints, or not keep up, which would hang it.
             yielding: whether its warming up gives way to a running job.
+
+        Raises:
+            OSError: it cannot be started.
         """
-        ours, theirs = socket.socketpair()
-        with theirs:
-            # A group of its own keeps the signals of a terminal, and of whoever signals our group, away from it: ending
-            # it in good order is our work. A session of its own would do so too, but Linux may share the processor
-            # evenly among sessions, and a child that yields would not. Its standard output is our standard error.
-            self.process = subprocess.Popen(
-                [*command, str(theirs.fileno()), str(os.getpid()), str(int(yielding))],
-                stdin=subprocess.DEVNULL,
-                stdout=STDERR,
-                pass_fds=[theirs.fileno()],
-                process_group=0,
-                env=child_environment(os.environ),
-            )
-        ours.setblocking(False)
-        self._socket = ours
-        self._received = bytearray()
-        self._unsent = bytearray()
         self.writer: str | None = None
         self.jobs = 0
+        self._tell = tell
+        self._received = bytearray()
+        self._unsent = bytearray()
+        with contextlib.ExitStack() as undo:
+            self._folder = _temporary_folder()
+            undo.callback(self._remove_folder)
+            self._socket, theirs = socket.socketpair()
+            undo.callback(_close, self._socket)
+            with _closing(theirs):
+                self._socket.setblocking(False)
+                reading, writing = map(_Descriptor, os.pipe())
+                self._printed: _Descriptor | None = reading
+                undo.callback(_close, reading)
+                with _closing(writing):
+                    os.set_blocking(reading.number, False)
+                    self.process = self._spawn(command, theirs, writing, yielding)
+            undo.pop_all()
+
+    def _spawn(
+        self, command: Sequence[str], theirs: socket.socket, printing: _Descriptor, yielding: bool
+    ) -> subprocess.Popen[bytes]:
+        # A group of its own keeps the signals of a terminal, and of whoever signals our group, away from it: ending
+        # it in good order is our work. A session of its own would do so too, but Linux may share the processor evenly
+        # among sessions, and a child that yields would not.
+        return subprocess.Popen(
+            [*command, str(theirs.fileno()), str(os.getpid()), str(int(yielding)), self._folder],
+            stdin=subprocess.DEVNULL,
+            stdout=printing.number,
+            stderr=printing.number,
+            pass_fds=[theirs.fileno()],
+            process_group=0,
+            env=child_environment(os.environ) | ({"TMPDIR": self._folder} if self._folder else {}),
+        )
 
     @property
     def warm(self) -> bool:
         """Whether it has imported what jobs need and takes one at once."""
         return self.writer is not None
 
-    def fileno(self) -> int:
-        """The descriptor to poll."""
-        return self._socket.fileno()
+    def descriptors(self) -> Iterator[tuple[int, bool]]:
+        """What to poll for input, and whether for room to send as well."""
+        yield self._socket.fileno(), bool(self._unsent)
+        if self._printed is not None:
+            yield self._printed.number, False
 
-    @property
-    def sending(self) -> bool:
-        """Whether a part of the settings is still on its way."""
-        return bool(self._unsent)
-
-    def send(self, settings: Mapping[str, Any]) -> None:
-        """Give it a job."""
+    def send(self, settings: bytes) -> None:
+        """Give it a job: its settings as JSON."""
         self.jobs += 1
-        self._unsent += orjson.dumps(settings) + b"\n"
-        self.flush()
+        self._unsent += settings + b"\n"
+        self._flush()
 
-    def flush(self) -> None:
+    def _flush(self) -> None:
         """Send as much as it takes now; of a dead child `hear` tells."""
-        with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+        try:
             while self._unsent:
                 sent = self._socket.send(self._unsent)
                 del self._unsent[:sent]
+        except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+            pass
+        except OSError as error:
+            if not is_transient(error):
+                raise
+            nap()
 
     def hear(self) -> tuple[list[dict[str, Any]], bool]:
         """Exchange what can be exchanged now.
@@ -90,16 +122,9 @@ class Child:
         Returns:
             what it has told of its job since, and whether it is still there.
         """
-        self.flush()
-        there = not self.has_ended()
-        try:
-            while data := self._socket.recv(RECEIVE_BYTES):
-                self._received += data
-            there = False
-        except BlockingIOError:
-            pass
-        except ConnectionResetError:
-            there = False
+        self._flush()
+        there = self._receive(ended=self.has_ended())
+        self._pass_on()
         *complete, rest = self._received.split(b"\n")
         self._received = rest
         messages = [orjson.loads(message) for message in complete]
@@ -108,6 +133,31 @@ class Child:
                 self.writer = message["writer"]
         return [message for message in messages if message["kind"] != "warm"], there
 
+    def _receive(self, ended: bool) -> bool:
+        """Take what it has sent; gives whether more may come."""
+        try:
+            while data := self._socket.recv(RECEIVE_BYTES):
+                self._received += data
+        except BlockingIOError:
+            return not ended
+        except OSError as error:
+            if not is_transient(error):
+                return False
+            nap()
+            return True
+        return False
+
+    def _pass_on(self) -> None:
+        """Tell what it has printed."""
+        if self._printed is None:
+            return
+        text, may_go_on = drain(self._printed.number, PRINTED_BYTES)
+        if text:
+            self._tell(text)
+        if not may_go_on:
+            _close(self._printed)
+            self._printed = None
+
     def has_ended(self) -> bool:
         """Whether the process is gone (and reaped)."""
         return self.process.poll() is not None
@@ -115,22 +165,65 @@ class Child:
     def kill(self) -> None:
         """End it and all that it started; does not wait for the end."""
         if self.process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(OSError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-        self._socket.close()
+        _close(self._socket)
 
     def end(self) -> str:
-        """Kill it where it still lives, wait for its end.
+        """Kill it where it still lives, wait for its end, tell its last words, remove its temporary files.
 
         Returns:
             what it ended of, in words.
         """
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(END_SECONDS)
+        self._wait()
         self.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(END_SECONDS)
+        self._wait()
+        self._pass_on()
+        if self._printed is not None:
+            _close(self._printed)
+            self._printed = None
+        self._remove_folder()
         return _cause(self.process.returncode)
+
+    def _wait(self) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired, OSError):
+            self.process.wait(END_SECONDS)
+
+    def _remove_folder(self) -> None:
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class _Descriptor:
+    """A number of an open file that can be closed like a socket."""
+
+    def __init__(self, number: int):
+        self.number = number
+
+    def close(self) -> None:
+        os.close(self.number)
+
+
+def _temporary_folder() -> str:
+    """A directory of a child's own: TensorFlow leaves files behind in a process that is killed."""
+    try:
+        return tempfile.mkdtemp(prefix="pyramid-")
+    except OSError:
+        return ""
+
+
+def _close(opened: socket.socket | _Descriptor) -> None:
+    # What Linux fails to close is closed nevertheless, and nobody could do more about it.
+    with contextlib.suppress(OSError):
+        opened.close()
+
+
+@contextlib.contextmanager
+def _closing(opened: socket.socket | _Descriptor) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        _close(opened)
 
 
 def _cause(code: int | None) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyramid.worker.child import Child
+from pyramid.worker.child import Child, Tell
 from pyramid.worker.limits import Limits
+from pyramid.worker.pause import Pause
 
 
 @dataclass(frozen=True)
@@ -21,71 +22,102 @@ class Death:
 class Crew:
     """Keeps a warm child at hand.
 
-    A child that has served long enough goes on until its successor is warm, so that no job waits for one.
+    A child that has served long enough goes on until its successor is warm, so that no job waits for one. Where none
+    can be started, or one dies while it warms up, the next try comes after a pause, which grows until one is warm.
     """
 
-    def __init__(self, command: Sequence[str], limits: Limits):
-        """Start children with `command`; none is started yet."""
+    def __init__(self, command: Sequence[str], limits: Limits, tell: Tell):
+        """Start children with `command`, and `tell` what they print; none is started yet."""
         self._command = command
         self._limits = limits
+        self._tell = tell
         self._serving: Child | None = None
         self._successor: Child | None = None
         self._leaving: list[Child] = []
+        self._wanted = False
+        self._pause = Pause()
 
-    def start(self) -> None:
-        """Have a child that serves: the successor, or a new one."""
-        if self._serving is None:
-            self._serving = self._successor or Child(self._command)
-            self._successor = None
+    def want(self) -> None:
+        """Have `tend` see to it that a child serves."""
+        self._wanted = True
+
+    def tend(self) -> OSError | None:
+        """Start the child that is wanted, unless there is one or the pause after a failure is not over.
+
+        Returns:
+            why none could be started.
+        """
+        if self._serving is not None or not self._wanted or self._pause.left_seconds:
+            return None
+        try:
+            self._serving, self._successor = self._successor or Child(self._command, self._tell), None
+        except OSError as error:
+            self._pause.begin()
+            return error
+        self._wanted = False
+        return None
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long `tend` has nothing to do if nothing happens."""
+        return self._pause.left_seconds if self._wanted and self._serving is None else float("inf")
 
     @property
     def is_changing(self) -> bool:
         """Whether a child that was told to go is still to be reaped."""
         return bool(self._leaving)
 
-    def connected(self) -> list[Child]:
-        """The children that may have something to tell."""
-        return [child for child in (self._serving, self._successor) if child is not None]
+    def descriptors(self) -> Iterator[tuple[int, bool]]:
+        """What to poll for input, and whether for room to send as well."""
+        for child in self._connected():
+            yield from child.descriptors()
 
     def hear(self) -> tuple[list[dict[str, Any]], Death | None]:
         """What the serving child has told since, and its death where it has died.
 
         One that dies while it warms up would do so again: the next is started when a job needs it.
         """
-        self._leaving = [child for child in self._leaving if not child.has_ended()]
+        for child in [child for child in self._leaving if child.has_ended()]:
+            self._leaving.remove(child)
+            child.end()
         if self._successor is not None and not self._successor.hear()[1]:
-            self._successor.end()
-            self._successor = None
+            successor, self._successor = self._successor, None
+            successor.end()
         if self._serving is None:
             return [], None
         messages, there = self._serving.hear()
-        if there:
-            return messages, None
-        was_warm = self._serving.warm
-        death = Death(self._serving.writer, self._serving.end())
-        self._serving = None
-        if was_warm:
-            self.start()
-        return messages, death
+        if self._serving.warm:
+            self._pause.forget()
+        return messages, None if there else self._bury(self._serving)
+
+    def _bury(self, child: Child) -> Death:
+        self._serving, self._wanted = None, child.warm
+        if not child.warm:
+            self._pause.begin()
+        return Death(child.writer, child.end())
 
     def relieve(self) -> None:
         """Between jobs: let a successor that is warm serve."""
         if self._serving is not None and self._successor is not None and self._successor.warm:
-            self._serving.kill()
             self._leaving.append(self._serving)
-            self._serving = None
-            self.start()
+            self._serving, self._successor = self._successor, None
+            self._leaving[-1].kill()
 
     def warm_child(self) -> Child | None:
-        """The child for the next job, None while it warms up."""
-        self.start()
+        """The child for the next job, None while it warms up or none is there."""
         return self._serving if self._serving is not None and self._serving.warm else None
 
     def job_done(self, rss_bytes: float) -> None:
         """Warm a successor where the serving child, after a job that left it this large, has served long enough."""
         child = self._serving
-        if child is not None and self._successor is None and self._limits.exceeded(rss_bytes, child.jobs):
-            self._successor = Child(self._command, yielding=True)
+        if child is None or self._successor is not None or not self._limits.exceeded(rss_bytes, child.jobs):
+            return
+        try:
+            self._successor = Child(self._command, self._tell, yielding=True)
+        except OSError as error:
+            self._tell(
+                f"pyramid: no process can take the place of the one that runs jobs: {error}\n".encode()
+            )
 
     def kill_serving(self) -> str | None:
         """End the serving child in the middle of its job.
@@ -102,7 +134,10 @@ class Crew:
 
     def kill(self) -> None:
         """End all children."""
-        for child in self.connected():
+        for child in self._connected():
             child.kill()
-        for child in (*self.connected(), *self._leaving):
+        for child in (*self._connected(), *self._leaving):
             child.end()
+
+    def _connected(self) -> list[Child]:
+        return [child for child in (self._serving, self._successor) if child is not None]

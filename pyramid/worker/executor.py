@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import shutil
 import signal
 import socket
 import sys
@@ -20,12 +21,13 @@ from pyramid.jobs import JOBS, Job, load_job
 from pyramid.memory import resident_bytes
 from pyramid.report import Report
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.worker.orphan import end_with_parent
+from pyramid.worker.orphan import end_with_parent, forget_alarm, stoppable_main_thread
 from pyramid.worker.protocol import encode, failure
 from pyramid.workspace import Workspace
 from sensenet.files import remove_partial_files, writer_name
 
 WARMING_NICENESS = 10
+STOP_SECONDS = 1.0
 LOG_MESSAGES, LOG_PROGRESS_LINES, LOG_TRAINING = 1, 2, 3
 
 LoadJob = Callable[[str], Job]
@@ -54,10 +56,12 @@ def serve(arguments: Sequence[str], load: LoadJob, warm: Callable[[], None]) -> 
         load: gives the function of a job type.
         warm: imports what jobs need.
     """
-    descriptor, parent_pid, yielding = map(int, arguments)
+    *numbers, folder = arguments
+    descriptor, parent_pid, yielding = map(int, numbers)
     connection = _connect(descriptor, parent_pid)
     jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(connection, jobs), daemon=True).start()
+    leave = _leaving(folder)
+    threading.Thread(target=_listen, args=(connection, jobs, leave), daemon=True).start()
 
     def send(message: Mapping[str, Any]) -> None:
         connection.sendall(encode(message) + b"\n")
@@ -69,6 +73,8 @@ def serve(arguments: Sequence[str], load: LoadJob, warm: Callable[[], None]) -> 
     send({"kind": "warm", "writer": writer_name()})
     while True:
         settings = BaseSettings.of_validated(jobs.get())
+        forget_alarm(parent_pid)
+        send({"kind": "began"})
         closing = run_job(settings, load, reporter(settings, send))
         send({"kind": "closing", "closing": closing, "rss_bytes": resident_bytes()})
 
@@ -121,7 +127,9 @@ def _yielding(warm: Callable[[], None]) -> None:
     thread.join()
 
 
-def _listen(connection: socket.socket, jobs: queue.SimpleQueue[dict[str, Any]]) -> None:
+def _listen(
+    connection: socket.socket, jobs: queue.SimpleQueue[dict[str, Any]], leave: Callable[[str | None], None]
+) -> None:
     directory = None
     try:
         with connection.makefile("rb") as lines:
@@ -129,11 +137,23 @@ def _listen(connection: socket.socket, jobs: queue.SimpleQueue[dict[str, Any]]) 
                 settings = orjson.loads(line)
                 directory = settings["output_directory"]
                 jobs.put(settings)
-        # The parent is gone: nobody else will clear away what the job was in the middle of.
-        if directory is not None:
-            remove_partial_files(directory, writer_name())
+        leave(directory)
     finally:
         os._exit(0)
+
+
+def _leaving(folder: str) -> Callable[[str | None], None]:
+    """What clears away what the job in a directory was in the middle of: the parent, who would, is gone."""
+    stop_main_thread = stoppable_main_thread()
+
+    def leave(directory: str | None) -> None:
+        stop_main_thread(STOP_SECONDS)
+        if directory is not None:
+            remove_partial_files(directory, writer_name())
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    return leave
 
 
 def _tell_people(job_id: str, progress: float, facts: Mapping[str, Any]) -> None:

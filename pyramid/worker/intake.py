@@ -1,99 +1,151 @@
-"""From a line of input to the settings of a job."""
+"""From a line of input to a job that a child can be given."""
 
 from __future__ import annotations
 
+import gc
 import os
-import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from pyramid.memory import give_back
 from pyramid.settings.base_settings import BaseSettings, job_id_of
-from pyramid.worker.protocol import JobFileError
+from pyramid.worker.protocol import JobFileError, failure
 from pyramid.worker.streams import Line
+from sensenet.files import open_regular
 
+MAX_JOB_BYTES = 32 * 2**20
+MAX_ID_CHARACTERS = 255
+# Memory is given back after a file that is larger.
+LARGE_BYTES = 1_000_000
 SHOWN_CHARACTERS = 100
 
 
 @dataclass(frozen=True)
-class Intake:
-    """What a job line turned out to be: settings, or the error that they are refused with.
+class AcceptedJob:
+    """A valid job, as little of it as the parent needs.
 
     Attributes:
-        job_id: None where it could not be read.
+        encoded: its settings but the start time, a JSON object.
     """
 
     job_id: str | None
-    settings: BaseSettings | None = None
-    error: Exception | None = None
+    output_directory: str
+    encoded: bytes
+
+    def started_at(self, unix_seconds: float) -> bytes:
+        """Its settings with their start time, a JSON object."""
+        return b'{"start_time":%b,' % orjson.dumps(unix_seconds) + self.encoded[1:]
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What a job line turned out to be.
+
+    Attributes:
+        job_id: None where it could not be read.
+        job: None where it is refused.
+        refusal: what the closing line of a job that is refused says.
+    """
+
+    job_id: str | None
+    job: AcceptedJob | None = None
+    refusal: Mapping[str, Any] | None = None
 
 
 def take_in(line: Line) -> Intake:
     """Read and validate the job file that `line` names; never raises."""
-    job_id = None
+    content = b""
+    # A collection would look at each of a million values, time and again while they are made.
+    gc.disable()
     try:
-        job = read_job(line)
-        job_id = _id_in(job)
-        settings = BaseSettings(job)
-        _check_depth(settings, line)
-        return Intake(job_id, settings=settings)
+        content = _read(line)
+        return _validate(_parse(content, line), line)
     except Exception as error:
-        return Intake(job_id, error=error)
+        return refused(error, None)
+    finally:
+        gc.enable()
+        if len(content) > LARGE_BYTES:
+            give_back()
+
+
+def _validate(job: Any, line: Line) -> Intake:
+    job_id = _id_in(job)
+    try:
+        return Intake(job_id, job=_accept(job, line))
+    except Exception as error:
+        return refused(error, job_id)
+
+
+def refused(error: Exception, job_id: str | None) -> Intake:
+    """A job that is answered with `error`: its text alone, as the frames that it came through hold a whole file."""
+    return Intake(job_id, refusal=failure(error, job_id))
 
 
 def peek_job_id(line: Line) -> str | None:
-    """The id of the job in the file that `line` names, None where it cannot be read."""
+    """The id of the job in the file that `line` names, None where it cannot be read; never raises."""
     try:
-        return _id_in(read_job(line))
-    except JobFileError:
+        return _id_in(_parse(_read(line), line))
+    except Exception:
         return None
 
 
-def read_job(line: Line) -> Any:
-    """The JSON value in the file that `line` names.
+def _read(line: Line) -> bytes:
+    """The content of the file that `line` names.
 
     Raises:
-        JobFileError: there is no such file, or no JSON in it.
+        JobFileError: there is no such file, or it is too large.
     """
     path = os.fsdecode(line.text)
-    shown = path if len(path) <= SHOWN_CHARACTERS else path[:SHOWN_CHARACTERS] + "..."
     if line.too_long:
-        raise JobFileError(f"a line of {line.size_bytes} bytes is too long for a path: {shown!r}")
+        raise JobFileError(f"a line of {line.size_bytes} bytes is too long for a path: {_shown(line)}")
     try:
-        content = _read_file(path)
+        with open_regular(path) as file:
+            # one byte more than there should be, lest half a file that is still growing passes for a whole one
+            content = file.read(min(os.fstat(file.fileno()).st_size, MAX_JOB_BYTES) + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise JobFileError(f"the job file {shown!r} cannot be read: {reason}") from error
+        raise JobFileError(f"the job file {_shown(line)} cannot be read: {reason}") from error
+    if len(content) > MAX_JOB_BYTES:
+        raise JobFileError(
+            f"the job file {_shown(line)} has more than {MAX_JOB_BYTES} bytes; larger sets of rows belong in a file of "
+            "their own, named by cache_file"
+        )
+    return content
+
+
+def _parse(content: bytes, line: Line) -> Any:
+    """The JSON value in `content`.
+
+    Raises:
+        JobFileError: there is none.
+    """
     if not content.strip():
-        raise JobFileError(f"the job file {shown!r} is empty")
+        raise JobFileError(f"the job file {_shown(line)} is empty")
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError as error:
-        raise JobFileError(f"the job file {shown!r} is not valid JSON: {error}") from error
+        raise JobFileError(f"the job file {_shown(line)} is not valid JSON: {error}") from None
 
 
-def _check_depth(settings: BaseSettings, line: Line) -> None:
-    """Refuse what can be read but not handed to a child: orjson writes less deep nesting than it reads."""
+def _shown(line: Line) -> str:
+    path = os.fsdecode(line.text)
+    return repr(path if len(path) <= SHOWN_CHARACTERS else path[:SHOWN_CHARACTERS] + "...")
+
+
+def _accept(content: Any, line: Line) -> AcceptedJob:
+    settings = BaseSettings(content)
+    values = {key: value for key, value in settings.as_dict().items() if key != "start_time"}
     try:
-        orjson.dumps(settings.as_dict())
+        encoded = orjson.dumps(values)
     except TypeError as error:
-        raise JobFileError(
-            f"the job file {os.fsdecode(line.text)!r} is nested too deeply: {error}"
-        ) from error
+        # orjson writes less deep nesting than it reads
+        raise JobFileError(f"the job file {_shown(line)} is nested too deeply: {error}") from error
+    return AcceptedJob(settings.job_id, settings.output_directory, encoded)
 
 
 def _id_in(job: Any) -> str | None:
-    return job_id_of(job) if isinstance(job, dict) else None
-
-
-def _read_file(path: str) -> bytes:
-    with open(path, "rb", opener=_open_at_once) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError("it is not a regular file")
-        return file.read()
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    # Without O_NONBLOCK, opening a pipe that nobody writes to would stop the worker.
-    return os.open(path, flags | os.O_NONBLOCK)
+    job_id = job_id_of(job) if isinstance(job, dict) else None
+    return job_id if job_id is not None and len(job_id) <= MAX_ID_CHARACTERS else None

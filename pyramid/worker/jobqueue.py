@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 
-from pyramid.worker.intake import Intake, peek_job_id, take_in
+from pyramid.worker.intake import Intake, peek_job_id, refused, take_in
 from pyramid.worker.protocol import Cancelled
 from pyramid.worker.streams import Line
 
@@ -59,4 +59,4 @@ class JobQueue:
 def cancelled(job_id: str | None) -> Intake:
     """What becomes of a job that is cancelled."""
     name = "the job" if job_id is None else f"the job {job_id}"
-    return Intake(job_id, error=Cancelled(f"{name} was cancelled"))
+    return refused(Cancelled(f"{name} was cancelled"), job_id)

@@ -6,6 +6,8 @@ import os
 import select
 from dataclasses import dataclass
 
+from pyramid.worker.pause import is_transient, nap
+
 MAX_LINE_BYTES = 65_536
 READ_BYTES = 65_536
 
@@ -92,13 +94,17 @@ class Outbox:
         """Whether the reader keeps up well enough for more."""
         return len(self._waiting) < self._room_bytes
 
+    def append(self, data: bytes) -> None:
+        """Have `data` sent after all that waits, by the next `flush`."""
+        self._waiting += data
+
     def put(self, data: bytes) -> None:
         """Send `data` after all that waits.
 
         Raises:
             OutputGoneError: nobody reads any more.
         """
-        self._waiting += data
+        self.append(data)
         self.flush()
 
     def flush(self) -> None:
@@ -107,11 +113,72 @@ class Outbox:
         Raises:
             OutputGoneError: nobody reads any more.
         """
-        poller = select.poll()
-        poller.register(self.descriptor, select.POLLOUT)
-        while self._waiting and poller.poll(0):
-            try:
+        try:
+            poller = select.poll()
+            poller.register(self.descriptor, select.POLLOUT)
+            while self._waiting and poller.poll(0):
                 written = os.write(self.descriptor, self._waiting[: select.PIPE_BUF])
-            except OSError as error:
+                del self._waiting[:written]
+        except OSError as error:
+            if not is_transient(error):
                 raise OutputGoneError(f"answers cannot be written: {error.strerror}") from error
-            del self._waiting[:written]
+            nap()
+
+
+class Gossip:
+    """Text for people: nobody waits for it, and nothing fails for it.
+
+    While its reader does not keep up lines are left out, and ` ...` stands in their place.
+    """
+
+    def __init__(self, descriptor: int, room_bytes: int):
+        """Write to `descriptor`; lines are left out while `room_bytes` wait."""
+        self._outbox = Outbox(descriptor, room_bytes)
+        self._gone = False
+        self._skipping = False
+
+    @property
+    def descriptor(self) -> int | None:
+        """What to poll for room, None while nothing waits."""
+        return self._outbox.descriptor if self._outbox else None
+
+    def put(self, text: bytes) -> None:
+        """Write `text`, or leave it out."""
+        if self._gone:
+            return
+        if not self._outbox.has_room:
+            self._skipping = True
+        elif self._skipping:
+            _, line_end, rest = text.partition(b"\n")
+            if line_end:
+                self._skipping = False
+                self._outbox.append(b" ...\n" + rest)
+        else:
+            self._outbox.append(text)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what the reader takes now."""
+        try:
+            self._outbox.flush()
+        except OutputGoneError:
+            self._gone = True
+            self._outbox = Outbox(self._outbox.descriptor, 0)
+
+
+def drain(descriptor: int, most_bytes: int) -> tuple[bytes, bool]:
+    """Read what a non-blocking descriptor has now.
+
+    Returns:
+        about `most_bytes` at most, and whether more may come.
+    """
+    data = bytearray()
+    try:
+        while len(data) < most_bytes:
+            part = os.read(descriptor, READ_BYTES)
+            if not part:
+                return bytes(data), False
+            data += part
+    except OSError as error:
+        return bytes(data), is_transient(error)
+    return bytes(data), True

@@ -75,8 +75,12 @@ class Worker:
         environment: Mapping[str, str] | None = None,
         wait_until_ready: bool = True,
         stdin: Any = subprocess.PIPE,
+        stderr: Any = None,
     ):
-        """Spawn `command` with the idle time-out; `environment` comes on top of ours."""
+        """Spawn `command` with the idle time-out; `environment` comes on top of ours.
+
+        Where `stderr` is given (a descriptor) the property `stderr` stays empty.
+        """
         self._folder = tempfile.TemporaryDirectory(prefix="worker-client-")
         self._numbers = itertools.count()
         self._stderr = (Path(self._folder.name) / "stderr").open("wb")
@@ -87,7 +91,7 @@ class Worker:
             [*map(str, command), str(idle_seconds)],
             stdin=stdin,
             stdout=subprocess.PIPE,
-            stderr=self._stderr,
+            stderr=self._stderr if stderr is None else stderr,
             env={**inherited_environment(), **(environment or {})},
         )
         self._thread = threading.Thread(target=self._read, daemon=True)

@@ -338,7 +338,24 @@ FIELDS = st.dictionaries(
     st.sampled_from(["index", "type", "mean", "stdev", "values", "x"]),
     SCALARS | st.lists(st.text(max_size=1) | st.integers(), max_size=2),
 )
-CHANGES = st.dictionaries(
+LAYER = st.deferred(
+    lambda: st.dictionaries(
+        st.sampled_from(["type", "inputs", "number_of_nodes", "rate", "seed", "dense_path", "other"]),
+        SCALARS | st.sampled_from(["dense", "dropout"]) | st.lists(st.integers() | LAYER, max_size=2),
+        max_size=3,
+    )
+)
+NESTED = st.fixed_dictionaries(
+    {},
+    optional={
+        "layers": st.lists(LAYER | SCALARS, max_size=3),
+        "class_weights": st.lists(st.lists(SCALARS, max_size=3), max_size=3),
+        "augmentation_ranges": st.dictionaries(st.text(max_size=1), SCALARS, max_size=3),
+        "bounding_box_anchors": st.lists(st.lists(SCALARS, max_size=3), max_size=2),
+        "input_image_shape": st.lists(st.sampled_from([1, 3, 3.0, 0, True, "3"]), max_size=4),
+    },
+)
+CHANGES = NESTED | st.dictionaries(
     st.sampled_from(sorted(schema()["properties"])), SCALARS | st.lists(SCALARS, max_size=3), max_size=4
 )
 
@@ -363,6 +380,73 @@ def test_a_job_is_refused_for_the_places_that_plain_jsonschema_refuses(
             "cache_file",
             "cache_rows",
         }
+
+
+MANY = 300_000
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"info_list": [{"index": -1}] * MANY}, "/info_list/0/index"),
+        ({"info_list": [NUMERIC, {**CLASSES, "values": list(range(MANY))}]}, "/info_list/1/values/0"),
+        ({"info_list": [{"type": "bounding_box", "values": ["a"]}] * MANY + [CLASSES]}, "/info_list/0/type"),
+        ({"layers": [{"type": "dens"}] * MANY}, "/layers/0/type"),
+        ({"class_weights": [[1, "a"]] * MANY}, "/class_weights/0/0"),
+        ({"augmentation_ranges": {f"a{i}": "x" for i in range(MANY)}}, "/augmentation_ranges/a0"),
+        ({f"unknown{i}": 1 for i in range(MANY)}, "/unknown0"),
+    ],
+    ids=["fields", "values", "boxes", "layers", "weights", "ranges", "keys"],
+)
+def test_of_very_many_wrong_values_the_first_are_told(changes: dict[str, Any], path: str) -> None:
+    began = time.process_time()
+    with pytest.raises(SettingsError) as caught:
+        BaseSettings({**JOBS["standard_training"], **changes})
+    assert time.process_time() - began < 2
+    assert caught.value.violations[0].path == path
+    message = str(caught.value)
+    assert message.endswith("; and at least 90 more")
+    assert len(message) < 10_000
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"info_list": [NUMERIC] * MANY + [CLASSES]},
+        {"info_list": [NUMERIC, {**CLASSES, "values": [f"v{i}" for i in range(MANY)]}]},
+        {"layers": LAYERS * MANY},
+        {"class_weights": [["a", 1], ["b", 2]]},
+        {"augmentation_ranges": {f"a{i}": 1.5 for i in range(MANY)}},
+        {"image_training_data": [{"file": "a.png", "label": 1}] * MANY},
+    ],
+    ids=["fields", "values", "layers", "weights", "ranges", "rows"],
+)
+def test_very_many_right_values_are_accepted_at_once(changes: dict[str, Any]) -> None:
+    began = time.process_time()
+    BaseSettings({**JOBS["standard_training"], **changes})
+    assert time.process_time() - began < 2
+
+
+def test_the_others_are_counted() -> None:
+    with pytest.raises(SettingsError, match=r"; and 5 more$") as caught:
+        BaseSettings({**JOBS["standard_training"], "class_weights": [[1, 1]] * 15})
+    assert len(caught.value.violations) == 15
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"k" * 10**6: 1},
+        {"seed": "s" * 10**6},
+        {"seed": [["s" * 10**6]]},
+        {"seed": {"s" * 10**6: [1] * 10**6}},
+    ],
+    ids=["key", "text", "in lists", "in an object"],
+)
+def test_a_long_value_is_told_in_short(changes: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        BaseSettings({**JOBS["standard_training"], **changes})
+    assert len(str(caught.value)) < 500
 
 
 def _reference() -> Any:

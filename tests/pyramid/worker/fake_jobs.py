@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import signal
 import sys
+import tempfile
 import time
+import warnings
 from typing import Any
 
 import numpy as np
@@ -91,6 +94,42 @@ def grow(options: dict[str, Any], _workspace: Workspace, _report: Report) -> dic
     return {"pid": os.getpid(), "niceness": os.getpriority(os.PRIO_PROCESS, 0)}
 
 
+def count_and_die(_options: dict[str, Any], workspace: Workspace, _report: Report) -> dict[str, Any]:
+    (workspace.root / f"run by {os.getpid()}").touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+    return {}
+
+
+def leave_temporary_files(_options: dict[str, Any], _workspace: Workspace, report: Report) -> dict[str, Any]:
+    with tempfile.NamedTemporaryFile(prefix="left-behind-", delete=False) as file:
+        report(0.5, path=file.name, pid=os.getpid())
+        time.sleep(30)
+    return {}
+
+
+def print_much(options: dict[str, Any], _workspace: Workspace, report: Report) -> dict[str, Any]:
+    for number in range(options["lines"]):
+        report(number / options["lines"], message="x" * 1000)
+        print("by print", "y" * 1000)
+        warnings.warn("z" * 1000, stacklevel=1)
+        os.write(2, b"by descriptor" + b"z" * 1000 + b"\n")
+    return {}
+
+
+def speak_nonsense(_options: dict[str, Any], _workspace: Workspace, _report: Report) -> dict[str, Any]:
+    os.write(int(sys.argv[1]), b"nonsense\n")
+    time.sleep(30)
+    return {}
+
+
+def write_on_and_on(_options: dict[str, Any], workspace: Workspace, report: Report) -> dict[str, Any]:
+    report(0.0, pid=os.getpid())
+    for number in itertools.count():
+        with whole_file(workspace.root / str(number % 100)) as file:
+            file.write(b"content")
+    return {}
+
+
 JOBS = {
     job.__name__: job
     for job in (
@@ -104,6 +143,11 @@ JOBS = {
         tell,
         flood,
         grow,
+        count_and_die,
+        leave_temporary_files,
+        print_much,
+        speak_nonsense,
+        write_on_and_on,
     )
 }
 

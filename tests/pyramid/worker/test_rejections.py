@@ -36,7 +36,7 @@ def job_lines(folder: Path) -> dict[str, tuple[str, str]]:
     lines = {name: (str(folder / name), word) for name, word in words.items()}
     return lines | {
         "missing": (str(folder / "missing"), "No such file"),
-        "directory": (str(folder), "Is a directory"),
+        "directory": (str(folder), "it is a directory"),
         "pipe": (str(folder / "pipe"), "regular file"),
         "device": ("/dev/zero", "regular file"),
         "null byte": ("a\0b", "null"),
