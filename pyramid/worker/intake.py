@@ -62,7 +62,7 @@ def take_in(line: Line) -> Intake:
     gc.disable()
     try:
         content = _read(line)
-        return _validate(_parse(content, line), line)
+        return _validate(_parse(content, line))
     except Exception as error:
         return refused(error, None)
     finally:
@@ -71,10 +71,10 @@ def take_in(line: Line) -> Intake:
             give_back()
 
 
-def _validate(job: Any, line: Line) -> Intake:
+def _validate(job: Any) -> Intake:
     job_id = _id_in(job)
     try:
-        return Intake(job_id, job=_accept(job, line))
+        return Intake(job_id, job=_accept(job))
     except Exception as error:
         return refused(error, job_id)
 
@@ -135,15 +135,10 @@ def _shown(line: Line) -> str:
     return repr(path if len(path) <= SHOWN_CHARACTERS else path[:SHOWN_CHARACTERS] + "...")
 
 
-def _accept(content: Any, line: Line) -> AcceptedJob:
+def _accept(content: Any) -> AcceptedJob:
     settings = BaseSettings(content)
     values = {key: value for key, value in settings.as_dict().items() if key != "start_time"}
-    try:
-        encoded = orjson.dumps(values)
-    except TypeError as error:
-        # orjson writes less deep nesting than it reads
-        raise JobFileError(f"the job file {_shown(line)} is nested too deeply: {error}") from error
-    return AcceptedJob(settings.job_id, settings.output_directory, encoded)
+    return AcceptedJob(settings.job_id, settings.output_directory, orjson.dumps(values))
 
 
 def _id_in(job: Any) -> str | None:

@@ -168,5 +168,6 @@ def test_a_job_nested_too_deeply_to_hand_on_is_refused_and_the_worker_lives(
         nested = [nested]
     closing = shared.run(make_job(job_id="deep") | {"training_options": {"do": "succeed", "deep": nested}})
     assert closing["job_id"] == "deep"
-    assert "nested too deeply" in closing["error_message"]
+    assert "nested too deep" in closing["error_message"]
+    assert closing["error_path"] == "/training_options"
     assert "error" not in shared.run(make_job())
