@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 from timing import interleaved, print_table
 
-from pyramid.data.augment import AUGMENTATIONS, augment, parse_augmentations
+from pyramid.images.augment import AUGMENTATIONS, augment, parse_augmentations
 
 SIDE, BATCH, THREADS, SECONDS, ROUNDS = 224, 32, 2, 0.4, 5
 GEOMETRIC = [name for name, spec in AUGMENTATIONS.items() if spec.kind == "geometric" and name != "deform"]

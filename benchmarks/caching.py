@@ -69,7 +69,7 @@ def ser_path(directory: Path, rows: int) -> Path:
 
 
 def write_rows(directory: Path, rows: int) -> None:
-    from pyramid.data.ser import write_ser
+    from pyramid.tables.ser import write_ser
 
     rng = np.random.default_rng(rows)
     numbers = rng.normal(MEAN, STDEV, (rows, N_NUMERIC))

@@ -130,10 +130,10 @@ def trained_documents(job: dict[str, Any], numbers: list[float]) -> tuple[dict[s
     """The final model of an image job, and one whose readout takes a number, too."""
     from image_jobs import dense
 
-    from pyramid.data.ser import write_ser
     from pyramid.jobs import load_job
-    from pyramid.report import ignore
+    from pyramid.progress import ignore
     from pyramid.settings.base_settings import BaseSettings
+    from pyramid.tables.ser import write_ser
     from pyramid.workspace import Workspace
 
     workspace = Workspace.create(job["output_directory"])
@@ -178,7 +178,7 @@ def check(
     import numpy as np
 
     import sensenet
-    from sensenet.document import dump_model, dumps, parse_model, shorten
+    from sensenet.document.model import dump_model, dumps, parse_model, shorten
     from sensenet.errors import ModelFormatError
     from sensenet.layers import to_legacy
 

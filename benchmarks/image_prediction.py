@@ -32,9 +32,9 @@ def write_document(name: str, path: Path) -> None:
     """A document with numbers as long as those of BigML's: about 80 MB for mobilenetv2."""
     import numpy as np
 
-    from sensenet.document import dump_model, parse_model
+    from sensenet.document.model import dump_model, parse_model
     from sensenet.layers import dump_layers
-    from sensenet.models.compiled import fit_model
+    from sensenet.models.predict.tables import fit_model
     from sensenet.pretrained import network_document
 
     spec = parse_model(network_document(name))

@@ -31,14 +31,13 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from timing import in_a_process, interleaved, print_table
 
-from pyramid.data.augment import Augmentations
-from pyramid.data.image_store import ImageStore
-from pyramid.data.ser import write_ser
-from pyramid.image_model import image_document
+from pyramid.images.augment import Augmentations
+from pyramid.images.store import ImageStore
 from pyramid.jobs import dataset_caching, finalizing, image_training, training
-from pyramid.report import ignore
+from pyramid.progress import ignore
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.train.ahead import Ahead
+from pyramid.submodels.image_model import image_document
+from pyramid.tables.ser import write_ser
 from pyramid.train.dataset import Dataset
 from pyramid.train.fit import Limits, fit
 from pyramid.train.image_loop import ImageTask, batch_maker, compile_image_steps, compile_predict, joined
@@ -46,10 +45,11 @@ from pyramid.train.loop import FlatNetwork, State
 from pyramid.train.losses import crossentropy
 from pyramid.train.metrics import evaluate
 from pyramid.train.optimizers import adam
+from pyramid.train.prefetch import Ahead
 from pyramid.train.sampling import make_sampler
 from pyramid.workspace import Workspace
-from sensenet.document import dumps
-from sensenet.image_network import parse_image_network
+from sensenet.document.image_network import parse_image_network
+from sensenet.document.model import dumps
 from sensenet.layers import parse_layers
 from sensenet.layers.fused import BatchNormalization
 from sensenet.models.image import image_model

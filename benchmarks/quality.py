@@ -22,9 +22,9 @@ from timing import print_table
 
 import sensenet
 from pyramid.jobs import load_job
-from pyramid.recipe import categorical_field, numeric_field, tabular_jobs
-from pyramid.report import ignore
+from pyramid.progress import ignore
 from pyramid.settings.base_settings import BaseSettings
+from pyramid.tables.recipe import categorical_field, numeric_field, tabular_jobs
 from pyramid.workspace import Workspace
 
 SPLITS = 5

@@ -27,7 +27,7 @@ import tensorflow as tf
 from timing import interleaved, print_table
 
 from pyramid.jobs import training
-from pyramid.report import ignore
+from pyramid.progress import ignore
 from pyramid.settings.base_settings import BaseSettings
 from pyramid.train.fit import MAX_STEPS_PER_CALL, Limits, fit
 from pyramid.train.loop import FlatNetwork, State, Steps, compile_steps

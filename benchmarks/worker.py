@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from timing import print_table
 
-from pyramid.recipe import categorical_field, numeric_field, readout_layers, tabular_jobs
+from pyramid.tables.recipe import categorical_field, numeric_field, readout_layers, tabular_jobs
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "pyramid"))
 from worker_client import FAKE_WORKER, Worker

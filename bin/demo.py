@@ -24,7 +24,7 @@ from PIL import Image
 from sklearn import datasets
 
 import sensenet
-from pyramid.recipe import categorical_field, numeric_field, readout_layers, tabular_jobs
+from pyramid.tables.recipe import categorical_field, numeric_field, readout_layers, tabular_jobs
 from pyramid.train.metrics import evaluate
 from pyramid.worker import protocol
 

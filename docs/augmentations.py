@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageDraw
 
-from pyramid.data.augment import AUGMENTATIONS, augment_with_boxes, parse_augmentations
+from pyramid.images.augment import AUGMENTATIONS, augment_with_boxes, parse_augmentations
 
 SIDE, MARGIN, TITLE, COLUMNS, EXAMPLES = 112, 6, 18, 2, 5
 # Larger than the defaults where those would not be seen at this size.

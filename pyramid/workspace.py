@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyramid.errors import WorkspaceError
-from pyramid.stored import (
+from pyramid.storage.files import (
     check_there,
     naming_file,
     read_array,

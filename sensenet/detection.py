@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from sensenet.image_network import Branch
+from sensenet.document.image_network import Branch
 from sensenet.preprocess.image import Placement
 
 MAX_COORDINATE = 2.0**30

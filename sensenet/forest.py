@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 import tensorflow as tf
 
+from sensenet.document.trees import Forest, dump_forests, floor_float32, parse_forests
 from sensenet.errors import ModelFormatError
-from sensenet.trees import Forest, dump_forests, floor_float32, parse_forests
 
 __all__ = ["Forest", "block_transform", "dump_forests", "floor_float32", "parse_forests", "tree_features"]
 

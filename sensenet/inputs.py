@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from sensenet.document.fields import CategoricalField, Field, ImageField
+from sensenet.document.parsing import brief
 from sensenet.errors import InputError
-from sensenet.fields import CategoricalField, Field, ImageField
-from sensenet.parsing import brief
 from sensenet.preprocess.tabular import (
     ColumnCodec,
     encode_columns,

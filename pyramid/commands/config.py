@@ -12,10 +12,10 @@ from typing import Any
 from pyramid.commands.candidates import INITIAL_MODEL, TRAINING_TYPES, Candidate, parse_candidates
 from pyramid.commands.labels import OBJECTIVE_INDEX, LabelledImages, read_labels, scarcity
 from pyramid.errors import SettingsError, Violation
-from pyramid.recipe import readout_layers
 from pyramid.settings import validate
 from pyramid.settings.base_settings import BaseSettings
 from pyramid.settings.wording import allowed, found, pointer
+from pyramid.tables.recipe import readout_layers
 from sensenet.errors import SettingsError as NetworkError
 from sensenet.pretrained import image_network
 
@@ -242,7 +242,7 @@ def _augmentation_problems(given: Mapping[str, Any]) -> list[Violation]:
     if not names and not isinstance(ranges, dict):
         return []
     try:
-        import_module("pyramid.data.augment").parse_augmentations(
+        import_module("pyramid.images.augment").parse_augmentations(
             names, ranges if isinstance(ranges, dict) else None
         )
     except SettingsError as error:

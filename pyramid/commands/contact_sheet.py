@@ -11,10 +11,10 @@ from PIL import Image, ImageDraw
 
 from pyramid.commands.config import Training
 from pyramid.commands.labels import Row
-from pyramid.data.augment import augment, parse_augmentations
-from pyramid.data.image_root import image_confinement
-from pyramid.data.images import listed
 from pyramid.errors import DataError
+from pyramid.images.augment import augment, parse_augmentations
+from pyramid.images.root import image_confinement
+from pyramid.images.rows import listed
 from sensenet.errors import InputError
 from sensenet.preprocess.reading import ImageLoader, ImageSource
 

@@ -16,8 +16,8 @@ from tqdm import tqdm
 from pyramid.commands.console import CommandError, make_parser, read_json_file, run_command
 from pyramid.commands.labelled_rows import NO_BOXES, LabelledRows, read_rows
 from pyramid.commands.scores import class_indices, confusion_report, metrics_report, numbers
-from pyramid.data.images import listed
 from pyramid.errors import DataError
+from pyramid.images.rows import listed
 from sensenet.errors import ModelFormatError
 
 PROGRAM = "pyramid_evaluate"
@@ -87,7 +87,7 @@ def _run(parsed: argparse.Namespace) -> None:
 
 def _class_index(path: Path) -> int | None:
     """Where the truth stands in rows that are lists: the model document's `class_index`; None of a bundle."""
-    module = import_module("sensenet.document_file")
+    module = import_module("sensenet.document.file")
     try:
         document = module.read_document(path)
     except (ModelFormatError, OSError):
@@ -101,7 +101,7 @@ def _predict(model: Any, rows: LabelledRows) -> np.ndarray:
     if not rows.are_images:
         return np.asarray(model(list(rows.inputs)))
     predict = import_module("sensenet.models.image").ImageModel(model)
-    files = import_module("pyramid.data.image_root")
+    files = import_module("pyramid.images.root")
     source = files.image_source(rows)
     predictions = []
     with tqdm(total=len(rows.inputs), desc="predicting", unit="image", leave=False, file=sys.stderr) as bar:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyramid.commands.labels import NO_DETECTION
-from pyramid.data.images import listed
 from pyramid.errors import DataError
+from pyramid.images.rows import listed
 
 NO_BOXES = NO_DETECTION.replace("trained", "evaluated")
 

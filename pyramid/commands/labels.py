@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from pyramid.data.images import scarce_classes
 from pyramid.errors import Violation
-from pyramid.recipe import categorical_field, numeric_field
+from pyramid.images.rows import scarce_classes
 from pyramid.settings.wording import found
+from pyramid.tables.recipe import categorical_field, numeric_field
 
 Row = dict[str, Any]
 

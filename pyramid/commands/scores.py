@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pyramid.data.images import listed
 from pyramid.errors import DataError
+from pyramid.images.rows import listed
 from pyramid.train.metrics import METRICS, evaluate
 
 MOST_TEXT = 60

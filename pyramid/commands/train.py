@@ -20,8 +20,8 @@ from pyramid.commands.console import CommandError, answer, make_parser, read_jso
 from pyramid.commands.metadata import metadata
 from pyramid.commands.sharing import Outcome, best_of, try_each
 from pyramid.commands.watching import outcome_table, watched
-from pyramid.data.images import listed
 from pyramid.errors import DataError, PyramidError, SettingsError, Violation
+from pyramid.images.rows import listed
 from pyramid.jobs import load_job
 from pyramid.settings.wording import found
 from pyramid.train.checks import OnCheck, both, unheard

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from pyramid.commands.console import answer, told
 from pyramid.commands.sharing import Outcome
-from pyramid.report import Report
+from pyramid.progress import Report
 from pyramid.train.checks import Check, OnCheck
 
 BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed}{postfix}"

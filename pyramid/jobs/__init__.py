@@ -7,7 +7,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
-from pyramid.report import Report
+from pyramid.progress import Report
 from pyramid.settings.base_settings import BaseSettings
 from pyramid.workspace import Workspace
 

@@ -13,20 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from pyramid.cached_data import DIGESTS_KEY
-from pyramid.data.cache_source import Source, open_source, within
-from pyramid.data.encode import Encoding
-from pyramid.data.representatives import representatives
-from pyramid.data.splits import stratified_sample
-from pyramid.data.streaming import MATRIX_TYPE, Target, in_order, write_matrices
-from pyramid.digests import array_digest, digest
-from pyramid.embedding import MAX_LEARNING_ROWS, Embedding, learn_embedding
 from pyramid.errors import DataError
-from pyramid.image_result import network_record
-from pyramid.npy import read_npy
-from pyramid.report import Report
+from pyramid.images.origin import network_record
+from pyramid.progress import Report
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.stored import dumps, naming_file, put_array, remove
+from pyramid.storage.digests import array_digest, digest
+from pyramid.storage.files import dumps, naming_file, put_array, remove
+from pyramid.storage.npy import read_npy
+from pyramid.tables.cached_data import DIGESTS_KEY
+from pyramid.tables.encode import Encoding
+from pyramid.tables.representatives import representatives
+from pyramid.tables.rows import Source, open_source, within
+from pyramid.tables.splits import stratified_sample
+from pyramid.tables.streaming import MATRIX_TYPE, Target, in_order, write_matrices
+from pyramid.tables.tree_embedding.learn import MAX_LEARNING_ROWS, Embedding, learn_embedding
 from pyramid.workspace import MAX_SUBSETS, Workspace, check_there, whole_files
 from sensenet.files import WholeFile
 from sensenet.forest import block_transform, dump_forests, tree_features

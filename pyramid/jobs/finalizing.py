@@ -9,22 +9,22 @@ from typing import Any
 import numpy as np
 
 from pyramid.errors import WorkspaceError
-from pyramid.final_image_model import (
+from pyramid.finalize.image import (
     HOLDOUT_KEY,
     image_job_to_finalize,
     image_only_document,
     predict_holdout,
 )
-from pyramid.final_model import plain_document
-from pyramid.final_search import search_document
-from pyramid.report import Report
+from pyramid.finalize.readout import plain_document
+from pyramid.finalize.search import search_document
+from pyramid.progress import Report
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.stored import dumps
+from pyramid.storage.files import dumps
 from pyramid.workspace import Workspace, check_there, naming_file, whole_files
 from sensenet import create_model
-from sensenet.document import shorten
+from sensenet.document.model import shorten
 from sensenet.errors import ModelFormatError
-from sensenet.export.h5 import encode_weights
+from sensenet.formats.h5 import encode_weights
 
 # measured numbers: a null among them is how JSON wrote down NaN
 MEASURED_KEYS = ("validation_metrics", "evaluation_metrics", "importances")

@@ -7,25 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from pyramid.data.augment import Augmentations, parse_augmentations
-from pyramid.data.image_root import image_confinement
-from pyramid.data.image_store import OpenedImages, admit, open_images
-from pyramid.data.images import ImageRows, listed, read_image_rows, scarce_classes
 from pyramid.errors import DataError, PyramidError, SettingsError, Violation
-from pyramid.image_model import network_info, trained_keras_model
-from pyramid.report import Report
+from pyramid.images.augment import Augmentations, parse_augmentations
+from pyramid.images.root import image_confinement
+from pyramid.images.rows import ImageRows, listed, read_image_rows, scarce_classes
+from pyramid.images.store import OpenedImages, admit, open_images
+from pyramid.progress import Report
 from pyramid.report_page.training import training_report, write_report
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.submodel_files import write_submodel
+from pyramid.submodels.files import write_submodel
+from pyramid.submodels.fit_info import fit_info
+from pyramid.submodels.image_model import network_info, trained_keras_model
 from pyramid.train.checks import Check, OnCheck, unheard
 from pyramid.train.dataset import Dataset, split_holdout
 from pyramid.train.fit import Fit
-from pyramid.train.fit_info import fit_info
-from pyramid.train.image_fit import ImageData, train_phases
 from pyramid.train.image_start import Start, start_networks
+from pyramid.train.images import ImageData, train_phases
 from pyramid.workspace import Submodel, Workspace, check_there
 from sensenet.errors import SensenetError
-from sensenet.export.h5 import encode_weights
+from sensenet.formats.h5 import encode_weights
 from sensenet.preprocess.reading import ImageLoader, ImageSource
 
 # where reading the images, training and writing begin and end in the progress of the job

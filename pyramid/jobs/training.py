@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pyramid.cached_data import CachedData
-from pyramid.data.splits import stratified_sample
 from pyramid.errors import SettingsError, Violation
-from pyramid.image_result import has_images
-from pyramid.report import Report
+from pyramid.images.origin import has_images
+from pyramid.progress import Report
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.submodel_files import write_submodel
+from pyramid.submodels.files import write_submodel
+from pyramid.submodels.fit_info import configuration, fit_info, uses_trees
+from pyramid.tables.cached_data import CachedData
+from pyramid.tables.splits import stratified_sample
 from pyramid.train.dataset import (
     Dataset,
     job_layout,
@@ -24,13 +25,12 @@ from pyramid.train.dataset import (
     split_holdout,
 )
 from pyramid.train.fit import Metrics
-from pyramid.train.fit_info import configuration, fit_info, uses_trees
 from pyramid.train.importances import expected_gradients, field_importances
 from pyramid.train.metrics import evaluate_rows
-from pyramid.train.readout_fit import fit_readout
+from pyramid.train.readout import fit_readout
 from pyramid.workspace import Workspace, check_there
 from sensenet.errors import ModelFormatError
-from sensenet.export.h5 import encode_weights
+from sensenet.formats.h5 import encode_weights
 from sensenet.layers import parse_layers
 from sensenet.network import Network, build_network
 

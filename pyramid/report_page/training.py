@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pyramid.data.augment import augment
+from pyramid.images.augment import augment
 from pyramid.report_page.collect import Outputs, collect
 from pyramid.report_page.data import ReportData, dump_report
 from pyramid.report_page.render import render
 from pyramid.train.checks import Check
-from pyramid.train.image_fit import PHASES, ImageData, predict_images, told
 from pyramid.train.image_start import Start
+from pyramid.train.images import PHASES, ImageData, predict_images, told
 from pyramid.workspace import Submodel, Workspace, write_bytes, write_json
 
 SHEET_IMAGES, SHEET_VERSIONS = 8, 5

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from pyramid.errors import MAX_VIOLATIONS, Violation
-from pyramid.nesting import is_deeper
 from pyramid.settings.keywords import Validator, compile_schema, condition_holds
 from pyramid.settings.semantics import semantic_violations
 from pyramid.settings.wording import pointer, schema_violations
+from pyramid.storage.nesting import is_deeper
 
 MAX_DEPTH = 100
 MAX_ORDERED_KEYS = 10_000

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from pyramid.cached_data import CachedData
-from pyramid.data.encode import Layout
-from pyramid.data.splits import holdout_split, numeric_strata
 from pyramid.errors import DataError
+from pyramid.tables.cached_data import CachedData
+from pyramid.tables.encode import Layout
+from pyramid.tables.splits import holdout_split, numeric_strata
 from pyramid.workspace import read_array
 
 

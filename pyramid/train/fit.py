@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pyramid.errors import TrainingError
-from pyramid.report import Report
+from pyramid.progress import Report
 from pyramid.train.checks import Check, OnCheck, unheard
 from pyramid.train.loop import Outcome, State, Steps
 from pyramid.train.metrics import HEADLINE

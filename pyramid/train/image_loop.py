@@ -13,13 +13,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pyramid.data.augment import Augmentations, augment
-from pyramid.data.image_store import ImageStore
-from pyramid.train.ahead import Ahead
+from pyramid.images.augment import Augmentations, augment
+from pyramid.images.store import ImageStore
 from pyramid.train.dataset import Dataset
 from pyramid.train.loop import FlatNetwork, State, Steps, make_step
 from pyramid.train.losses import Loss
 from pyramid.train.optimizers import Optimizer
+from pyramid.train.prefetch import Ahead
 from pyramid.train.sampling import Rows, Sampler
 from sensenet.network import Network
 

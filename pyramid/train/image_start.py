@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pyramid.errors import SettingsError, Violation
-from pyramid.given_network import job_metadata, read_initial_model
-from sensenet.document import ModelSpec
+from pyramid.images.initial_model import job_metadata, read_initial_model
+from sensenet.document.image_network import ImageNetworkSpec, parse_image_network
+from sensenet.document.model import ModelSpec
 from sensenet.errors import ModelFormatError
 from sensenet.errors import SettingsError as UnknownNetworkError
-from sensenet.image_network import ImageNetworkSpec, parse_image_network
 from sensenet.layers import dump_layers, parse_layers
 from sensenet.layers.base import Layers, LayerSpec
 from sensenet.network import Network, build_network

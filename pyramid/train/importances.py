@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pyramid.data.encode import Layout
 from pyramid.errors import DataError, TrainingError
-from pyramid.train.lines import draw_lines
+from pyramid.tables.encode import Layout
+from pyramid.train.integration_paths import draw_lines
 
 # evenly spaced nodes on a line: Gauss-Legendre nodes do worse, for the gradient of a relu network jumps. With 8 the
 # sum of a point's attributions is about 2% off, which is then shared out; shares of fields are good to 0.1%

@@ -19,7 +19,7 @@ import orjson
 from pyramid.errors import SettingsError, Violation
 from pyramid.jobs import JOBS, Job, load_job
 from pyramid.memory import resident_bytes
-from pyramid.report import Report
+from pyramid.progress import Report
 from pyramid.settings.base_settings import BaseSettings
 from pyramid.worker.orphan import end_with_parent, forget_alarm, stoppable_main_thread
 from pyramid.worker.protocol import encode, failure

@@ -14,8 +14,8 @@ from typing import Any, ClassVar, Self
 import keras
 import tensorflow as tf
 
+from sensenet.document.parsing import expected, hint, required
 from sensenet.layers.base import Built, Layers, LayerSpec, Shape
-from sensenet.parsing import expected, hint, required
 
 LEAKY_SLOPE = 0.1
 LINEAR_NAMES = (None, "linear", "identity")

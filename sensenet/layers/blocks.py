@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from sensenet.document.parsing import required
 from sensenet.errors import ModelFormatError
 from sensenet.layers.activations import (
     ActivatedLayer,
@@ -30,7 +31,6 @@ from sensenet.layers.base import (
     trained_layers,
 )
 from sensenet.layers.dense import Dense
-from sensenet.parsing import required
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from sensenet.document.parsing import integer, required
 from sensenet.layers.activations import (
     ActivatedLayer,
     apply_activation,
@@ -32,7 +33,6 @@ from sensenet.layers.windows import (
     parse_strides,
     window_places,
 )
-from sensenet.parsing import integer, required
 
 MAX_FILTERS = 100_000
 

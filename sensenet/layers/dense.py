@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from sensenet.document.parsing import integer, required
 from sensenet.layers.activations import (
     ActivatedLayer,
     apply_activation,
@@ -18,7 +19,6 @@ from sensenet.layers.activations import (
 )
 from sensenet.layers.base import Built, Layers, LayerSpec, Shape
 from sensenet.layers.initializers import Parameter, fitted_array, in_float32, parameter, parse_seed
-from sensenet.parsing import integer, required
 
 MAX_NODES = 1_000_000
 

@@ -10,10 +10,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from sensenet.document.parsing import integer, required
 from sensenet.layers.base import Shape
 from sensenet.layers.convolution import MAX_FILTERS, Convolution, parse_filters
 from sensenet.layers.initializers import Parameter
-from sensenet.parsing import integer, required
 
 MAX_MULTIPLIER = 10_000
 

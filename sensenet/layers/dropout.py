@@ -10,11 +10,11 @@ from typing import Any, ClassVar, Self
 import keras
 import tensorflow as tf
 
+from sensenet.document.parsing import expected, integer, number, required
 from sensenet.layers.base import Built, Layers, LayerSpec, Shape
 from sensenet.layers.dropblock import DropBlock
 from sensenet.layers.initializers import parse_seed
 from sensenet.layers.windows import image_shape
-from sensenet.parsing import expected, integer, number, required
 
 DROPOUTS: Mapping[str, Any] = MappingProxyType(
     {"zero": keras.layers.Dropout, "alpha": keras.layers.AlphaDropout, "block": DropBlock}

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from sensenet.document.parsing import array, expected, hint, integer
 from sensenet.errors import ModelFormatError
 from sensenet.layers.base import LayerSpec, Shape
-from sensenet.parsing import array, expected, hint, integer
 
 MAX_PARAMETERS = 250_000_000
 MAX_SEED = 2**63 - 1

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from sensenet.document.parsing import expected, integer, required
 from sensenet.errors import ModelFormatError
 from sensenet.layers.activations import Activation, parse_activation
 from sensenet.layers.base import NETWORK_INPUT, Layers, LayerSpec, fit_layers
@@ -21,7 +22,6 @@ from sensenet.layers.dense import MAX_NODES, Dense, parse_offset
 from sensenet.layers.dropout import Dropout
 from sensenet.layers.initializers import Parameter, parameter, parse_seed
 from sensenet.layers.normalization import BatchNormalization
-from sensenet.parsing import expected, integer, required
 
 EPSILON = 1e-3
 UNTRAINED = {

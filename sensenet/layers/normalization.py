@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import tensorflow as tf
 
+from sensenet.document.parsing import number, required
 from sensenet.errors import ModelFormatError
 from sensenet.layers.base import Built, Layers, LayerSpec, Shape
 from sensenet.layers.fused import BatchNormalization as FusedBatchNormalization
 from sensenet.layers.initializers import Parameter, fitted_array, parameter
-from sensenet.parsing import number, required
 
 DEFAULT_EPSILON = 1e-3
 MAX_EPSILON = 1e3

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import keras
 import tensorflow as tf
 
+from sensenet.document.parsing import required
 from sensenet.layers.base import Built, Layers, LayerSpec, Shape
 from sensenet.layers.windows import (
     MAX_WINDOW,
@@ -20,7 +21,6 @@ from sensenet.layers.windows import (
     parse_pair,
     window_places,
 )
-from sensenet.parsing import required
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from sensenet.document.parsing import expected, hint, integer, mapping, required, sequence
 from sensenet.errors import ModelFormatError
 from sensenet.layers import legacy
 from sensenet.layers.activations import Activation
@@ -26,7 +27,6 @@ from sensenet.layers.dropout import Dropout
 from sensenet.layers.normalization import BatchNormalization
 from sensenet.layers.pooling import AveragePool2D, GlobalAveragePool2D, GlobalMaxPool2D, MaxPool2D
 from sensenet.layers.shape import Add, Concatenate, Flatten, Padding2D, SplitChannels, Upsampling2D
-from sensenet.parsing import expected, hint, integer, mapping, required, sequence
 
 LAYERS: Mapping[str, type[LayerSpec]] = MappingProxyType(
     {
@@ -122,7 +122,7 @@ def _parse_inputs(value: Any, position: int, place: str, takes_many: bool) -> tu
 def dump_layers(layers: Sequence[LayerSpec], short: bool = False) -> list[dict[str, Any]]:
     """The JSON list of `layers` in the modern form.
 
-    Arrays stay NumPy float32: write the list with `sensenet.document.dumps`, or any orjson with
+    Arrays stay NumPy float32: write the list with `sensenet.document.model.dumps`, or any orjson with
     `OPT_SERIALIZE_NUMPY`, which gives each number its shortest text.
 
     Args:

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Self
 import keras
 import tensorflow as tf
 
+from sensenet.document.parsing import expected, integer, required, sequence
 from sensenet.errors import ModelFormatError
 from sensenet.layers.base import Built, Layers, LayerSpec, Shape
 from sensenet.layers.windows import MAX_WINDOW, Pair, image_shape, parse_pair
-from sensenet.parsing import expected, integer, required, sequence
 
 MAX_SPLITS = 100_000
 UPSAMPLING_METHODS = ("nearest", "bilinear")

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from sensenet.document.parsing import expected, integer, required
 from sensenet.errors import ModelFormatError
 from sensenet.layers.base import Shape
-from sensenet.parsing import expected, integer, required
 
 Pair = tuple[int, int]
 """(height, width)"""

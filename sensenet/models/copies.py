@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import sensenet
 from sensenet.forks import fork_error, has_lost_threads
-from sensenet.models.bundle import SUFFIX
+from sensenet.formats.smbundle.container import SUFFIX
 
 
 class Unusable:

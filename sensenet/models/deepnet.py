@@ -9,10 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from sensenet.document import ModelSpec, parse_model
-from sensenet.errors import ModelFormatError, SettingsError
-from sensenet.export.h5 import write_weights
-from sensenet.fields import (
+from sensenet.document.fields import (
     BoxOutput,
     CategoricalOutput,
     Field,
@@ -22,15 +19,18 @@ from sensenet.fields import (
     parse_fields,
     parse_output,
 )
+from sensenet.document.image_network import parse_metadata
+from sensenet.document.model import ModelSpec, parse_model
+from sensenet.document.parsing import text_list
+from sensenet.errors import ModelFormatError, SettingsError
 from sensenet.forks import check_fork
-from sensenet.image_network import parse_metadata
+from sensenet.formats.h5 import write_weights
+from sensenet.formats.smbundle.functions import SavedFunctions, save_bundle
 from sensenet.inputs import encode_points
-from sensenet.models.bundle_sources import bundle_source
+from sensenet.models.bundled import bundle_source
 from sensenet.models.copies import bundle_bytes, model_of_bundle, remade
-from sensenet.models.saved import SavedFunctions, save_bundle
 from sensenet.models.settings import RULES, Settings
 from sensenet.models.sources import DocumentSource, Source
-from sensenet.parsing import text_list
 
 DEEPNET_TYPE = "Deepnet"
 

@@ -12,23 +12,23 @@ import numpy as np
 import tensorflow as tf
 
 from sensenet.detection import Boxes, Decoded, as_dicts
-from sensenet.document import ModelSpec, parse_model
+from sensenet.document.fields import BoxOutput, Field, ImageField, parse_fields
+from sensenet.document.image_network import ImageNetworkSpec, parse_metadata
+from sensenet.document.model import ModelSpec, parse_model
+from sensenet.document.parsing import text_list
 from sensenet.errors import ModelFormatError
-from sensenet.export.h5 import read_weights, write_weights
-from sensenet.fields import BoxOutput, Field, ImageField, parse_fields
 from sensenet.forks import check_fork
-from sensenet.image_network import ImageNetworkSpec, parse_metadata
+from sensenet.formats.h5 import read_weights, write_weights
+from sensenet.formats.smbundle.functions import SavedFunctions, check_outputs, save_bundle
+from sensenet.formats.smbundle.serving import box_function, rescaled
 from sensenet.inputs import encode_images
-from sensenet.models.boxes import BoxFinder, Finder, RawBoxFinder, box_outputs, compile_boxes
-from sensenet.models.bundle_sources import no_layers
+from sensenet.models.bundled import no_layers
 from sensenet.models.copies import bundle_bytes, model_of_bundle, remade
 from sensenet.models.deepnet import merged_settings, refuse_settings, refuse_tfjs
-from sensenet.models.images import raw_images
 from sensenet.models.keras_model import build_detector, trained_images
-from sensenet.models.saved import SavedFunctions, check_outputs, save_bundle
-from sensenet.models.serving import box_function, rescaled
+from sensenet.models.predict.boxes import BoxFinder, Finder, RawBoxFinder, box_outputs, compile_boxes
+from sensenet.models.predict.images import raw_images
 from sensenet.models.settings import Settings
-from sensenet.parsing import text_list
 
 DETECTOR_TYPE = "ObjectDetector"
 FINISHED_SETTINGS = (

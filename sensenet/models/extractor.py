@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from sensenet.document import ModelSpec
+from sensenet.document.fields import Field, ImageField, parse_fields
+from sensenet.document.image_network import ImageNetworkSpec, parse_image_network
+from sensenet.document.model import ModelSpec
 from sensenet.errors import ModelFormatError
-from sensenet.fields import Field, ImageField, parse_fields
 from sensenet.forks import check_fork
-from sensenet.image_network import ImageNetworkSpec, parse_image_network
 from sensenet.inputs import encode_images
 from sensenet.layers.base import LayerSpec
 from sensenet.layers.pooling import GlobalAveragePool2D, GlobalMaxPool2D
 from sensenet.layers.shape import Flatten
 from sensenet.models.copies import remade
-from sensenet.models.images import ImageFeatures, compile_features
+from sensenet.models.predict.images import ImageFeatures, compile_features
 from sensenet.models.settings import Settings
 
 POOLING: tuple[type[LayerSpec], ...] = (GlobalAveragePool2D, GlobalMaxPool2D, Flatten)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sensenet.document.fields import ImageField
 from sensenet.errors import ModelFormatError
-from sensenet.fields import ImageField
 from sensenet.inputs import encode_images
 from sensenet.models.deepnet import Deepnet
 from sensenet.models.detector import Detector

@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 
 import keras
 
-from sensenet.document import ModelSpec
-from sensenet.fields import ImageField
+from sensenet.document.fields import ImageField
+from sensenet.document.image_network import ImageMetadata, ImageNetworkSpec
+from sensenet.document.model import ModelSpec
+from sensenet.document.trees import Forest
 from sensenet.forest import tree_features
-from sensenet.image_network import ImageMetadata, ImageNetworkSpec
 from sensenet.layers.base import build_all, build_layers, trained_layers
-from sensenet.models.compiled import FittedModel
+from sensenet.models.predict.tables import FittedModel
 from sensenet.preprocess.image import normalize
 from sensenet.preprocess.tabular import column_codecs
-from sensenet.trees import Forest
 
 
 class TreeFeatures(keras.layers.Layer):

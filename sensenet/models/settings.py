@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from sensenet.document.parsing import shown
 from sensenet.errors import SettingsError
-from sensenet.parsing import shown
 
 COLOR_SPACES = ("rgb", "rgba", "bgr", "bgra")
 INPUT_IMAGE_FORMATS = ("file", "image_bytes", "pixel_values")

@@ -10,14 +10,14 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
-from sensenet.document import ModelSpec, dump_model
-from sensenet.export.h5 import read_weights
+from sensenet.document.model import ModelSpec, dump_model
+from sensenet.formats.h5 import read_weights
+from sensenet.formats.smbundle.functions import SavedFunctions
+from sensenet.formats.smbundle.serving import raw_function, rescaled
 from sensenet.inputs import Points
-from sensenet.models.compiled import FittedModel, compile_model, fit_model, run
-from sensenet.models.images import ImageFeatures, compile_features
 from sensenet.models.keras_model import build_model, trained_model
-from sensenet.models.saved import SavedFunctions
-from sensenet.models.serving import raw_function, rescaled
+from sensenet.models.predict.images import ImageFeatures, compile_features
+from sensenet.models.predict.tables import FittedModel, compile_model, fit_model, run
 from sensenet.models.settings import Settings
 from sensenet.preprocess.tabular import ColumnCodec, column_codecs
 

@@ -10,15 +10,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from sensenet.document import ModelSpec, parse_model
-from sensenet.document_file import read_document
+from sensenet.document.fields import BoxOutput
+from sensenet.document.file import read_document
+from sensenet.document.image_network import ImageNetworkSpec, parse_image_network
+from sensenet.document.model import ModelSpec, parse_model
+from sensenet.document.parsing import hint, shown
 from sensenet.errors import ModelFormatError, SettingsError
-from sensenet.export import FORMATS
-from sensenet.fields import BoxOutput
 from sensenet.files import open_regular
 from sensenet.forks import check_fork
-from sensenet.image_network import ImageNetworkSpec, parse_image_network
-from sensenet.models.bundle import MAGIC, unpack
+from sensenet.formats import FORMATS
+from sensenet.formats.smbundle.container import MAGIC, unpack
+from sensenet.formats.smbundle.functions import load_functions, load_settings
 from sensenet.models.deepnet import (
     DEEPNET_TYPE,
     Deepnet,
@@ -29,9 +31,7 @@ from sensenet.models.deepnet import (
 )
 from sensenet.models.detector import DETECTOR_TYPE, Detector, detector_of_bundle, detector_of_model
 from sensenet.models.extractor import FeatureExtractor, extractor_of_model, pooled
-from sensenet.models.saved import load_functions, load_settings
 from sensenet.models.settings import Settings
-from sensenet.parsing import hint, shown
 from sensenet.pretrained import NETWORKS, image_network, pretrained_layers
 
 Source = Mapping[str, Any] | str | os.PathLike[str]
@@ -134,7 +134,7 @@ def convert(
         model: a model, or what `create_model` takes.
         settings: for making the model; None for one that is made already.
         output_path: the file to write.
-        to_format: one of `sensenet.export.FORMATS`.
+        to_format: one of `sensenet.formats.FORMATS`.
 
     Returns:
         The path of the file written.

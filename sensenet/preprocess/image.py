@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from sensenet.document.parsing import hint
 from sensenet.errors import ModelFormatError, SettingsError
-from sensenet.parsing import hint
 
 
 class _Arithmetic(NamedTuple):

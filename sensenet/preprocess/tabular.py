@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from sensenet.document.fields import BinaryField, CategoricalField, Field, ImageField, NumericField, n_columns
+from sensenet.document.parsing import brief
 from sensenet.errors import InputError
-from sensenet.fields import BinaryField, CategoricalField, Field, ImageField, NumericField, n_columns
-from sensenet.parsing import brief
 
 CONTAINERS = frozenset({list, tuple, dict})
 MISSING_TYPES = frozenset({"NAType", "NaTType"})

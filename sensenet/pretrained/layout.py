@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sensenet.document.parsing import shown
 from sensenet.errors import ModelFormatError, WeightsError
-from sensenet.export.h5 import stored_weights
+from sensenet.formats.h5 import stored_weights
 from sensenet.layers import parse_layers
 from sensenet.layers.base import Layers, fit_layers
-from sensenet.parsing import shown
 from sensenet.pretrained.networks import network_document
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"

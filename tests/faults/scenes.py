@@ -14,7 +14,7 @@ import numpy as np
 from image_jobs import image_job, tiny_model, write_digits
 from worker_client import Answer, Worker
 
-from pyramid.recipe import categorical_field, numeric_field, readout_layers, tabular_jobs
+from pyramid.tables.recipe import categorical_field, numeric_field, readout_layers, tabular_jobs
 
 Job = dict[str, Any]
 

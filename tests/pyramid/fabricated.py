@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from pyramid.jobs.finalizing import run
-from pyramid.report import Report, ignore
+from pyramid.progress import Report, ignore
 from pyramid.settings.base_settings import BaseSettings
 from pyramid.workspace import Workspace, write_json
-from sensenet.export.h5 import write_weights
+from sensenet.formats.h5 import write_weights
 from sensenet.layers import parse_layers
 from sensenet.network import build_network
 

@@ -7,12 +7,12 @@ import numpy as np
 import orjson
 import pytest
 
-from pyramid.data.encode import Encoding
-from pyramid.data.ser import write_ser
 from pyramid.errors import DataError, WorkspaceError
 from pyramid.jobs import dataset_caching
-from pyramid.report import ignore
+from pyramid.progress import ignore
 from pyramid.settings.base_settings import BaseSettings
+from pyramid.tables.encode import Encoding
+from pyramid.tables.ser import write_ser
 from pyramid.workspace import Workspace
 from sensenet.forest import parse_forests, tree_features
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from worker_client import Worker
 
-from pyramid.recipe import categorical_field, numeric_field, readout_layers, tabular_jobs
+from pyramid.tables.recipe import categorical_field, numeric_field, readout_layers, tabular_jobs
 
 # what a run measures of itself, and where it was
 CLOCKS = ("elapsed_time",)

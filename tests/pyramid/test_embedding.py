@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pyramid.data.layout import Layout
-from pyramid.embedding import learn_embedding, windows
+from pyramid.tables.layout import Layout
+from pyramid.tables.tree_embedding.learn import learn_embedding, windows
 from sensenet.forest import dump_forests, parse_forests, tree_features
 
 

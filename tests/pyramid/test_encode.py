@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyramid.data.encode import Encoding, Layout
 from pyramid.errors import DataError
-from sensenet.fields import parse_fields
+from pyramid.tables.encode import Encoding, Layout
+from sensenet.document.fields import parse_fields
 from sensenet.preprocess.tabular import column_codecs, encode_columns, encode_numbers, encode_row
 
 

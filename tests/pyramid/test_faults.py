@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from worker_client import Worker, is_alive, wait_until
 
-from pyramid.recipe import categorical_field, numeric_field, readout_layers, tabular_jobs
+from pyramid.tables.recipe import categorical_field, numeric_field, readout_layers, tabular_jobs
 
 N_ROWS = 120
 

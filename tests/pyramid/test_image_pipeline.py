@@ -13,7 +13,7 @@ from image_jobs import dense, image_job, write_digits
 from worker_client import Worker
 
 import sensenet
-from pyramid.data.ser import write_ser
+from pyramid.tables.ser import write_ser
 
 N_IMAGES = 80
 IMAGE = {"index": 0, "type": "image"}

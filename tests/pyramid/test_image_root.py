@@ -15,17 +15,17 @@ from image_jobs import dense, image_job, tiny_model, write_image
 import sensenet
 from pyramid.commands import contact_sheet
 from pyramid.commands.config import parse_config
-from pyramid.data.image_root import image_confinement, image_source
-from pyramid.data.images import read_image_rows
-from pyramid.data.ser import write_ser
 from pyramid.errors import DataError, PyramidError
-from pyramid.final_image_model import predict_holdout
-from pyramid.given_network import read_initial_model
+from pyramid.finalize.image import predict_holdout
+from pyramid.images.initial_model import read_initial_model
+from pyramid.images.root import image_confinement, image_source
+from pyramid.images.rows import read_image_rows
 from pyramid.jobs import dataset_caching, image_training
-from pyramid.report import ignore
+from pyramid.progress import ignore
 from pyramid.settings.base_settings import BaseSettings
+from pyramid.tables.ser import write_ser
 from pyramid.workspace import Workspace, read_json
-from sensenet.document import dumps
+from sensenet.document.model import dumps
 from sensenet.errors import InputError
 from sensenet.preprocess.image_files import read_named_file
 from sensenet.preprocess.reading import read_image

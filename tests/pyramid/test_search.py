@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyramid.errors import DataError
-from pyramid.search import keep_best, rank_submodels
+from pyramid.submodels.ranking import keep_best, rank_submodels
 
 
 def test_a_model_scores_what_its_worst_sample_scores():

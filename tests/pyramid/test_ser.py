@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pyramid.data.ser import read_ser, write_ser
 from pyramid.errors import DataError
+from pyramid.tables.ser import read_ser, write_ser
 
 NUMERIC = {"index": 0, "type": "numeric", "mean": 0.0, "stdev": 1.0}
 CATEGORICAL = {"index": 1, "type": "categorical", "values": ["a", "b"]}

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyramid.data.representatives import representatives
-from pyramid.data.splits import (
+from pyramid.tables.representatives import representatives
+from pyramid.tables.splits import (
     allocate,
     holdout_split,
     numeric_strata,

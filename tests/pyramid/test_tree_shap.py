@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-from pyramid.tree_shap import Tree, expected_values, shap_values
+from pyramid.tables.tree_embedding.shap import Tree, expected_values, shap_values
 
 
 def trees_of(n_features: int, n_classes: int, seed: int, **options) -> tuple[list[Tree], object, np.ndarray]:

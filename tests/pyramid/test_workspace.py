@@ -16,11 +16,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pyramid.data.images import read_image_rows
-from pyramid.data.ser import read_ser
-from pyramid.data.streaming import Target, write_matrices
 from pyramid.errors import DataError, WorkspaceError
-from pyramid.submodel_files import write_submodel
+from pyramid.images.rows import read_image_rows
+from pyramid.submodels.files import write_submodel
+from pyramid.tables.ser import read_ser
+from pyramid.tables.streaming import Target, write_matrices
 from pyramid.workspace import (
     Workspace,
     read_array,

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sensenet.document import dump_model, parse_model
-from sensenet.image_network import ImageNetworkSpec
+from sensenet.document.image_network import ImageNetworkSpec
+from sensenet.document.model import dump_model, parse_model
 from sensenet.layers import dump_layers, parse_layers
 from sensenet.layers.base import Layers, fit_layers
 from sensenet.pretrained import network_document

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import sensenet
 from sensenet.errors import ModelFormatError, SensenetError
-from sensenet.models.bundle import MAGIC, read_bundle, write_bundle
+from sensenet.formats.smbundle.container import MAGIC, read_bundle, write_bundle
 
 
 @pytest.fixture(scope="module")

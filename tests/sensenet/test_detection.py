@@ -20,7 +20,7 @@ from sensenet.detection import (
     padded,
     suppress,
 )
-from sensenet.image_network import Branch
+from sensenet.document.image_network import Branch
 from sensenet.preprocess.image import placement
 
 FINE = Branch(strides=8, anchors=((12.0, 16.0), (19.0, 36.0), (40.0, 28.0)), xyscale=1.2, input=0)

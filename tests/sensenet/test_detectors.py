@@ -11,9 +11,9 @@ from image_documents import assert_same_boxes, painted
 
 import sensenet
 from sensenet.errors import InputError, ModelFormatError
-from sensenet.models.boxes import DEFAULT_MAX_OBJECTS
 from sensenet.models.image import image_model
-from sensenet.models.images import CHUNK_IMAGES
+from sensenet.models.predict.boxes import DEFAULT_MAX_OBJECTS
+from sensenet.models.predict.images import CHUNK_IMAGES
 
 # height, width, and a rectangle in the part of the image that crop keeps, at least two cells wide
 SCENES = [

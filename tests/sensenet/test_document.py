@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sensenet
-from sensenet.document import dump_model, dumps, find_network, parse_model, shorten
+from sensenet.document.model import dump_model, dumps, find_network, parse_model, shorten
 from sensenet.errors import ModelFormatError, SensenetError
 
 DOCUMENTS = [documents.classifier(), documents.regression(), documents.search()]

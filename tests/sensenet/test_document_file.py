@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 import pytest
 
-from sensenet.document_file import LONG_BYTES, loads, read_document
+from sensenet.document.file import LONG_BYTES, loads, read_document
 from sensenet.errors import ModelFormatError
 
 LONG = np.random.default_rng(0).normal(size=(8, LONG_BYTES // 80)).tolist()

@@ -14,7 +14,7 @@ from weight_files import random_arrays, write_file
 
 import sensenet
 from sensenet import pretrained
-from sensenet.document import dumps
+from sensenet.document.model import dumps
 from sensenet.errors import InputError, ModelFormatError, SettingsError, WeightsError
 
 PICTURES = [images.picture(9, 20), images.picture(16, 16), images.picture(50, 31)]

@@ -12,7 +12,7 @@ import pytest
 
 import sensenet
 from sensenet.errors import ModelFormatError, WeightsError
-from sensenet.export.h5 import read_weights, stored_weights, write_weights
+from sensenet.formats.h5 import read_weights, stored_weights, write_weights
 
 
 def small_model() -> keras.Model:

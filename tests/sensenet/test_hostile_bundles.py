@@ -17,7 +17,7 @@ import pytest
 from hostile_bundles import ATTACKS, nothing, saving
 
 import sensenet
-from sensenet.models.bundle import pack, unpack
+from sensenet.formats.smbundle.container import pack, unpack
 
 MAX_SECONDS = 30
 MAX_GROWTH_BYTES = 500_000_000

@@ -16,9 +16,9 @@ from image_documents import assert_same_boxes, painted
 from PIL import Image
 
 import sensenet
-from sensenet.document import dumps, shorten
+from sensenet.document.model import dumps, shorten
 from sensenet.errors import InputError, ModelFormatError, SettingsError, WeightsError
-from sensenet.models.bundle import read_bundle, write_bundle
+from sensenet.formats.smbundle.container import read_bundle, write_bundle
 
 ORDER = "size front kind back"
 MODELS: dict[str, tuple[dict[str, Any], list[list[Any]]]] = {

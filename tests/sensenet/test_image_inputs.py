@@ -17,7 +17,7 @@ from weight_files import random_arrays, write_file
 
 import sensenet
 from sensenet import pretrained
-from sensenet.document import dump_model, parse_model
+from sensenet.document.model import dump_model, parse_model
 from sensenet.errors import InputError, SettingsError
 from sensenet.models.image import image_model
 

@@ -20,7 +20,7 @@ from layer_documents import (
     untrained_convolution,
 )
 
-from sensenet.document import dumps
+from sensenet.document.model import dumps
 from sensenet.layers import dump_layers, parse_layers
 from sensenet.layers.base import fit_layers, forward_layers
 from sensenet.network import build_network

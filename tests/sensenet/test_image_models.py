@@ -14,10 +14,10 @@ import pytest
 from test_inputs import Frame
 
 import sensenet
-from sensenet.document import dump_model, dumps, parse_model, shorten
+from sensenet.document.model import dump_model, dumps, parse_model, shorten
 from sensenet.errors import InputError, ModelFormatError
 from sensenet.models.image import image_model
-from sensenet.models.images import CHUNK_IMAGES
+from sensenet.models.predict.images import CHUNK_IMAGES
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sensenet.document.fields import parse_fields
 from sensenet.errors import InputError
-from sensenet.fields import parse_fields
 from sensenet.inputs import encode_points
 from sensenet.preprocess.tabular import column_codecs, raw_codecs
 

@@ -20,7 +20,7 @@ from layer_documents import (
     untrained,
 )
 
-from sensenet.document import dumps
+from sensenet.document.model import dumps
 from sensenet.errors import ModelFormatError
 from sensenet.layers import LAYERS, dump_layers, parse_layers
 from sensenet.layers.activations import ACTIVATIONS

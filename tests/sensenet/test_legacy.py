@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sensenet.document import dumps, shorten
+from sensenet.document.model import dumps, shorten
 from sensenet.errors import ModelFormatError
 from sensenet.layers import dump_layers, parse_layers, to_legacy
 from sensenet.network import build_network

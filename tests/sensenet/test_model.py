@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import sensenet
-from sensenet.document import dump_model, dumps, parse_model, shorten
+from sensenet.document.model import dump_model, dumps, parse_model, shorten
 from sensenet.errors import ModelFormatError, SettingsError, WeightsError
 from sensenet.layers import to_legacy
 

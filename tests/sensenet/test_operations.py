@@ -13,10 +13,10 @@ import pytest
 from tensorflow.python.framework import op_def_registry
 
 import sensenet
+from sensenet.formats.smbundle.container import unpack
+from sensenet.formats.smbundle.graph import needed_operations, parse_saved_model
+from sensenet.formats.smbundle.operations import OPERATIONS, OURS
 from sensenet.layers.activations import ACTIVATIONS
-from sensenet.models.bundle import unpack
-from sensenet.models.operations import OPERATIONS, OURS
-from sensenet.models.saved_graph import needed_operations, parse_saved_model
 
 # TensorFlow calls these stateful: for what they call, for the order of reading, or for their own random state
 STATEFUL = {"If", "RandomUniform", "ReadVariableOp", "StatefulPartitionedCall", "VarHandleOp", "While"}

@@ -93,7 +93,7 @@ def test_copies_have_the_weights_that_were_loaded(name: str, tmp_path: Path) -> 
     before = said(model, points)
     network = model.keras_model()
     network.set_weights([weight * 1.5 + 0.01 for weight in network.get_weights()])
-    sensenet.export.h5.write_weights(network, tmp_path / "weights.h5")
+    sensenet.formats.h5.write_weights(network, tmp_path / "weights.h5")
     model.load_weights(tmp_path / "weights.h5")
     copied = pickle.loads(pickle.dumps(model))
     assert said(copied, points) == said(model, points) != before
@@ -107,7 +107,7 @@ def test_a_copy_changes_by_itself(tmp_path: Path) -> None:
     copied = copy.deepcopy(model)
     network = copied.keras_model()
     network.set_weights([weight + 1 for weight in network.get_weights()])
-    sensenet.export.h5.write_weights(network, tmp_path / "weights.h5")
+    sensenet.formats.h5.write_weights(network, tmp_path / "weights.h5")
     copied.load_weights(tmp_path / "weights.h5")
     assert said(model, documents.POINTS) == before != said(copied, documents.POINTS)
 

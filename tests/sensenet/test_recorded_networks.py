@@ -12,7 +12,7 @@ import pytest
 from recorded_networks import recorded_cases, recorded_document
 
 import sensenet
-from sensenet.document import parse_model
+from sensenet.document.model import parse_model
 from sensenet.models.image import image_model
 
 CLASSIFIERS = ["mobilenet", "mobilenetv2", "resnet18", "resnet50", "xception"]

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from sensenet.document.parsing import hint, shown
 from sensenet.errors import SettingsError
-from sensenet.parsing import hint, shown
 from sensenet.pretrained.networks.classes import COCO_CLASSES, IMAGENET_CLASSES
 from sensenet.pretrained.networks.graph import published_order
 from sensenet.pretrained.networks.mobilenets import MOBILENET, MOBILENETV2

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
-from pyramid.data.augment import AUGMENTATIONS, augment, augment_with_boxes, parse_augmentations
+from pyramid.images.augment import AUGMENTATIONS, augment, augment_with_boxes, parse_augmentations
 
 HEIGHT, WIDTH, COUNT = 30, 44, 40
 ALL = list(AUGMENTATIONS)
@@ -134,7 +134,7 @@ def test_an_empty_batch_and_no_augmentation_are_fine():
 def test_another_process_gives_the_same_bytes():
     code = (
         "import hashlib, numpy, tensorflow as tf\n"
-        "from pyramid.data.augment import *\n"
+        "from pyramid.images.augment import *\n"
         "images = numpy.random.default_rng(3).integers(0, 256, (9, 20, 28, 3), numpy.uint8)\n"
         f"names = parse_augmentations({MIXED}, None)\n"
         "print(hashlib.sha256(augment(tf.constant(images), 9, 2, tf.range(9), names).numpy()).hexdigest())"

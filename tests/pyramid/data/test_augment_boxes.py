@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyramid.data.augment import augment_with_boxes, parse_augmentations
+from pyramid.images.augment import augment_with_boxes, parse_augmentations
 
 HEIGHT, WIDTH = 48, 64
 SETS = [

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pyramid.data.augment import AUGMENTATIONS, parse_augmentations
 from pyramid.errors import SettingsError
+from pyramid.images.augment import AUGMENTATIONS, parse_augmentations
 
 DEFAULTS = {
     "blur": 0.5,

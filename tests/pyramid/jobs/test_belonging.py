@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 from fabricated import FILES, FOREST, fabricate_submodel, finalize
 
-from pyramid.data.ser import write_ser
-from pyramid.digests import digest
 from pyramid.errors import DataError, SettingsError, WorkspaceError
 from pyramid.jobs import dataset_caching, finalizing, training
-from pyramid.recipe import categorical_field, numeric_field, readout_layers, tabular_jobs
-from pyramid.report import ignore
+from pyramid.progress import ignore
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.submodel_files import write_submodel
+from pyramid.storage.digests import digest
+from pyramid.submodels.files import write_submodel
+from pyramid.tables.recipe import categorical_field, numeric_field, readout_layers, tabular_jobs
+from pyramid.tables.ser import write_ser
 from pyramid.workspace import Workspace, read_json, write_json
-from sensenet.export.h5 import encode_weights
 from sensenet.files import WholeFile
+from sensenet.formats.h5 import encode_weights
 
 KIB = 1024
 

@@ -13,8 +13,8 @@ from fabricated import COLUMNS, FILES, FOREST, INPUTS, LEAF, fabricate_submodel,
 from pyramid.errors import SettingsError, WorkspaceError
 from pyramid.workspace import Workspace, write_json
 from sensenet import create_model
-from sensenet.export.h5 import write_weights
 from sensenet.files import remove_partial_files
+from sensenet.formats.h5 import write_weights
 from sensenet.layers import parse_layers
 from sensenet.network import build_network
 

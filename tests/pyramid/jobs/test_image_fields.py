@@ -13,13 +13,13 @@ from image_jobs import dense, image_job, tiny_model, write_image
 from weight_files import random_arrays, write_file
 
 import sensenet
-from pyramid.data.ser import write_ser
 from pyramid.errors import DataError, SettingsError, WorkspaceError
 from pyramid.jobs import dataset_caching, finalizing, image_training, training
-from pyramid.report import ignore
+from pyramid.progress import ignore
 from pyramid.settings.base_settings import BaseSettings
+from pyramid.tables.ser import write_ser
 from pyramid.workspace import Workspace
-from sensenet.document import dumps
+from sensenet.document.model import dumps
 from sensenet.errors import WeightsError
 from sensenet.forest import parse_forests, tree_features
 from sensenet.pretrained import weights_url

@@ -12,21 +12,21 @@ from image_jobs import SIDE, convolution, dense, image_job, tiny_model, write_di
 from PIL import Image
 from weight_files import random_arrays, write_file
 
-from pyramid.data.augment import parse_augmentations
-from pyramid.data.image_store import ImageStore
-from pyramid.data.ser import write_ser
 from pyramid.errors import DataError, SettingsError, WorkspaceError
-from pyramid.image_model import image_document
+from pyramid.images.augment import parse_augmentations
+from pyramid.images.store import ImageStore
 from pyramid.jobs import image_training
-from pyramid.report import ignore
+from pyramid.progress import ignore
 from pyramid.settings.base_settings import BaseSettings
+from pyramid.submodels.image_model import image_document
+from pyramid.tables.ser import write_ser
 from pyramid.train.dataset import Dataset
 from pyramid.train.image_loop import batch_maker
 from pyramid.train.sampling import make_sampler
 from pyramid.workspace import Workspace, read_json
-from sensenet.document import dumps
+from sensenet.document.model import dumps
 from sensenet.errors import WeightsError
-from sensenet.export.h5 import stored_weights
+from sensenet.formats.h5 import stored_weights
 from sensenet.models.image import image_model
 from sensenet.pretrained import weights_url
 

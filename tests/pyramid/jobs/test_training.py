@@ -13,15 +13,15 @@ from pyramid.errors import DataError, SettingsError, TrainingError, WorkspaceErr
 from pyramid.jobs import training
 from pyramid.jobs.dataset_caching import run as cache
 from pyramid.jobs.finalizing import run as finalize
-from pyramid.recipe import categorical_field, numeric_field, readout_layers, tabular_jobs
-from pyramid.report import ignore
+from pyramid.progress import ignore
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.train.fit_info import CONFIGURATION_KEYS
+from pyramid.submodels.fit_info import CONFIGURATION_KEYS
+from pyramid.tables.recipe import categorical_field, numeric_field, readout_layers, tabular_jobs
 from pyramid.train.losses import LOSSES
 from pyramid.train.optimizers import OPTIMIZERS
 from pyramid.workspace import Workspace, read_json
-from sensenet.export.h5 import stored_weights
-from sensenet.models.bundle import read_bundle
+from sensenet.formats.h5 import stored_weights
+from sensenet.formats.smbundle.container import read_bundle
 
 N_ROWS = 200
 NUMERIC_LOSSES = ("mean_squared_error", "huber", "mean_percentage_error")

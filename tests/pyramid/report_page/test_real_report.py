@@ -14,7 +14,7 @@ from image_jobs import SIDE, tiny_model, write_digits
 from PIL import Image
 
 from pyramid.commands import train
-from sensenet.document import dumps
+from sensenet.document.model import dumps
 
 CHROMIUM = shutil.which("chromium", path="/usr/bin")
 FLAGS = (

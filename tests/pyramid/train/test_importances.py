@@ -7,8 +7,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyramid.data.encode import Layout
 from pyramid.errors import DataError, TrainingError
+from pyramid.tables.encode import Layout
 from pyramid.train.importances import expected_gradients, field_importances
 
 

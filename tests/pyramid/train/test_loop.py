@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pyramid.recipe import readout_layers
+from pyramid.tables.recipe import readout_layers
 from pyramid.train.loop import FlatNetwork, State, compile_steps
 from pyramid.train.losses import crossentropy
 from pyramid.train.optimizers import make_optimizer

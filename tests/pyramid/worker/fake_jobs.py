@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pyramid.report import Report
+from pyramid.progress import Report
 from pyramid.settings.base_settings import BaseSettings
 from pyramid.worker.executor import serve
 from pyramid.workspace import Workspace, whole_file

@@ -1,1 +1,0 @@
-"""Reading, encoding and splitting rows."""

@@ -1,0 +1,1 @@
+"""The final document, made of what jobs left."""

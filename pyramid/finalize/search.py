@@ -1,0 +1,120 @@
+"""The final model of a search: its best submodels as one document (spec page 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from pyramid.errors import DataError, WorkspaceError
+from pyramid.finalize.readout import (
+    CANDIDATE_KEYS,
+    Attempt,
+    read_attempt,
+    read_image_network,
+    read_trees,
+    trained_layers,
+    wrong,
+)
+from pyramid.submodels.files import foreign_piece
+from pyramid.submodels.ranking import keep_best, rank_submodels
+from pyramid.workspace import Workspace, read_json
+
+# what the networks of one model have to agree on
+SHARED_KEYS = ("preprocess", "output_exposition", "class_index", "weight_index", "optypes")
+
+
+def search_document(
+    workspace: Workspace, model_fraction: float, deepnet_version: str | None, warn: Callable[[str], None]
+) -> dict[str, Any]:
+    """The model of the best search submodels; iterations and time are those of all attempts together.
+
+    Args:
+        model_fraction: the share of the submodels that is kept.
+        deepnet_version: as for `plain_document`.
+        warn: told of each submodel that is left out, as its files do not belong together.
+
+    Returns:
+        As `plain_document`; networks and candidates stand in the order of their ranks, the best first.
+
+    Raises:
+        WorkspaceError, SettingsError: as `plain_document`.
+    """
+    attempts = _whole_attempts(workspace, warn)
+    evaluations = {
+        job_id: read_json(one.submodel.evaluations, "search_submodel") for job_id, one in attempts.items()
+    }
+    try:
+        scores = rank_submodels(evaluations)
+    except (DataError, AttributeError, TypeError) as error:
+        raise WorkspaceError(f"the evaluations.json of {workspace.root} cannot be ranked: {error}") from error
+    ranked = [attempts[job_id] for job_id in keep_best(scores, 1.0)]
+    kept = ranked[: len(keep_best(scores, model_fraction))]
+    _check_shared(kept)
+    metrics = _mean_metrics(kept)
+    return {
+        **{key: kept[0].info[key] for key in (*SHARED_KEYS, "training_options")},
+        "iterations": sum(attempt.info["iterations"] for attempt in ranked),
+        "elapsed_time": sum(attempt.info["elapsed_time"] for attempt in ranked),
+        "validation_metrics": metrics,
+        "evaluation_metrics": metrics,
+        "importances": np.mean([attempt.info["importances"] for attempt in kept], axis=0).tolist(),
+        "networks": [
+            {"layers": trained_layers(attempt, deepnet_version), "trees": bool(attempt.info["uses_trees"])}
+            for attempt in kept
+        ],
+        "trees": read_trees(workspace, kept),
+        "image_network": read_image_network(workspace, kept[0]),
+        "candidates": [
+            {"relative_value": scores[attempt.submodel.job_id]}
+            | {key: attempt.info[key] for key in CANDIDATE_KEYS}
+            for attempt in ranked
+        ],
+    }
+
+
+def _whole_attempts(workspace: Workspace, warn: Callable[[str], None]) -> dict[str, Attempt]:
+    """The evaluated submodels whose files belong together, by job id."""
+    submodels = [submodel for submodel in workspace.submodels() if submodel.evaluations.exists()]
+    if not submodels:
+        raise WorkspaceError(
+            f"{workspace.root} has no submodel_* directory with evaluations.json, which search_submodel jobs write"
+        )
+    attempts, problems = {}, []
+    for submodel in submodels:
+        attempt = read_attempt(submodel, "search_submodel")
+        problem = foreign_piece(submodel, attempt.info)
+        if problem is None:
+            attempts[submodel.job_id] = attempt
+        else:
+            problems.append(problem)
+    if not attempts:
+        raise WorkspaceError("no submodel of the search is whole: " + "; ".join(problems))
+    for problem in problems:
+        warn(f"warning: a submodel is left out: {problem}")
+    return attempts
+
+
+def _check_shared(attempts: Sequence[Attempt]) -> None:
+    first = attempts[0]
+    for other in attempts[1:]:
+        for key in (*SHARED_KEYS, "importances"):
+            mine, its = other.info[key], first.info[key]
+            same = len(mine) == len(its) if key == "importances" else mine == its
+            if not same:
+                raise wrong(other.submodel, f"its {key} does not fit that of {first.submodel.fit_info}")
+
+
+def _mean_metrics(attempts: Sequence[Attempt]) -> dict[str, float]:
+    names = attempts[0].info["evaluation_metrics"]
+    for attempt in attempts:
+        metrics = attempt.info["evaluation_metrics"]
+        if not isinstance(metrics, dict) or metrics.keys() != names.keys() or None in metrics.values():
+            raise wrong(
+                attempt.submodel, f"evaluation_metrics is {metrics}, expected a number for each metric"
+            )
+    return {
+        name: float(np.mean([attempt.info["evaluation_metrics"][name] for attempt in attempts]))
+        for name in names
+    }

@@ -1,0 +1,1 @@
+"""The images of jobs: rows, pixels, features, augmentations, and where their network comes from."""

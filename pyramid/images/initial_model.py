@@ -1,0 +1,53 @@
+"""Image networks that a job is given: those of earlier models, and what the job's settings make of any of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pyramid.errors import SettingsError, Violation, WorkspaceError
+from sensenet.document.file import read_document
+from sensenet.document.image_network import ImageMetadata
+from sensenet.document.model import ModelSpec, parse_model
+from sensenet.errors import ModelFormatError
+
+
+def read_initial_model(path: str) -> ModelSpec:
+    """The model in a document that has an image network.
+
+    Raises:
+        WorkspaceError: it cannot be read, is no model, or has no image network.
+    """
+    place = f"{path}, the initial_model,"
+    try:
+        model = parse_model(read_document(Path(path)))
+    except OSError as error:
+        raise WorkspaceError(f"{place} cannot be read: {error.strerror or error}") from error
+    except ModelFormatError as error:
+        raise WorkspaceError(f"{place} cannot be used: {error}") from error
+    if model.image_network is None:
+        raise WorkspaceError(f"{place} cannot be used: it has no image_network")
+    return model
+
+
+def job_metadata(metadata: ImageMetadata, settings: Any) -> ImageMetadata:
+    """What an image network expects of images once a job has its way; how many features that makes is left open.
+
+    Raises:
+        SettingsError: another size than that of the network's mean image.
+    """
+    width, height = (settings.input_image_shape or (metadata.width, metadata.height))[:2]
+    mean = metadata.mean_image
+    if mean is not None and mean.ndim == 3 and mean.shape[:2] != (height, width):
+        shape = [metadata.width, metadata.height, 3]
+        message = f"expected {shape}, the shape of the network's mean_image"
+        raise SettingsError([Violation("/input_image_shape", message)])
+    return replace(
+        metadata,
+        width=width,
+        height=height,
+        rescale_type=settings.rescale_type,
+        exif_rotation=bool(settings.exif_rotation),
+        outputs=None,
+    )

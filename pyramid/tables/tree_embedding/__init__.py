@@ -1,0 +1,1 @@
+"""Forests whose outputs are features of a row: learnt without leakage, and whose input they owe it to."""

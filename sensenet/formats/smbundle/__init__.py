@@ -1,0 +1,1 @@
+"""Bundles: a SavedModel and settings in one file."""

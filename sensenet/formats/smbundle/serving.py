@@ -1,0 +1,190 @@
+"""The function of raw values that a bundle serves: for servers, and readers, that have none of our Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from sensenet.detection import MAX_COORDINATE, Suppression
+from sensenet.document.fields import CategoricalField, ImageField, NumericOutput
+from sensenet.document.model import ModelSpec
+from sensenet.preprocess.image import placement, rescale, to_rgb
+from sensenet.preprocess.reading import ImageLoader
+from sensenet.preprocess.tabular import ColumnCodec
+
+IMAGE_INPUT = "image_pixel_inputs"
+NUMERIC_INPUT = "numeric_inputs"
+# boxes are compared within this distance of the image's corner: so float32 holds the coordinates of 100 classes exactly
+FAR = 65_536.0
+
+
+@dataclass(frozen=True, eq=False)
+class Rescaled:
+    """A function of pixels of one size, for pixels of any size.
+
+    Attributes:
+        function: takes (n, height, width, 3) float32 RGB.
+        width, height: that it takes.
+        rescale_type: how images are brought to that size.
+        color_space: of the images.
+    """
+
+    function: Any
+    width: int
+    height: int
+    rescale_type: str
+    color_space: str
+
+    @property
+    def channels(self) -> int:
+        """Of the images: 4 with alpha."""
+        return len(self.color_space)
+
+    def __call__(self, pixels: tf.Tensor) -> Any:
+        """(n, h, w, channels) float32 of 0 to 255 -> what the function gives."""
+        one = lambda image: rescale(image, self.width, self.height, self.rescale_type)  # noqa: E731
+        shape = (self.height, self.width, self.channels)
+        sized = tf.map_fn(one, pixels, fn_output_signature=tf.TensorSpec(shape, tf.float32))
+        return self.function(to_rgb(sized, self.color_space))
+
+
+def rescaled(function: Any, loader: ImageLoader) -> Rescaled:
+    """`function` for pixels of any size, treated as `loader` treats those of files."""
+    return Rescaled(function, loader.width, loader.height, loader.rescale_type, loader.source.color_space)
+
+
+def raw_function(
+    spec: ModelSpec,
+    codecs: Sequence[ColumnCodec],
+    predict: Any,
+    normalized: bool,
+    images: Rescaled | None = None,
+) -> Any:
+    """The concrete function of raw values around `predict`.
+
+    Its inputs are `numeric_inputs`, one float32 column a field (a number is standardised, NaN is the field's missing
+    value; a category is its position among the field's values, any other number an unknown one; an image's column
+    is not looked at), and `image_pixel_inputs`, (rows, h, w, channels) float32 of 0 to 255, or (rows, image fields,
+    h, w, channels) where there are several. An input that no field needs is left out.
+
+    Args:
+        spec: the model.
+        codecs: of its fields.
+        predict: (rows, columns) float32 -> (rows, outputs).
+        normalized: whether a numeric output stays standardised.
+        images: for models with image fields.
+    """
+
+    def serve(image_pixel_inputs: tf.Tensor | None, numeric_inputs: tf.Tensor | None) -> dict[str, tf.Tensor]:
+        matrix = tf.concat(_blocks(codecs, image_pixel_inputs, numeric_inputs, images), axis=1)
+        predicted = predict(matrix)
+        if isinstance(spec.output, NumericOutput) and not normalized:
+            predicted = predicted * spec.output.stdev + spec.output.mean
+        return {"output": predicted}
+
+    n_images = sum(isinstance(codec.field, ImageField) for codec in codecs)
+    table = tf.TensorSpec((None, len(codecs)), tf.float32, name=NUMERIC_INPUT)
+    if images is None or n_images == 0:
+        return _concrete(lambda numeric_inputs: serve(None, numeric_inputs), [table])
+    several = () if n_images == 1 else (n_images,)
+    picture = tf.TensorSpec((None, *several, None, None, images.channels), tf.float32, name=IMAGE_INPUT)
+    if n_images == len(codecs):
+        return _concrete(lambda image_pixel_inputs: serve(image_pixel_inputs, None), [picture])
+    return _concrete(serve, [picture, table])
+
+
+def _concrete(function: Any, signature: list[tf.TensorSpec]) -> Any:
+    return tf.function(function, input_signature=signature, autograph=False).get_concrete_function()
+
+
+def _blocks(
+    codecs: Sequence[ColumnCodec],
+    pixels: tf.Tensor | None,
+    numbers: tf.Tensor | None,
+    images: Rescaled | None,
+) -> list[tf.Tensor]:
+    """The columns of each field."""
+    features = iter(()) if images is None or pixels is None else iter(_features(pixels, images))
+    offset, scale, missing = (
+        np.array([getattr(codec, name) for codec in codecs], np.float32)
+        for name in ("offset", "scale", "missing")
+    )
+    if numbers is not None:
+        standardised = (tf.where(tf.math.is_nan(numbers), missing, numbers) - offset) / scale
+        whole = numbers == tf.floor(numbers)  # NaN is not
+        codes = tf.cast(tf.where(whole, numbers, tf.constant(-1.0)), tf.int32)
+    blocks = []
+    for position, codec in enumerate(codecs):
+        if isinstance(codec.field, ImageField):
+            blocks.append(next(features))
+        elif isinstance(codec.field, CategoricalField):
+            blocks.append(tf.one_hot(codes[:, position], codec.width))
+        else:
+            blocks.append(standardised[:, position : position + 1])
+    return blocks
+
+
+def _features(pixels: tf.Tensor, images: Rescaled) -> list[tf.Tensor]:
+    """One (rows, features) tensor for each image field."""
+    if pixels.shape.rank == 4:
+        return [images(pixels)]
+    n_images = pixels.shape[1]
+    shape = tf.shape(pixels)
+    flat = tf.reshape(pixels, tf.concat([[-1], shape[2:]], axis=0))
+    features = images(tf.ensure_shape(flat, (None, None, None, images.channels)))
+    return tf.unstack(tf.reshape(features, (-1, n_images, features.shape[1])), axis=1)
+
+
+def box_function(images: Rescaled, rule: Suppression) -> Any:
+    """The concrete function of a detector: `image_pixel_inputs`, (n, h, w, channels) float32 of 0 to 255, to boxes.
+
+    It gives `boxes` (n, k, 4), x1, y1, x2, y2 in pixels of the images, `scores` (n, k) and `classes` (n, k) int32,
+    best first. k is the largest number of objects in an image; the rows behind fewer objects are 0.
+
+    Args:
+        images: the function (n, height, width, 3) -> `detection.Decoded`, as a dict.
+        rule: which boxes are kept.
+    """
+
+    def serve(image_pixel_inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        shape = tf.shape(image_pixel_inputs)
+        place = placement(shape[1], shape[2], images.height, images.width, images.rescale_type)
+        decoded = images(image_pixel_inputs)
+        corners = tf.round(place.to_original(decoded["corners"]))
+        # a far too large exponent gives infinity, and damaged weights NaN
+        corners = tf.where(
+            tf.math.is_nan(corners), 0.0, tf.clip_by_value(corners, -MAX_COORDINATE, MAX_COORDINATE)
+        )
+        kept = partial(_suppressed, rule=rule)
+        shapes = (rule.max_objects, 4), (rule.max_objects,), (rule.max_objects,), ()
+        dtypes = tf.float32, tf.float32, tf.int32, tf.int32
+        types = tuple(tf.TensorSpec(*each) for each in zip(shapes, dtypes, strict=True))
+        boxes = (corners, decoded["scores"], decoded["classes"])
+        found = tf.map_fn(kept, boxes, fn_output_signature=types)
+        k = tf.reduce_max(found[3])
+        return {"boxes": found[0][:, :k], "scores": found[1][:, :k], "classes": found[2][:, :k]}
+
+    signature = tf.TensorSpec((None, None, None, images.channels), tf.float32, name=IMAGE_INPUT)
+    return _concrete(serve, [signature])
+
+
+def _suppressed(boxes: tuple[tf.Tensor, ...], rule: Suppression) -> tuple[tf.Tensor, ...]:
+    """One image's boxes that are kept, filled up with zeros to `max_objects`, and their number."""
+    likely = boxes[1] > rule.threshold
+    boxes = tuple(tf.boolean_mask(each, likely) for each in boxes)
+    corners, scores, classes = boxes
+    apart = tf.clip_by_value(corners, -FAR, FAR)
+    if not rule.class_agnostic:
+        # every class in a place of its own: then no two boxes of different classes touch
+        apart += tf.cast(classes, tf.float32)[:, None] * (2 * FAR + 1)
+    chosen = tf.image.non_max_suppression(apart, scores, rule.max_objects, rule.iou_threshold)
+    n = tf.shape(chosen)[0]
+    columns = [tf.gather(each, chosen) for each in boxes]
+    missing = [[0, rule.max_objects - n]]
+    filled = [tf.pad(each, missing + [[0, 0]] * (each.shape.rank - 1)) for each in columns]
+    return (*filled, n)

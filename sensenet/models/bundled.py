@@ -1,0 +1,160 @@
+"""What a deepnet that was read from a bundle stands on: our functions, or that of the published package."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NoReturn
+
+import numpy as np
+import tensorflow as tf
+
+from sensenet.document.fields import Field, ImageField
+from sensenet.document.image_network import ImageMetadata
+from sensenet.errors import ModelFormatError, WeightsError
+from sensenet.formats.smbundle.functions import (
+    SavedFunctions,
+    apply,
+    call_raw,
+    input_shape,
+    only_output,
+    output_shape,
+)
+from sensenet.formats.smbundle.serving import IMAGE_INPUT, NUMERIC_INPUT
+from sensenet.inputs import Points
+from sensenet.models.predict.images import ImageFeatures, RawImages, raw_images
+from sensenet.models.predict.tables import run
+from sensenet.models.settings import Settings
+from sensenet.preprocess.tabular import ColumnCodec, column_codecs, raw_codecs, total_columns
+
+
+@dataclass(frozen=True, eq=False)
+class BundleSource:
+    """Functions that a bundle of ours holds: of the preprocessed matrix, and of pixels.
+
+    Attributes:
+        saved: the functions.
+        codecs, images, takes_raw: see `sources.Source`.
+    """
+
+    saved: SavedFunctions
+    codecs: tuple[ColumnCodec, ...]
+    images: ImageFeatures | None
+    takes_raw = False
+
+    @property
+    def spec(self) -> NoReturn:
+        """See `sources.Source`."""
+        raise no_layers()
+
+    @property
+    def output_width(self) -> int | None:
+        """How many columns the prediction has; None where the functions do not say.
+
+        Raises:
+            ModelFormatError: they give something else than rows of float32.
+        """
+        return output_shape(self.saved.preprocessed or self.saved.raw)[-1]
+
+    def predict(self, points: Points) -> np.ndarray:
+        """See `sources.Source`."""
+        matrix = points.matrix if self.images is None else self.images.fill(points)
+        return run(partial(apply, self.saved.preprocessed), matrix)
+
+    def functions(self, normalized: bool) -> SavedFunctions:
+        """See `sources.Source`."""
+        return self.saved
+
+    def keras_model(self) -> NoReturn:
+        """See `sources.Source`."""
+        raise no_layers()
+
+    def with_weights(self, path: str | os.PathLike[str]) -> NoReturn:
+        """See `sources.Source`."""
+        raise no_layers()
+
+
+@dataclass(frozen=True, eq=False)
+class RawBundleSource(BundleSource):
+    """The only function of a bundle of the published package: of raw values.
+
+    Attributes:
+        raw_images: what makes its pixels; None without image fields.
+    """
+
+    raw_images: RawImages | None = None
+    takes_raw = True
+
+    def predict(self, points: Points) -> np.ndarray:
+        """See `sources.Source`; with images row by row, for the function takes images of one size only."""
+        if self.raw_images is None:
+            return run(lambda matrix: self._call(**{NUMERIC_INPUT: matrix}), points.matrix)
+        has_table = any(not isinstance(codec.field, ImageField) for codec in self.codecs)
+        rows = []
+        for row in range(len(points.matrix)):
+            inputs = {IMAGE_INPUT: self.raw_images.pixels(points, row)}
+            if has_table:
+                inputs[NUMERIC_INPUT] = points.matrix[row : row + 1]
+            rows.append(self._call(**inputs).numpy())
+        return np.concatenate(rows) if rows else np.zeros((0, self.output_width or 1), np.float32)
+
+    def _call(self, **inputs: Any) -> tf.Tensor:
+        return only_output(call_raw(self.saved, **inputs))
+
+
+def bundle_source(
+    saved: SavedFunctions, fields: Sequence[Field], metadata: ImageMetadata | None, settings: Settings
+) -> BundleSource:
+    """The source of a bundle's functions.
+
+    Args:
+        saved: the functions.
+        fields: of the model.
+        metadata: of its image network; None without image fields, or in bundles of the published package.
+        settings: of the model.
+
+    Raises:
+        ModelFormatError: functions that do not take the columns of `fields`.
+    """
+    n_images = sum(isinstance(field, ImageField) for field in fields)
+    if saved.preprocessed is None:
+        codecs = raw_codecs(fields)
+        if n_images < len(fields):
+            _check_columns(saved.raw, NUMERIC_INPUT, len(fields))
+        images = raw_images(saved.raw, n_images, settings) if n_images else None
+        return RawBundleSource(saved, codecs, None, images)
+    features, n_features = None, 0
+    if n_images:
+        if metadata is None or saved.features is None or not isinstance(metadata.outputs, int):
+            raise ModelFormatError("saved_model.pb: expected a function of pixels for the image fields")
+        _check_features(saved.features, metadata)
+        features = ImageFeatures(metadata, settings, lambda: partial(apply, saved.features))
+        n_features = metadata.outputs
+    codecs = column_codecs(fields, n_features)
+    _check_columns(saved.preprocessed, None, total_columns(codecs))
+    return BundleSource(saved, codecs, features)
+
+
+def _check_features(function: Any, metadata: ImageMetadata) -> None:
+    expected = (None, metadata.height, metadata.width, 3), (None, metadata.outputs)
+    given = input_shape(function), output_shape(function)
+    if given != expected:
+        raise ModelFormatError(
+            f"saved_model.pb: expected a function of pixels from the shape {expected[0]} to {expected[1]}, "
+            f"as _image_metadata says, got one from {given[0]} to {given[1]}"
+        )
+
+
+def _check_columns(function: Any, name: str | None, columns: int) -> None:
+    shape = input_shape(function, name)
+    if len(shape) != 2 or shape[1] != columns:
+        raise ModelFormatError(
+            f"saved_model.pb: expected a function of {columns} columns, got one of the shape {shape}"
+        )
+
+
+def no_layers() -> WeightsError:
+    """The error of what needs the layers of a model that came from a bundle."""
+    return WeightsError("a model that was read from a bundle has no layers; make it from its JSON document")
