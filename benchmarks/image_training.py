@@ -31,6 +31,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from timing import in_a_process, interleaved, print_table
 
+from pyramid.fields.objectives import CategoricalObjective
 from pyramid.images.augment import Augmentations
 from pyramid.images.store import ImageStore
 from pyramid.jobs import dataset_caching, finalizing, image_training, training
@@ -43,7 +44,7 @@ from pyramid.train.fit import Limits, fit
 from pyramid.train.image_loop import ImageTask, batch_maker, compile_image_steps, compile_predict, joined
 from pyramid.train.loop import FlatNetwork, State
 from pyramid.train.losses import crossentropy
-from pyramid.train.metrics import evaluate
+from pyramid.train.metrics import evaluate_classes
 from pyramid.train.optimizers import adam
 from pyramid.train.prefetch import Ahead
 from pyramid.train.sampling import make_sampler
@@ -88,7 +89,8 @@ class Contest:
 
     def parts(self) -> tuple[ImageTask, Callable[[int], Any], State]:
         store = ImageStore((), None, self.pixels)  # type: ignore[arg-type]
-        dataset = Dataset(np.arange(len(self.pixels)), self.targets, None, "categorical")
+        objective = CategoricalObjective(values=tuple(map(str, range(CLASSES))))
+        dataset = Dataset(np.arange(len(self.pixels)), self.targets, None, objective)
         sampler = make_sampler(dataset.labels, 0, 1, self.batch, False, 0.0)
         task = ImageTask(FlatNetwork(joined(self.image, self.readout)), self.prepare)
         parameters, buffers = task.network.read()
@@ -159,7 +161,7 @@ class Contest:
 
             limits = Limits(len(held_out), self.batch, 8192, iterations, 0.0, None, 1e9, 0)
             began = time.perf_counter()
-            fit(state, timed, lambda state: evaluate(truth, predict(state), "categorical"), limits, ignore)
+            fit(state, timed, lambda state: evaluate_classes(truth, predict(state)), limits, ignore)
         return 1 - inside / (time.perf_counter() - began)
 
 

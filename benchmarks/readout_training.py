@@ -32,7 +32,7 @@ from pyramid.settings.base_settings import BaseSettings
 from pyramid.train.fit import MAX_STEPS_PER_CALL, Limits, fit
 from pyramid.train.loop import FlatNetwork, State, Steps, compile_steps
 from pyramid.train.losses import crossentropy
-from pyramid.train.metrics import evaluate
+from pyramid.train.metrics import evaluate_classes
 from pyramid.train.optimizers import adam
 from pyramid.train.sampling import Rows, make_sampler
 from pyramid.workspace import Workspace, write_array, write_json
@@ -104,7 +104,7 @@ def ours_with_checks(steps_per_round: int) -> Callable[[], float]:
         fit(
             state,
             steps,
-            lambda predictions: evaluate(truth, predictions.numpy(), "categorical"),
+            lambda predictions: evaluate_classes(truth, predictions.numpy()),
             limits,
             ignore,
         )

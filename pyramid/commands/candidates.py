@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyramid.errors import Violation
+from pyramid.images.training_types import INITIAL_MODEL, TRAINING_TYPES, image_job_id
 from pyramid.settings.wording import found, nearest
 from sensenet.pretrained import NETWORKS
 
-INITIAL_MODEL = "initial_model"
-TRAINING_TYPES = ("randomly_initialize", "fine_tune", "use_pretrained")
+FROM_NOTHING = tuple(name for name, how in TRAINING_TYPES.items() if not how.starts_trained)
 CLASSIFIERS = tuple(name for name, network in NETWORKS.items() if not network.branches)
 
 
@@ -31,7 +31,7 @@ class Candidate:
     @property
     def job_id(self) -> str:
         """The id of its job, after which its directory is called."""
-        return f"{self.base_image_network}_{self.image_training_type}"
+        return image_job_id(self.base_image_network, self.image_training_type)
 
     def __str__(self) -> str:
         """What people know it by."""
@@ -93,13 +93,14 @@ def _pair_problems(place: int, pair: Any) -> Iterator[Violation]:
         yield _wrong_pair(f"{place}/0", f"found {found(name)}, {_one_of(names)}{nearest(name, names)}")
     if how not in TRAINING_TYPES:
         yield _wrong_pair(
-            f"{place}/1", f"found {found(how)}, {_one_of(TRAINING_TYPES)}{nearest(how, TRAINING_TYPES)}"
+            f"{place}/1",
+            f"found {found(how)}, {_one_of(tuple(TRAINING_TYPES))}{nearest(how, TRAINING_TYPES)}",
         )
-    elif known is not None and known.version is None and how != TRAINING_TYPES[0]:
+    elif known is not None and known.version is None and TRAINING_TYPES[how].starts_trained:
         yield _wrong_pair(
             f"{place}/1",
             f"found {found(how)}, but there are no pretrained weights of {name}: "
-            f"allowed is {TRAINING_TYPES[0]}",
+            f"allowed is {', '.join(FROM_NOTHING)}",
         )
 
 

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-from pyramid.commands.candidates import INITIAL_MODEL, TRAINING_TYPES, Candidate, parse_candidates
+from pyramid.commands.candidates import FROM_NOTHING, Candidate, parse_candidates
 from pyramid.commands.labels import OBJECTIVE_INDEX, LabelledImages, read_labels, scarcity
 from pyramid.errors import SettingsError, Violation
+from pyramid.fields import ImageField, Objective
+from pyramid.fields.objectives import CategoricalObjective
+from pyramid.images.training_types import INITIAL_MODEL
 from pyramid.settings import validate
 from pyramid.settings.base_settings import BaseSettings
 from pyramid.settings.wording import allowed, found, pointer
@@ -21,7 +23,6 @@ from sensenet.pretrained import image_network
 
 SEED = 42
 HIDDEN_NODES = (256,)
-LOSSES: Mapping[str, str] = MappingProxyType({"categorical": "crossentropy", "numeric": "mean_squared_error"})
 
 NEEDED = (
     "batch_size",
@@ -112,9 +113,8 @@ def parse_config(config: Any) -> Training:
         if "training_data" not in given
         else read_labels(given["training_data"], _stated_objective(given))
     )
-    objective = (
-        {"type": "categorical", "index": 1, "values": [UNKNOWN_CLASS]} if images is None else images.objective
-    )
+    unknown = CategoricalObjective(index=OBJECTIVE_INDEX, values=(UNKNOWN_CLASS,))
+    objective = unknown if images is None else images.objective
     candidates, wrong = parse_candidates(given)
     shared = _shared(given, objective, images)
     problems = [
@@ -166,24 +166,25 @@ def _with_objective(field: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _shared(
-    given: Mapping[str, Any], objective: Mapping[str, Any], images: LabelledImages | None
-) -> dict[str, Any]:
+def _shared(given: Mapping[str, Any], objective: Objective, images: LabelledImages | None) -> dict[str, Any]:
     seed = given.get("seed", SEED)
     options = {key: value for key, value in given.items() if key != "training_data"}
     derived = {
         "job_type": "image_training",
-        "objective_type": objective["type"],
-        "info_list": [{"type": "image", "index": 0}, dict(objective)],
+        "objective_type": objective.kind,
+        "info_list": [ImageField(index=0).dump(), objective.dump()],
         "seed": seed,
         "image_training_data": [] if images is None else images.job_rows(),
         "training_options": options,
     }
     defaults = {
         "layers": readout_layers(
-            HIDDEN_NODES, objective, batch_normalization=False, seed=seed if isinstance(seed, int) else SEED
+            HIDDEN_NODES,
+            objective.dump(),
+            batch_normalization=False,
+            seed=seed if isinstance(seed, int) else SEED,
         ),
-        "loss_function": LOSSES[str(objective["type"])],
+        "loss_function": objective.losses[0],
         "rescale_type": "crop",
     }
     kept = {key: value for key, value in given.items() if key not in OWN_KEYS}
@@ -202,7 +203,7 @@ def _job_problems(given: Mapping[str, Any], shared: Mapping[str, Any], known: bo
         for key in ("max_total_time", "image_network_candidates", INITIAL_MODEL)
         if key in given
     }
-    placeholder = {"base_image_network": "simple", "image_training_type": TRAINING_TYPES[0]}
+    placeholder = {"base_image_network": "simple", "image_training_type": FROM_NOTHING[0]}
     depends = () if known else ("loss_function", "class_weights", "layers", "objective_type")
     for violation in validate.violations({**shared, **own, **placeholder}):
         key = violation.path.split("/")[1].replace("~1", "/").replace("~0", "~") if violation.path else ""
@@ -213,7 +214,7 @@ def _job_problems(given: Mapping[str, Any], shared: Mapping[str, Any], known: bo
 def _objective_problems(given: Mapping[str, Any], images: LabelledImages | None) -> Iterator[Violation]:
     if images is None:
         return
-    kind, stated = images.objective["type"], given.get("objective_type")
+    kind, stated = images.objective.kind, given.get("objective_type")
     if stated is not None and stated != kind:
         yield Violation(
             "/objective_type", f"found {found(stated)}, but the labels of training_data are {kind}"

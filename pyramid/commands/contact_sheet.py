@@ -15,6 +15,7 @@ from pyramid.errors import DataError
 from pyramid.images.augment import augment, parse_augmentations
 from pyramid.images.root import image_confinement
 from pyramid.images.rows import listed
+from pyramid.settings.options import ReadOptions
 from sensenet.errors import InputError
 from sensenet.preprocess.reading import ImageLoader, ImageSource
 
@@ -39,11 +40,12 @@ def augmented_batches(training: Training, count: int) -> Iterator[list[Picture]]
     """
     settings = training.job(training.candidates[0], training.max_total_seconds)
     augmentations = parse_augmentations(settings.image_augmentations, settings.augmentation_ranges)
+    options = ReadOptions.of(settings)
     source = ImageSource(
-        path_prefix=settings.image_root or "",
+        path_prefix=options.image_root,
         input_image_format="file",
         exif_rotation=bool(settings.exif_rotation),
-        confinement=image_confinement(settings),
+        confinement=image_confinement(options),
     )
     width, height, _ = settings.input_image_shape
     loader = ImageLoader(width, height, settings.rescale_type, source)
@@ -52,7 +54,7 @@ def augmented_batches(training: Training, count: int) -> Iterator[list[Picture]]
     for epoch in range(count):
         # the images of a batch are others each time, and where they are the same they are changed in other ways
         chosen = rng.choice(len(rows), size, replace=False)
-        chosen, pixels = _readable(rows, chosen, loader, bool(settings.skip_invalid_images))
+        chosen, pixels = _readable(rows, chosen, loader, options.skip_invalid_images)
         changed = augment(
             pixels,
             tf.constant(settings.augmentation_seed),

@@ -18,6 +18,7 @@ from pyramid.commands.labelled_rows import NO_BOXES, LabelledRows, read_rows
 from pyramid.commands.scores import class_indices, confusion_report, metrics_report, numbers
 from pyramid.errors import DataError
 from pyramid.images.rows import listed
+from pyramid.train.metrics import evaluate_classes, evaluate_numbers
 from sensenet.errors import ModelFormatError
 
 PROGRAM = "pyramid_evaluate"
@@ -78,9 +79,9 @@ def _run(parsed: argparse.Namespace) -> None:
         raise CommandError(f"the model takes the {len(truth)} rows for {len(predictions)}")
     print(f"{len(truth)} rows")
     if model._classes is None:
-        print(metrics_report(truth, predictions[:, 0], "numeric"))
+        print(metrics_report(evaluate_numbers(truth, predictions[:, 0])))
         return
-    print(metrics_report(truth, predictions, "categorical"))
+    print(metrics_report(evaluate_classes(truth, predictions)))
     print()
     print(confusion_report(truth, predictions.argmax(axis=1), model._classes))
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from pyramid.errors import Violation
+from pyramid.fields import OBJECTIVES, Objective, RawField, parse_objective
+from pyramid.fields.kinds import LARGEST, is_number
+from pyramid.fields.objectives import CategoricalObjective
 from pyramid.images.rows import scarce_classes
 from pyramid.settings.wording import found
-from pyramid.tables.recipe import categorical_field, numeric_field
 
 Row = dict[str, Any]
 
 OBJECTIVE_INDEX = 1
 MOST_SHOWN = 20
-LARGEST = float(np.finfo(np.float32).max)
 NO_DETECTION = "found rows with boxes, but object detection cannot be trained by this version"
 
 
@@ -29,23 +27,18 @@ class LabelledImages:
 
     Attributes:
         rows: each `{"file", "label", "weight"}`, the weight where any row has one; labels as they were given.
-        objective: the field that they make: categorical with its values, or numeric with mean and stdev.
+        objective: what they are labels of.
     """
 
     rows: Sequence[Row]
-    objective: Mapping[str, Any]
+    objective: Objective
 
     def job_rows(self) -> list[Row]:
         """The rows as a job takes them: numbers standardised."""
-        if self.objective["type"] == "categorical":
-            return list(self.rows)
-        mean, stdev = self.objective["mean"], self.objective["stdev"] or 1.0
-        return [row | {"label": (row["label"] - mean) / stdev} for row in self.rows]
+        return [row | {"label": self.objective.standardised(row["label"])} for row in self.rows]
 
 
-def read_labels(
-    data: Any, given: Mapping[str, Any] | None = None
-) -> tuple[LabelledImages | None, list[Violation]]:
+def read_labels(data: Any, given: RawField | None = None) -> tuple[LabelledImages | None, list[Violation]]:
     """Understand `training_data`.
 
     Args:
@@ -59,14 +52,15 @@ def read_labels(
         return None, [_wrong("", f'found {found(data)}, allowed is a list of {{"file", "label", "weight"}}')]
     if not data:
         return None, [_wrong("", "found an empty list; at least one image is needed")]
-    boxes = given is not None and given["type"] == "bounding_box"
+    boxes = given is not None and given["type"] not in OBJECTIVES
     if boxes or any(isinstance(row, dict) and "boxes" in row for row in data):
         return None, [_wrong("", NO_DETECTION)]
-    kind = _kind(data, given)
+    stated = None if given is None else parse_objective(given)
+    kind = _kind(data) if stated is None else type(stated)
     problems = [problem for place, row in enumerate(data) for problem in _row_problems(place, row, kind)]
     if not problems:
         rows = _rows(data)
-        objective = dict(given) if given is not None else _objective(rows, kind)
+        objective = stated or kind.of_labels([row["label"] for row in rows], OBJECTIVE_INDEX)
         problems = list(_strangers(rows, objective))
         if not problems:
             return LabelledImages(rows, objective), []
@@ -75,15 +69,14 @@ def read_labels(
     return None, problems[:MOST_SHOWN] + more
 
 
-def _kind(data: Sequence[Any], given: Mapping[str, Any] | None) -> str:
-    """The objective's type: as stated, else what the first label is."""
-    if given is not None:
-        return str(given["type"])
+def _kind(data: Sequence[Any]) -> type[Objective]:
+    """The objective's kind is what the first label is."""
     labels = (row["label"] for row in data if isinstance(row, dict) and "label" in row)
-    return "numeric" if _is_number(next(labels, None)) else "categorical"
+    first = next(labels, None)
+    return next((kind for kind in OBJECTIVES.values() if kind.is_label(first)), CategoricalObjective)
 
 
-def _row_problems(place: int, row: Any, kind: str) -> list[Violation]:
+def _row_problems(place: int, row: Any, kind: type[Objective]) -> list[Violation]:
     if not isinstance(row, dict):
         return [_wrong(f"/{place}", f'found {found(row)}, allowed is an object with "file" and "label"')]
     problems = [
@@ -93,7 +86,7 @@ def _row_problems(place: int, row: Any, kind: str) -> list[Violation]:
     ]
     for key, (check, expected) in _ROW_CHECKS.items():
         if key == "label":
-            check, expected = _LABEL_CHECKS[kind]
+            check, expected = kind.is_label, kind.label_form
         if row.get(key) is None:
             if key != "weight":
                 problems.append(_wrong(f"/{place}/{key}", f"missing; a row needs it: {expected}"))
@@ -116,23 +109,17 @@ def _rows(data: Sequence[Row]) -> list[Row]:
     ]
 
 
-def _objective(rows: Sequence[Row], kind: str) -> dict[str, Any]:
-    if kind == "numeric":
-        return numeric_field(OBJECTIVE_INDEX, np.array([row["label"] for row in rows], np.float64))
-    return categorical_field(OBJECTIVE_INDEX, sorted({row["label"] for row in rows}))
-
-
 def scarcity(images: LabelledImages) -> list[Violation]:
     """What keeps a training from the rows: classes with too few images."""
-    if images.objective["type"] != "categorical":
+    if not images.objective.has_classes:
         return []
     return [_wrong("", problem) for problem in scarce_classes(row["label"] for row in images.rows)]
 
 
-def _strangers(rows: Sequence[Row], objective: Mapping[str, Any]) -> list[Violation]:
-    if objective["type"] != "categorical":
+def _strangers(rows: Sequence[Row], objective: Objective) -> list[Violation]:
+    if not objective.has_classes:
         return []
-    values = set(objective["values"])
+    values = set(objective.classes)
     return [
         _wrong(
             f"/{place}/label", f"found {found(row['label'])}, which is not among the values of the objective"
@@ -154,25 +141,10 @@ def _is_name(value: Any) -> bool:
     return isinstance(value, str) and bool(value)
 
 
-def _is_number(value: Any) -> bool:
-    return (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and abs(value) <= LARGEST
-    )
-
-
 def _is_weight(value: Any) -> bool:
-    return _is_number(value) and value >= 0
+    return is_number(value) and 0 <= value <= LARGEST
 
 
-_LABEL_CHECKS = MappingProxyType(
-    {
-        "categorical": (_is_text, "a string, as the labels are classes"),
-        "numeric": (_is_number, "a finite number, as the labels are numbers"),
-    }
-)
 _ROW_CHECKS = MappingProxyType(
     {
         "file": (_is_name, "the name of an image file, below image_root"),

@@ -9,7 +9,6 @@ import numpy as np
 
 from pyramid.errors import DataError
 from pyramid.images.rows import listed
-from pyramid.train.metrics import METRICS, evaluate
 
 MOST_TEXT = 60
 MOST_CLASSES = 30
@@ -52,18 +51,13 @@ def numbers(labels: Sequence[Any]) -> np.ndarray:
     return np.array(labels, np.float64)
 
 
-def metrics_report(truth: np.ndarray, predictions: np.ndarray, objective_type: str) -> str:
+def metrics_report(measured: Mapping[str, float]) -> str:
     """All metrics, one a line; errors as positive numbers.
 
     Args:
-        truth, predictions: as `pyramid.train.metrics.evaluate` takes them.
+        measured: as `pyramid.train.metrics` gives them, errors negated.
     """
-    measured = evaluate(truth, predictions, objective_type)
-    shown: Mapping[str, float] = {
-        name: -value if name.endswith("_error") else value
-        for name, value in measured.items()
-        if name in METRICS[objective_type]
-    }
+    shown = {name: -value if name.endswith("_error") else value for name, value in measured.items()}
     width = max(map(len, shown))
     # adding 0 takes the sign from a zero
     return "\n".join(f"{name:{width}}  {value + 0.0:.6g}" for name, value in shown.items())

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pyramid.commands.candidate_report import write_candidates
-from pyramid.commands.candidates import TRAINING_TYPES, Candidate
+from pyramid.commands.candidates import Candidate
 from pyramid.commands.config import Training, parse_config
 from pyramid.commands.console import CommandError, answer, make_parser, read_json_file, run_command, told
 from pyramid.commands.metadata import metadata
@@ -22,10 +22,10 @@ from pyramid.commands.sharing import Outcome, best_of, try_each
 from pyramid.commands.watching import outcome_table, watched
 from pyramid.errors import DataError, PyramidError, SettingsError, Violation
 from pyramid.images.rows import listed
+from pyramid.images.training_types import TRAINING_TYPES
 from pyramid.jobs import load_job
 from pyramid.settings.wording import found
 from pyramid.train.checks import OnCheck, both, unheard
-from pyramid.train.metrics import HEADLINE
 from pyramid.workspace import Workspace, write_bytes, write_json
 from sensenet import pretrained
 from sensenet.errors import WeightsError
@@ -130,8 +130,7 @@ def _check_files(training: Training) -> None:
 
 def _train(training: Training, events: Path | None, debug: bool) -> None:
     workspace = Workspace.create(training.shared["output_directory"])
-    objective = str(training.images.objective["type"])
-    metrics = HEADLINE[objective]
+    metrics = training.images.objective.headline
     job: Callable[..., dict[str, Any]] = load_job("image_training")
 
     def train(candidate: Candidate, max_seconds: float) -> dict[str, Any]:
@@ -165,7 +164,10 @@ def _unavailable(candidates: Sequence[Candidate]) -> dict[Candidate, WeightsErro
     """The candidates whose published weights cannot be had; the others' are fetched, before the clock starts."""
     errors = {}
     for candidate in candidates:
-        if candidate.image_training_type == TRAINING_TYPES[0] or candidate.initial_model is not None:
+        if (
+            not TRAINING_TYPES[candidate.image_training_type].starts_trained
+            or candidate.initial_model is not None
+        ):
             continue
         try:
             pretrained.weights_path(candidate.base_image_network)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pyramid.errors import DataError, WorkspaceError
+from pyramid.fields import Fields, Objective
 from pyramid.finalize.readout import legacy_layers
 from pyramid.images.origin import finished_image_job, is_image_job
 from pyramid.images.root import image_source, predict_files
 from pyramid.images.rows import listed
+from pyramid.settings.base_settings import BaseSettings
+from pyramid.settings.options import NetworkOptions, RootOptions, TreeOptions, job_fields
 from pyramid.submodels.image_model import image_document
 from pyramid.workspace import Submodel, Workspace, read_json
 from sensenet.document.model import parse_model
@@ -18,25 +22,51 @@ HOLDOUT_KEY = "holdout_image_predictions"
 IMAGES_AT_ONCE = 32
 
 
-def image_job_to_finalize(settings: Any, workspace: Workspace) -> Submodel | None:
+@dataclass(frozen=True)
+class FinalOptions:
+    """What of a finalizing job an image job's own readout hangs on."""
+
+    job_id: str
+    fields: Fields
+    network: NetworkOptions
+    trees: TreeOptions
+    files: RootOptions
+    deepnet_version: str | None
+    return_holdout_images: bool | None
+
+    @classmethod
+    def of(cls, settings: BaseSettings) -> FinalOptions:
+        """Those of a job."""
+        return cls(
+            job_id=settings.job_id,
+            fields=job_fields(settings),
+            network=NetworkOptions.of(settings),
+            trees=TreeOptions.of(settings),
+            files=RootOptions.of(settings),
+            deepnet_version=settings.deepnet_version,
+            return_holdout_images=settings.return_holdout_images,
+        )
+
+
+def image_job_to_finalize(options: FinalOptions, workspace: Workspace) -> Submodel | None:
     """The image job whose own readout is the final model; None where a readout on cached rows is.
 
     It is the job `job_id`, or, where an image is the only input and the job `job_id` takes no trees, the image job of
-    the `base_image_network` and `image_training_type` that the settings name.
+    the `base_image_network` and `image_training_type` that the options name.
 
     Raises:
         WorkspaceError: a fit info cannot be read.
     """
-    asked = workspace.submodel(settings.job_id)
+    asked = workspace.submodel(options.job_id)
     if is_image_job(asked):
         return asked
-    inputs = settings.info_list[: -2 if settings.instance_weights else -1]
-    if [field["type"] for field in inputs] != ["image"] or _uses_trees(asked, settings):
+    is_only_input = len(options.fields.inputs) == len(options.fields.images) == 1
+    if not is_only_input or _uses_trees(asked, options.trees):
         return None
-    return finished_image_job(settings, workspace)
+    return finished_image_job(options.network, workspace)
 
 
-def image_only_document(image_job: Submodel, settings: Any) -> dict[str, Any]:
+def image_only_document(image_job: Submodel, options: FinalOptions) -> dict[str, Any]:
     """The document of an image job; its holdout images, if asked for, stand in `HOLDOUT_KEY` without predictions.
 
     Raises:
@@ -45,11 +75,11 @@ def image_only_document(image_job: Submodel, settings: Any) -> dict[str, Any]:
     """
     document = image_document(image_job)
     info = read_json(image_job.fit_info, "image_training")
-    if (settings.deepnet_version or info.get("deepnet_version")) == "alpha":
+    if (options.deepnet_version or info.get("deepnet_version")) == "alpha":
         document["layers"] = _legacy(document)
     held_out = info.get("holdout_images")
-    wanted = settings.return_holdout_images is not False and held_out is not None
-    if settings.return_holdout_images and held_out is None:
+    wanted = options.return_holdout_images is not False and held_out is not None
+    if options.return_holdout_images and held_out is None:
         raise WorkspaceError(
             f"{image_job.fit_info} has no holdout_images: the image job was not asked for them with "
             "return_holdout_images"
@@ -57,19 +87,20 @@ def image_only_document(image_job: Submodel, settings: Any) -> dict[str, Any]:
     return document | ({HOLDOUT_KEY: held_out} if wanted else {})
 
 
-def predict_holdout(model: Any, held_out: Sequence[Sequence[Any]], settings: Any) -> list[list[Any]]:
+def predict_holdout(
+    model: Any, held_out: Sequence[Sequence[Any]], objective: Objective, files: RootOptions
+) -> list[list[Any]]:
     """[file, truth, prediction] of each [file, truth]: a class is its name, a number in the objective's units.
 
     Args:
         model: made of the final document.
-        settings: `image_root` is the directory of the files, and of those they lead to.
+        files: `image_root` is the directory of the files, and of those they lead to.
 
     Raises:
         DataError: files that cannot be read any more; names them.
     """
-    objective = settings.info_list[-1]
     (field,) = model.spec.preprocess
-    source = image_source(settings)
+    source = image_source(files)
     predictions: list[Any] = []
     problems: list[str] = []
 
@@ -77,11 +108,11 @@ def predict_holdout(model: Any, held_out: Sequence[Sequence[Any]], settings: Any
         return model([[None] * field.index + [image] for image in images])
 
     for start in range(0, len(held_out), IMAGES_AT_ONCE):
-        files = [file for file, _ in held_out[start : start + IMAGES_AT_ONCE]]
-        outputs, wrong = predict_files(predict, files, source)
+        names = [file for file, _ in held_out[start : start + IMAGES_AT_ONCE]]
+        outputs, wrong = predict_files(predict, names, source)
         problems += wrong
         if not wrong:
-            predictions += [_said(output, objective) for output in outputs]
+            predictions += [objective.said(output) for output in outputs]
     if problems:
         raise DataError(
             f"{len(problems)} of {len(held_out)} holdout images cannot be read for {HOLDOUT_KEY}:\n{listed(problems)}"
@@ -89,15 +120,9 @@ def predict_holdout(model: Any, held_out: Sequence[Sequence[Any]], settings: Any
     return [[file, truth, said] for (file, truth), said in zip(held_out, predictions, strict=True)]
 
 
-def _said(output: Any, objective: Mapping[str, Any]) -> Any:
-    if objective["type"] == "numeric":
-        return float(output[0])
-    return objective["values"][int(output.argmax())]
-
-
-def _uses_trees(submodel: Submodel, settings: Any) -> bool:
+def _uses_trees(submodel: Submodel, options: TreeOptions) -> bool:
     if not submodel.fit_info.exists():
-        return bool(settings.tree_embedding)
+        return options.tree_embedding
     info = read_json(submodel.fit_info, "training")
     return isinstance(info, dict) and bool(info.get("uses_trees"))
 

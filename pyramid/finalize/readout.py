@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyramid.errors import SettingsError, Violation, WorkspaceError
-from pyramid.images.origin import has_images, recorded_network
+from pyramid.fields import has_images
+from pyramid.images.origin import recorded_network
 from pyramid.submodels.files import check_belonging
 from pyramid.submodels.image_model import SHOWN_KEYS
 from pyramid.workspace import Submodel, Workspace, read_json

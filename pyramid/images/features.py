@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +17,7 @@ from pyramid.images.root import image_confinement
 from pyramid.images.rows import listed
 from pyramid.images.store import OpenedImages, admit, open_images
 from pyramid.progress import Report
+from pyramid.settings.options import ReadOptions
 from pyramid.tables.streaming import in_order
 from sensenet.document.image_network import ImageNetworkSpec
 from sensenet.errors import InputError
@@ -30,7 +30,7 @@ READ = 0.4  # the share of the work that reading the files once is
 
 
 def image_features(
-    names: Sequence[str], network: ImageNetworkSpec, settings: Any, scratch: Path, report: Report
+    names: Sequence[str], network: ImageNetworkSpec, options: ReadOptions, scratch: Path, report: Report
 ) -> np.ndarray:
     """The features of images, exactly as a model with this network computes them.
 
@@ -38,7 +38,7 @@ def image_features(
 
     Args:
         names: distinct files below `image_root`; an empty name is a missing image, which is black.
-        settings: of the job. With `skip_invalid_images` files that cannot be read count as missing, with a warning.
+        options: with `skip_invalid_images` files that cannot be read count as missing, with a warning.
         scratch: a directory on whose disk features stand that are too many for the memory.
         report: progress from 0 to 1.
 
@@ -53,16 +53,16 @@ def image_features(
         network.metadata,
         Settings(
             {
-                "image_path_prefix": settings.image_root,
+                "image_path_prefix": options.image_root or None,
                 "input_image_format": "file",
-                "color_space": settings.color_space,
+                "color_space": options.color_space,
             }
         ),
         partial(compile_features, network),
-        image_confinement(settings),
+        image_confinement(options),
     )
     there = np.array([position for position, name in enumerate(names) if name], np.int64)
-    opened = _open(names, there, reader, settings, report)
+    opened = _open(names, there, reader, options, report)
     features = _room((len(names), reader.metadata.outputs), scratch)  # type: ignore[arg-type]
     readable = np.array([i for i in range(len(there)) if i not in opened.broken], np.int64)
     black = sorted(set(range(len(names))) - set(there[readable]))
@@ -91,14 +91,14 @@ def image_features(
 
 
 def _open(
-    names: Sequence[str], there: np.ndarray, reader: ImageFeatures, settings: Any, report: Report
+    names: Sequence[str], there: np.ndarray, reader: ImageFeatures, options: ReadOptions, report: Report
 ) -> OpenedImages:
     """Read all files once and keep their pixels where they fit.
 
     Raises:
         DataError: files that cannot be read, unless they are to be skipped; or none that can.
     """
-    most = MAX_PIXEL_BYTES if settings.max_data_size is None else min(settings.max_data_size, MAX_PIXEL_BYTES)
+    most = MAX_PIXEL_BYTES if options.max_data_size is None else min(options.max_data_size, MAX_PIXEL_BYTES)
     if reader.loader.rescale_type == "pad":
         most = -1  # what padding adds is no whole number, so bytes would not give the numbers of a prediction
     opened = open_images(
@@ -109,8 +109,7 @@ def _open(
     )
     reasons = _reasons(opened.broken, names, there)
     fate = f"count as missing:\n{listed(reasons)}"
-    skips = bool(settings.skip_invalid_images)
-    admit(opened, reasons, skips, fate, lambda warning: report(READ, message=warning))
+    admit(opened, reasons, options.skip_invalid_images, fate, lambda warning: report(READ, message=warning))
     return opened
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pyramid.errors import SettingsError, Violation, WorkspaceError
+from pyramid.settings.options import NetworkOptions
 from sensenet.document.file import read_document
 from sensenet.document.image_network import ImageMetadata
 from sensenet.document.model import ModelSpec, parse_model
@@ -31,13 +31,13 @@ def read_initial_model(path: str) -> ModelSpec:
     return model
 
 
-def job_metadata(metadata: ImageMetadata, settings: Any) -> ImageMetadata:
+def job_metadata(metadata: ImageMetadata, options: NetworkOptions) -> ImageMetadata:
     """What an image network expects of images once a job has its way; how many features that makes is left open.
 
     Raises:
         SettingsError: another size than that of the network's mean image.
     """
-    width, height = (settings.input_image_shape or (metadata.width, metadata.height))[:2]
+    width, height = (options.input_image_shape or (metadata.width, metadata.height))[:2]
     mean = metadata.mean_image
     if mean is not None and mean.ndim == 3 and mean.shape[:2] != (height, width):
         shape = [metadata.width, metadata.height, 3]
@@ -47,7 +47,7 @@ def job_metadata(metadata: ImageMetadata, settings: Any) -> ImageMetadata:
         metadata,
         width=width,
         height=height,
-        rescale_type=settings.rescale_type,
-        exif_rotation=bool(settings.exif_rotation),
+        rescale_type=options.rescale_type,
+        exif_rotation=options.exif_rotation,
         outputs=None,
     )

@@ -17,6 +17,8 @@ import numpy as np
 
 from pyramid.errors import SettingsError, Violation, WorkspaceError
 from pyramid.images.initial_model import job_metadata, read_initial_model
+from pyramid.images.training_types import INITIAL_MODEL
+from pyramid.settings.options import NetworkOptions
 from pyramid.submodels.image_model import image_document
 from pyramid.workspace import Submodel, Workspace, read_json
 from sensenet.document.image_network import ImageNetworkSpec, parse_image_network, parse_metadata
@@ -25,8 +27,6 @@ from sensenet.errors import ModelFormatError
 from sensenet.errors import SettingsError as NetworkError
 from sensenet.pretrained import image_network, pretrained_layers
 
-USED_AS_IT_IS = "use_pretrained"
-INITIAL = "initial_model"
 RECORD_KEYS = ("origin", "metadata", "digest")
 
 
@@ -56,11 +56,6 @@ class FoundNetwork:
     spec: ImageNetworkSpec
 
 
-def has_images(info_list: list[Mapping[str, Any]]) -> bool:
-    """Whether one of the fields is an image."""
-    return any(field["type"] == "image" for field in info_list)
-
-
 def is_image_job(submodel: Submodel) -> bool:
     """Whether an image job has finished there.
 
@@ -73,19 +68,19 @@ def is_image_job(submodel: Submodel) -> bool:
     return isinstance(info, dict) and info.get("image_network") is not None
 
 
-def finished_image_job(settings: Any, workspace: Workspace) -> Submodel | None:
-    """The image job of the `base_image_network` and `image_training_type` that the settings name; None without it.
+def finished_image_job(options: NetworkOptions, workspace: Workspace) -> Submodel | None:
+    """The image job of the `base_image_network` and `image_training_type` that the options name; None without it.
 
     Raises:
         WorkspaceError: its fit info cannot be read.
     """
-    if settings.base_image_network is None or settings.image_training_type is None:
+    if options.image_job_id is None:
         return None
-    submodel = workspace.submodel(f"{settings.base_image_network}_{settings.image_training_type}")
+    submodel = workspace.submodel(options.image_job_id)
     return submodel if is_image_job(submodel) else None
 
 
-def find_network(settings: Any, workspace: Workspace) -> FoundNetwork:
+def find_network(options: NetworkOptions, workspace: Workspace) -> FoundNetwork:
     """The image network of a caching job.
 
     Raises:
@@ -94,22 +89,23 @@ def find_network(settings: Any, workspace: Workspace) -> FoundNetwork:
         sensenet.errors.WeightsError: pretrained weights that cannot be had; says what to do.
     """
     for key in ("base_image_network", "image_training_type"):
-        if getattr(settings, key) is None:
+        if getattr(options, key) is None:
             raise _violation(key, "missing; caching image fields needs it")
-    job = finished_image_job(settings, workspace)
+    job = finished_image_job(options, workspace)
     if job is not None:
         origin = Origin("image_job", job.job_id)
         return FoundNetwork(origin, _read(origin, workspace))
-    if settings.image_training_type != USED_AS_IT_IS:
-        expected = workspace.submodel(f"{settings.base_image_network}_{settings.image_training_type}")
+    if options.training_type.changes_images:
+        assert options.image_job_id is not None, "both are there"
+        expected = workspace.submodel(options.image_job_id)
         raise WorkspaceError(
             f"{expected.fit_info} does not exist: the features of image fields come from the network that an "
-            f"image_training job with base_image_network {settings.base_image_network} and image_training_type "
-            f"{settings.image_training_type} trains, and it has not run in this output_directory"
+            f"image_training job with base_image_network {options.base_image_network} and image_training_type "
+            f"{options.image_training_type} trains, and it has not run in this output_directory"
         )
-    origin = _origin_without_job(settings)
+    origin = _origin_without_job(options)
     spec = _read(origin, workspace)
-    return FoundNetwork(origin, _with_metadata(spec, settings))
+    return FoundNetwork(origin, _with_metadata(spec, options))
 
 
 def network_record(found: FoundNetwork) -> dict[str, Any]:
@@ -146,14 +142,14 @@ def recorded_network(workspace: Workspace) -> FoundNetwork:
     return FoundNetwork(origin, spec)
 
 
-def _origin_without_job(settings: Any) -> Origin:
-    if settings.initial_model is not None:
-        return Origin(INITIAL, settings.initial_model)
-    if settings.base_image_network.startswith(INITIAL):
-        raise _violation(
-            INITIAL, f"missing; {settings.base_image_network} is the image network of that model"
-        )
-    return Origin("pretrained", settings.base_image_network)
+def _origin_without_job(options: NetworkOptions) -> Origin:
+    if options.initial_model is not None:
+        return Origin(INITIAL_MODEL, options.initial_model)
+    assert options.base_image_network is not None, "it is there"
+    if options.takes_given:
+        message = f"missing; {options.base_image_network} is the image network of that model"
+        raise _violation(INITIAL_MODEL, message)
+    return Origin("pretrained", options.base_image_network)
 
 
 def _of_image_job(name: str, workspace: Workspace) -> ImageNetworkSpec:
@@ -178,7 +174,7 @@ def _of_pretrained(name: str, workspace: Workspace) -> ImageNetworkSpec:
 
 
 _READERS = MappingProxyType(
-    {"image_job": _of_image_job, INITIAL: _of_initial_model, "pretrained": _of_pretrained}
+    {"image_job": _of_image_job, INITIAL_MODEL: _of_initial_model, "pretrained": _of_pretrained}
 )
 
 
@@ -194,9 +190,9 @@ def _read(origin: Origin, workspace: Workspace) -> ImageNetworkSpec:
         raise WorkspaceError(f"the image network of {origin.name} cannot be used: {error}") from error
 
 
-def _with_metadata(spec: ImageNetworkSpec, settings: Any) -> ImageNetworkSpec:
-    """The network as an image job with these settings would take images."""
-    metadata = job_metadata(spec.metadata, settings)
+def _with_metadata(spec: ImageNetworkSpec, options: NetworkOptions) -> ImageNetworkSpec:
+    """The network as an image job with these options would take images."""
+    metadata = job_metadata(spec.metadata, options)
     try:
         return replace(spec, metadata=metadata).fit()
     except ModelFormatError as error:

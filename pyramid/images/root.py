@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from pyramid.errors import DataError
 from sensenet.errors import InputError
@@ -13,30 +13,39 @@ from sensenet.preprocess.reading import ImageSource, file_bytes
 REMARK = 'image_root; the setting "allow_outside_root": true would allow it'
 
 
-def image_confinement(settings: Any) -> Confinement | None:
-    """Where image files have to lie; None: anywhere, as where there is no `image_root`.
+class Root(Protocol):
+    """Where image files lie, and whether they may lie elsewhere, too."""
 
-    Args:
-        settings: with `image_root` and `allow_outside_root`.
+    @property
+    def image_root(self) -> str:
+        """The directory; empty: anywhere."""
+
+    @property
+    def allow_outside_root(self) -> bool:
+        """Whether it is only a prefix of names."""
+
+
+def image_confinement(root: Root) -> Confinement | None:
+    """Where image files have to lie; None: anywhere, as where there is no `image_root`.
 
     Raises:
         DataError: an `image_root` with a null character.
     """
-    if not settings.image_root or settings.allow_outside_root:
+    if not root.image_root or root.allow_outside_root:
         return None
     try:
-        return Confinement.to(settings.image_root, REMARK)
+        return Confinement.to(root.image_root, REMARK)
     except ValueError as error:
         raise DataError(f"image_root cannot be used: {error}") from error
 
 
-def image_source(settings: Any) -> ImageSource:
-    """How the image files of `settings` (see `image_confinement`) are read for a model, which is given their bytes.
+def image_source(root: Root) -> ImageSource:
+    """How image files are read for a model, which is given their bytes.
 
     Raises:
         DataError: an `image_root` with a null character.
     """
-    return ImageSource(path_prefix=settings.image_root or "", confinement=image_confinement(settings))
+    return ImageSource(path_prefix=root.image_root, confinement=image_confinement(root))
 
 
 def predict_files(

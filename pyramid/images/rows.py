@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,9 @@ import numpy as np
 import orjson
 
 from pyramid.errors import DataError
+from pyramid.fields import Fields, Objective
+from pyramid.fields.kinds import LARGEST, is_number
+from pyramid.settings.options import RowOptions
 from pyramid.settings.wording import found
 from pyramid.tables.ser import read_ser
 from sensenet.document.parsing import brief
@@ -43,7 +45,7 @@ class ImageRows:
         return len(self.files)
 
 
-def read_image_rows(settings: Any) -> ImageRows:
+def read_image_rows(options: RowOptions, fields: Fields) -> ImageRows:
     """The rows in `image_training_data`, or else in `cache_file`, a `.json` or a `.ser`.
 
     Numbers are standardised already in lists and raw in a `.ser`. Of a `.ser` every image field of every row is an
@@ -52,11 +54,12 @@ def read_image_rows(settings: Any) -> ImageRows:
     Raises:
         DataError: a file that cannot be read, no rows, or rows that break the format; names up to twenty.
     """
-    if settings.image_training_data is not None:
-        return _of_list(settings.image_training_data, settings, "image_training_data")
-    path = Path(settings.cache_file)
+    if options.image_training_data is not None:
+        return _of_list(options.image_training_data, fields, "image_training_data")
+    assert options.cache_file is not None, "one of them is there"
+    path = Path(options.cache_file)
     if path.suffix == ".ser":
-        return _of_ser(path, settings)
+        return _of_ser(path, fields, options.cache_rows)
     try:
         rows = orjson.loads(read_whole(path))
     except OSError as error:
@@ -65,7 +68,7 @@ def read_image_rows(settings: Any) -> ImageRows:
         raise DataError(f"{path}: expected a .ser file, or JSON with a list of images: {error}") from error
     except ValueError as error:  # a null character in the path
         raise DataError(f"{path} cannot be read: {error}") from error
-    return _of_list(rows, settings, str(path))
+    return _of_list(rows, fields, str(path))
 
 
 def scarce_classes(labels: Iterable[str]) -> list[str]:
@@ -85,19 +88,18 @@ def listed(problems: Sequence[str]) -> str:
     return "\n".join([*problems[:MOST_SHOWN], *more])
 
 
-def _of_list(rows: Any, settings: Any, place: str) -> ImageRows:
+def _of_list(rows: Any, fields: Fields, place: str) -> ImageRows:
     if not isinstance(rows, list):
         raise DataError(f'{place}: expected a list of {{"file", "label"}}, got a {type(rows).__name__}')
     if not rows:
         raise DataError(f"{place}: expected at least one image, got an empty list")
-    weighted = bool(settings.instance_weights) or any(
+    weighted = fields.weight is not None or any(
         isinstance(row, dict) and row.get("weight") is not None for row in rows
     )
-    read_label = _label_reader(settings.info_list[-1])
     examples, problems = [], []
     for number, row in enumerate(rows):
         try:
-            examples.append(_example(row, read_label, weighted))
+            examples.append(_example(row, fields.objective, weighted))
         except DataError as error:
             problems.append(f"row {number}: {error}")
     if problems:
@@ -106,7 +108,7 @@ def _of_list(rows: Any, settings: Any, place: str) -> ImageRows:
     return ImageRows(files, np.array(labels), np.array(weights, np.float32) if weighted else None)
 
 
-def _example(row: Any, read_label: Callable[[Any], int | float], weighted: bool) -> tuple[str, Any, float]:
+def _example(row: Any, objective: Objective, weighted: bool) -> tuple[str, Any, float]:
     if not isinstance(row, Mapping):
         raise DataError(f'expected an object with "file" and "label", got {brief(row)}')
     for key in ("file", "label", *(["weight"] if weighted else [])):
@@ -115,49 +117,21 @@ def _example(row: Any, read_label: Callable[[Any], int | float], weighted: bool)
     if not isinstance(row["file"], str) or not row["file"]:
         raise DataError(f'"file": expected the name of a file, got {brief(row["file"])}')
     weight = row["weight"] if weighted else 1.0
-    if not _is_number(weight) or not 0 <= weight <= np.finfo(np.float32).max:
+    if not is_number(weight) or not 0 <= weight <= LARGEST:
         raise DataError(f'"weight": expected a finite number >= 0, got {brief(weight)}')
-    return row["file"], read_label(row["label"]), float(weight)
+    return row["file"], objective.read_label(row["label"]), float(weight)
 
 
-def _label_reader(objective: Mapping[str, Any]) -> Callable[[Any], int | float]:
-    """What makes of a row's label a class index, or a number."""
-    if objective["type"] == "numeric":
-        return _number
-    values = objective["values"]
-    positions = {value: position for position, value in enumerate(values)}
-
-    def class_index(label: Any) -> int:
-        if isinstance(label, str) and label in positions:
-            return positions[label]
-        if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < len(values):
-            return label
-        raise DataError(
-            f'"label": expected one of the {len(values)} values of the objective ({", ".join(values)!s:.200}) '
-            f"or its index, got {brief(label)}"
-        )
-
-    return class_index
-
-
-def _number(label: Any) -> float:
-    if not _is_number(label) or not abs(label) <= np.finfo(np.float32).max:
-        raise DataError(f'"label": expected a finite number, got {brief(label)}')
-    return float(label)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _of_ser(path: Path, settings: Any) -> ImageRows:
-    rows = read_ser(path, settings.info_list, settings.cache_rows)
+def _of_ser(path: Path, fields: Fields, cache_rows: int | None) -> ImageRows:
+    rows = read_ser(path, fields.all, cache_rows)
     if not rows.image_fields:
         raise DataError(f"{path}: info_list has no field of the type image")
-    objective = len(settings.info_list) - 1
+    objective = len(fields.all) - 1
     try:
-        labels = _ser_labels(rows.column(objective), settings.info_list[-1])
-        weights = _ser_weights(rows.column(objective - 1)) if settings.instance_weights else None
+        labels = fields.objective.labels(rows.column(objective))
+        weights = None
+        if fields.weight is not None:
+            weights = fields.row_weights(rows.column(objective - 1)).astype(np.float32)
         names = [rows.image_names(field) for field in rows.image_fields]
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
@@ -172,26 +146,3 @@ def _of_ser(path: Path, settings: Any) -> ImageRows:
         weights=None if weights is None else weights[rows_of_images],
         missing=len(files) - len(there),
     )
-
-
-def _ser_labels(raw: np.ndarray, objective: Mapping[str, Any]) -> np.ndarray:
-    if objective["type"] == "numeric":
-        labels = (raw - objective["mean"]) / (objective["stdev"] or 1.0)
-        _refuse(~(np.abs(labels) <= np.finfo(np.float32).max), raw, "objective", "a finite number")
-        return labels
-    n_classes = len(objective["values"])
-    bad = ~((raw >= 0) & (raw < n_classes) & (raw == np.floor(raw)))
-    _refuse(bad, raw, "objective", f"a class index from 0 to {n_classes - 1}")
-    return raw.astype(np.int64)
-
-
-def _ser_weights(raw: np.ndarray) -> np.ndarray:
-    bad = ~((raw >= 0) & (raw <= np.finfo(np.float32).max))
-    _refuse(bad, raw, "weight", "a finite number >= 0")
-    return raw.astype(np.float32)
-
-
-def _refuse(bad: np.ndarray, raw: np.ndarray, what: str, expected: str) -> None:
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise DataError(f"row {row}: the {what} is {raw[row]}, expected {expected}")

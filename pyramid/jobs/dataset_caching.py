@@ -23,7 +23,7 @@ from pyramid.storage.npy import read_npy
 from pyramid.tables.cached_data import DIGESTS_KEY
 from pyramid.tables.encode import Encoding
 from pyramid.tables.representatives import representatives
-from pyramid.tables.rows import Source, open_source, within
+from pyramid.tables.rows import Source, SourceOptions, open_source, within
 from pyramid.tables.splits import stratified_sample
 from pyramid.tables.streaming import MATRIX_TYPE, Target, in_order, write_matrices
 from pyramid.tables.tree_embedding.learn import MAX_LEARNING_ROWS, Embedding, learn_embedding
@@ -68,7 +68,7 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
 
 def _cache(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[str, Any]:
     report(0.0, message="reading the rows")
-    source = open_source(settings, workspace, report, IMAGES_SHARE)
+    source = open_source(SourceOptions.of(settings), workspace, report, IMAGES_SHARE)
     if source.network:
         report = within(report, IMAGES_SHARE, 1.0)
     embedding, learning_rows = None, np.zeros(0, np.int64)
@@ -77,9 +77,7 @@ def _cache(settings: BaseSettings, workspace: Workspace, report: Report) -> dict
         learning_rows = stratified_sample(source.strata(), MAX_LEARNING_ROWS, _stream(settings, LEARNING))
         embedding = _learn(source, learning_rows, _stream(settings, LEARNING))
     tree_inputs = embedding.n_features if embedding else 0
-    encoding = Encoding.from_info_list(
-        settings.info_list, bool(settings.instance_weights), tree_inputs, source.encoding.features
-    )
+    encoding = Encoding.of(source.encoding.fields, tree_inputs, source.encoding.features)
     row_size = encoding.layout.row_columns * MATRIX_TYPE.itemsize
     targets = _targets(settings, workspace, len(source.rows), row_size)
     source = replace(source, encoding=encoding)
@@ -155,7 +153,7 @@ def _learn(source: Source, rows: np.ndarray, rng: np.random.Generator) -> Embedd
         source.labels[rows],
         source.strata(rows),
         layout,
-        source.is_classification,
+        source.objective.has_classes,
         rng,
     )
 
@@ -227,7 +225,7 @@ def _samples(
     strata = source.strata(slice(None) if full_rows is None else full_rows)
     chosen = stratified_sample(strata, EVALUATION_ROWS, _stream(settings, EVALUATION))
     evaluation = full[chosen]
-    classes = strata[chosen] if source.is_classification else np.zeros(len(chosen), np.int64)
+    classes = source.objective.class_of(strata[chosen])
     representative = representatives(
         evaluation[:, source.encoding.layout.inputs],
         classes,

@@ -11,6 +11,7 @@ import numpy as np
 from pyramid.errors import WorkspaceError
 from pyramid.finalize.image import (
     HOLDOUT_KEY,
+    FinalOptions,
     image_job_to_finalize,
     image_only_document,
     predict_holdout,
@@ -19,6 +20,7 @@ from pyramid.finalize.readout import plain_document
 from pyramid.finalize.search import search_document
 from pyramid.progress import Report
 from pyramid.settings.base_settings import BaseSettings
+from pyramid.settings.options import RootOptions, job_fields
 from pyramid.storage.files import dumps
 from pyramid.workspace import Workspace, check_there, naming_file, whole_files
 from sensenet import create_model
@@ -55,7 +57,9 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
         raise WorkspaceError(f"what {workspace.root} holds does not fit together: {error}") from error
     if document.get(HOLDOUT_KEY):
         report(0.45, message="predicting the holdout images")
-        document[HOLDOUT_KEY] = predict_holdout(model, document[HOLDOUT_KEY], settings)
+        document[HOLDOUT_KEY] = predict_holdout(
+            model, document[HOLDOUT_KEY], job_fields(settings).objective, RootOptions.of(settings)
+        )
     _write(document, model, workspace, report)
     return _result(workspace)
 
@@ -75,9 +79,10 @@ def _write(document: Mapping[str, Any], model: Any, workspace: Workspace, report
 def _document(settings: BaseSettings, workspace: Workspace, warn: Callable[[str], None]) -> dict[str, Any]:
     if settings.is_search:
         return search_document(workspace, settings.model_fraction, settings.deepnet_version, warn)
-    image_job = image_job_to_finalize(settings, workspace)
+    options = FinalOptions.of(settings)
+    image_job = image_job_to_finalize(options, workspace)
     if image_job is not None:
-        return image_only_document(image_job, settings)
+        return image_only_document(image_job, options)
     return plain_document(workspace, settings.job_id, settings.deepnet_version)
 
 

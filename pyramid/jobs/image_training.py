@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from pyramid.errors import DataError, PyramidError, SettingsError, Violation
+from pyramid.errors import DataError, PyramidError
+from pyramid.fields import Fields, ImageField, Objective
 from pyramid.images.augment import Augmentations, parse_augmentations
 from pyramid.images.root import image_confinement
 from pyramid.images.rows import ImageRows, listed, read_image_rows, scarce_classes
@@ -15,6 +18,16 @@ from pyramid.images.store import OpenedImages, admit, open_images
 from pyramid.progress import Report
 from pyramid.report_page.training import training_report, write_report
 from pyramid.settings.base_settings import BaseSettings
+from pyramid.settings.options import (
+    DocumentOptions,
+    FitOptions,
+    HoldoutOptions,
+    NetworkOptions,
+    ReadOptions,
+    ReadoutOptions,
+    RowOptions,
+    job_fields,
+)
 from pyramid.submodels.files import write_submodel
 from pyramid.submodels.fit_info import fit_info
 from pyramid.submodels.image_model import network_info, trained_keras_model
@@ -22,7 +35,7 @@ from pyramid.train.checks import Check, OnCheck, unheard
 from pyramid.train.dataset import Dataset, split_holdout
 from pyramid.train.fit import Fit
 from pyramid.train.image_start import Start, start_networks
-from pyramid.train.images import ImageData, train_phases
+from pyramid.train.images import ImageData, ImageFitOptions, train_phases
 from pyramid.workspace import Submodel, Workspace, check_there
 from sensenet.errors import SensenetError
 from sensenet.formats.h5 import encode_weights
@@ -31,7 +44,6 @@ from sensenet.preprocess.reading import ImageLoader, ImageSource
 # where reading the images, training and writing begin and end in the progress of the job
 READ, TRAINED, REPORTED = 0.1, 0.97, 0.98
 SPLIT = 1  # what a random generator of the job is for, as in the other training jobs
-IMAGE_FIELD = {"type": "image", "index": 0}
 
 
 def run(
@@ -51,18 +63,15 @@ def run(
     """
     started = settings.start_time or time.time()
     report(0.0, message="reading the rows and building the networks")
-    objective = settings.info_list[-1]
-    if objective["type"] == "bounding_box":
-        message = "found bounding_box, which this build does not train"
-        raise SettingsError([Violation("/objective_type", message)])
+    fields = job_fields(settings)
     augmentations = _augmentations(settings, report)
-    rows = read_image_rows(settings)
+    rows = read_image_rows(RowOptions.of(settings), fields)
     if rows.missing:
         report(0.0, message=f"warning: {rows.missing} images of the rows are missing and are left out")
-    _refuse_scarce_classes(rows.labels, settings)
-    start = start_networks(settings, 1 if objective["type"] == "numeric" else len(objective["values"]))
+    _refuse_scarce_classes(rows.labels, fields.objective)
+    start = start_networks(NetworkOptions.of(settings), ReadoutOptions.of(settings), fields.objective)
     opened = _open(rows, start, settings, report)
-    dataset = _dataset(rows, opened, settings)
+    dataset = _dataset(rows, opened, fields.objective)
     training, holdout = _split(dataset, settings, report)
     images, checks = ImageData(opened.store, training, holdout, augmentations), list[Check]()
 
@@ -73,24 +82,33 @@ def run(
     fitted = train_phases(
         start,
         images,
-        settings,
+        _fit_options(settings),
         started,
         lambda progress, **facts: report(READ + (TRAINED - READ) * progress, **facts),
         hear,
     )
     report(TRAINED, message="writing the trained networks")
     result = _result(fitted, settings, started)
-    info = result | _info(start, settings) | _files(rows, opened, holdout, settings)
+    info = result | _info(start, fields, DocumentOptions.of(settings))
+    info |= _files(rows, opened, holdout, bool(settings.return_holdout_images))
     submodel = workspace.submodel(settings.job_id)
     _write(submodel, start, info)
     report(REPORTED, message="writing the report")
     try:
-        write_report(training_report(start, images, settings, result, checks), workspace, submodel)
+        write_report(training_report(start, images, settings.as_dict(), result, checks), workspace, submodel)
     except (PyramidError, SensenetError) as error:
         # the networks are trained and written: they are not lost for want of a page about them
         report(REPORTED, message=f"warning: there is no report: {error}")
     check_there([submodel.weights, submodel.fit_info])
     return result
+
+
+def _fit_options(settings: BaseSettings) -> ImageFitOptions:
+    fit = FitOptions.of(settings)
+    # images are augmented, not mixed, and so are their features, whose readout is to be the same from all of them
+    fit = replace(fit, sampling=replace(fit.sampling, mixup_alpha=0.0))
+    phases = NetworkOptions.of(settings).training_type.phases
+    return ImageFitOptions(fit, phases, settings.augmentation_seed)
 
 
 def _augmentations(settings: BaseSettings, report: Report) -> Augmentations:
@@ -107,27 +125,27 @@ def _open(rows: ImageRows, start: Start, settings: BaseSettings, report: Report)
     Raises:
         DataError: files that cannot be read, unless they are to be skipped; or none that can.
     """
-    metadata = start.spec.metadata
+    metadata, options = start.spec.metadata, ReadOptions.of(settings)
     source = ImageSource(
-        path_prefix=settings.image_root or "",
+        path_prefix=options.image_root,
         input_image_format="file",
-        color_space=settings.color_space or "rgb",
+        color_space=options.color_space or "rgb",
         exif_rotation=metadata.exif_rotation,
-        confinement=image_confinement(settings),
+        confinement=image_confinement(options),
     )
     loader = ImageLoader(metadata.width, metadata.height, settings.rescale_type, source)
     opened = open_images(
         rows.files,
         loader,
-        settings.max_data_size,
+        options.max_data_size,
         lambda progress, **facts: report(READ * progress, **facts),
     )
-    reasons, skips = list(opened.broken.values()), bool(settings.skip_invalid_images)
+    reasons, skips = list(opened.broken.values()), options.skip_invalid_images
     admit(opened, reasons, skips, "are left out", lambda warning: report(READ, message=warning))
     return opened
 
 
-def _dataset(rows: ImageRows, opened: OpenedImages, settings: BaseSettings) -> Dataset:
+def _dataset(rows: ImageRows, opened: OpenedImages, objective: Objective) -> Dataset:
     """The rows whose images can be read; their inputs are positions in the store.
 
     Raises:
@@ -135,29 +153,25 @@ def _dataset(rows: ImageRows, opened: OpenedImages, settings: BaseSettings) -> D
     """
     kept = np.array([row for row in range(len(rows)) if row not in opened.broken], np.int64)
     labels = rows.labels[kept]
-    _refuse_scarce_classes(labels, settings)
-    if settings.objective_type == "numeric":
-        targets = labels[:, None].astype(np.float32)
-    else:
-        targets = np.eye(len(settings.info_list[-1]["values"]), dtype=np.float32)[labels]
+    _refuse_scarce_classes(labels, objective)
     weights = None if rows.weights is None else rows.weights[kept]
-    return Dataset(kept, targets, weights, settings.objective_type)
+    return Dataset(kept, objective.targets(labels), weights, objective)
 
 
-def _refuse_scarce_classes(labels: np.ndarray, settings: BaseSettings) -> None:
-    if settings.objective_type == "numeric":
+def _refuse_scarce_classes(labels: np.ndarray, objective: Objective) -> None:
+    if not objective.has_classes:
         return
-    values = settings.info_list[-1]["values"]
-    if scarce := scarce_classes(values[label] for label in labels):
+    if scarce := scarce_classes(objective.in_units(labels)):
         raise DataError(listed(scarce))
 
 
 def _split(dataset: Dataset, settings: BaseSettings, report: Report) -> tuple[Dataset, Dataset]:
     """As the readout's rows are split; but a class whose images are all held out is trained on them, too."""
-    training, holdout = split_holdout(dataset, settings, np.random.default_rng([settings.seed, SPLIT]))
-    if dataset.objective_type == "numeric":
+    rng = np.random.default_rng([settings.seed, SPLIT])
+    training, holdout = split_holdout(dataset, HoldoutOptions.of(settings), rng)
+    if not dataset.objective.has_classes:
         return training, holdout
-    values = settings.info_list[-1]["values"]
+    values = dataset.objective.classes
     absent = sorted(set(range(len(values))) - set(dataset.labels))
     if absent:
         report(READ, message=f"warning: no image is of {_names(values, absent)}")
@@ -170,7 +184,7 @@ def _split(dataset: Dataset, settings: BaseSettings, report: Report) -> tuple[Da
     return dataset.take(np.searchsorted(dataset.inputs, rows)), holdout
 
 
-def _names(values: list[str], classes: list[int]) -> str:
+def _names(values: Sequence[str], classes: Sequence[int]) -> str:
     return ", ".join(values[position] for position in classes)
 
 
@@ -187,34 +201,25 @@ def _result(fitted: Fit, settings: BaseSettings, started: float) -> dict[str, An
     }
 
 
-def _info(start: Start, settings: BaseSettings) -> dict[str, Any]:
+def _info(start: Start, fields: Fields, options: DocumentOptions) -> dict[str, Any]:
     """What is known of the networks; they take one image, whatever other fields a row has."""
-    image_field = next((field for field in settings.info_list if field["type"] == "image"), IMAGE_FIELD)
+    image_field = next((fields.inputs[place] for place in fields.images), ImageField(index=0))
     return {
-        **fit_info(settings, int(start.readout.model.input_shape[-1]), [1.0]),
+        **fit_info(fields, options, False, int(start.readout.model.input_shape[-1]), [1.0]),
         **network_info(start),
-        "preprocess": [{key: image_field[key] for key in IMAGE_FIELD}],
-        "uses_trees": False,
+        "preprocess": [image_field.dump()],
         "initial_network_metadata": start.initial_metadata,
     }
 
 
-def _files(rows: ImageRows, opened: OpenedImages, holdout: Dataset, settings: BaseSettings) -> dict[str, Any]:
+def _files(rows: ImageRows, opened: OpenedImages, holdout: Dataset, returns_holdout: bool) -> dict[str, Any]:
     """The files that were left out, and, where asked for, those held out with what is true of them."""
     skipped = [{"file": rows.files[row], "reason": reason} for row, reason in opened.broken.items()]
     held_out = None
-    if settings.return_holdout_images:
-        truth = _in_words(holdout.truth, settings.info_list[-1])
+    if returns_holdout:
+        truth = holdout.objective.in_units(holdout.truth)
         held_out = [[rows.files[row], label] for row, label in zip(holdout.inputs, truth, strict=True)]
     return {"skipped_images": skipped, "holdout_images": held_out}
-
-
-def _in_words(truth: np.ndarray, objective: dict[str, Any]) -> list[Any]:
-    """Classes by their names, numbers in the objective's own units."""
-    if objective["type"] == "numeric":
-        stdev = objective["stdev"] or 1.0
-        return [float(label) * stdev + objective["mean"] for label in truth]
-    return [objective["values"][label] for label in truth]
 
 
 def _write(submodel: Submodel, start: Start, info: dict[str, Any]) -> None:

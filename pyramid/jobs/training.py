@@ -11,22 +11,30 @@ import numpy as np
 import tensorflow as tf
 
 from pyramid.errors import SettingsError, Violation
-from pyramid.images.origin import has_images
 from pyramid.progress import Report
 from pyramid.settings.base_settings import BaseSettings
+from pyramid.settings.options import (
+    DocumentOptions,
+    FitOptions,
+    HoldoutOptions,
+    ReadoutOptions,
+    TreeOptions,
+    job_fields,
+)
 from pyramid.submodels.files import write_submodel
-from pyramid.submodels.fit_info import configuration, fit_info, uses_trees
+from pyramid.submodels.fit_info import configuration, fit_info
 from pyramid.tables.cached_data import CachedData
+from pyramid.tables.layout import Layout
 from pyramid.tables.splits import stratified_sample
 from pyramid.train.dataset import (
+    CachedRows,
     Dataset,
-    job_layout,
+    cached_layout,
     read_dataset,
     split_holdout,
 )
 from pyramid.train.fit import Metrics
 from pyramid.train.importances import expected_gradients, field_importances
-from pyramid.train.metrics import evaluate_rows
 from pyramid.train.readout import fit_readout
 from pyramid.workspace import Workspace, check_there
 from sensenet.errors import ModelFormatError
@@ -34,6 +42,7 @@ from sensenet.formats.h5 import encode_weights
 from sensenet.layers import parse_layers
 from sensenet.network import Network, build_network
 
+SEARCH = "search_submodel"
 EVALUATION_SAMPLES = 128
 EVALUATION_SHARE = 0.2
 MAX_EVALUATION_ROWS = 256
@@ -69,22 +78,23 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     started = settings.start_time or time.time()
     report(0.0, message="reading the cached data")
     cached = CachedData.of(workspace)
-    dataset = read_dataset(Path(settings.cache_file), settings, cached)
-    measures = _measures(settings, cached)
-    belonging = _belonging(settings, cached)
-    network = _build(settings, dataset)
+    rows = CachedRows(Path(settings.cache_file), job_fields(settings), TreeOptions.of(settings))
+    dataset = read_dataset(rows.cache_file, rows, cached)
+    searches = settings.job_type == SEARCH
+    measures = _measures(rows, cached, searches)
+    belonging = _belonging(rows, cached)
+    network = _build(ReadoutOptions.of(settings), dataset)
     fitted = fit_readout(
         network,
-        *split_holdout(dataset, settings, np.random.default_rng([settings.seed, SPLIT])),
-        settings,
+        *split_holdout(dataset, HoldoutOptions.of(settings), np.random.default_rng([settings.seed, SPLIT])),
+        FitOptions.of(settings),
         started,
         lambda progress, **facts: report(0.05 + 0.85 * progress, **facts),
-        settings.mixup_alpha or 0.0,
     )
     submodel = workspace.submodel(settings.job_id)
     report(0.9, message="measuring the trained network")
-    evaluation_metrics, samples = _evaluations(network, settings, measures.evaluation)
-    importances = _importances(network, settings, measures)
+    evaluation_metrics, samples = _evaluations(network, measures.evaluation, settings.seed)
+    importances = _importances(network, measures, cached_layout(rows), settings.seed)
     report(0.97, message="writing the trained network")
     result = {
         "job_id": settings.job_id,
@@ -92,42 +102,43 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
         "evaluation_metrics": evaluation_metrics,
         "iterations": fitted.iterations,
         "elapsed_time": time.time() - started,
-        "configuration_parameters": configuration(settings),
+        "configuration_parameters": configuration(settings.as_dict()) if searches else None,
         "base_image_network": None,
         "image_training_type": None,
     }
-    info = result | fit_info(settings, dataset.inputs.shape[1], importances)
+    told = DocumentOptions.of(settings)
+    info = result | fit_info(rows.fields, told, rows.trees.uses_trees, dataset.inputs.shape[1], importances)
     write_submodel(submodel, encode_weights(network.model), info, belonging, samples)
     check_there([submodel.weights, submodel.fit_info, *([] if samples is None else [submodel.evaluations])])
     return result
 
 
-def _measures(settings: BaseSettings, cached: CachedData) -> _Measures:
+def _measures(rows: CachedRows, cached: CachedData, searches: bool) -> _Measures:
     """Read before there is a network, so that what is missing is not found when it has been trained."""
     workspace = cached.workspace
     evaluation = points = trees = None
-    if settings.job_type == "search_submodel":
-        evaluation = read_dataset(workspace.evaluation_dataset, settings, cached)
-    if len(job_layout(settings).fields) > 1:
-        points = read_dataset(workspace.importance_dataset, settings, cached).inputs
-        if uses_trees(settings):
+    if searches:
+        evaluation = read_dataset(workspace.evaluation_dataset, rows, cached)
+    if len(rows.fields.inputs) > 1:
+        points = read_dataset(workspace.importance_dataset, rows, cached).inputs
+        if rows.trees.uses_trees:
             trees = cached.read_json(workspace.tree_importances)
     return _Measures(evaluation, points, trees)
 
 
-def _belonging(settings: BaseSettings, cached: CachedData) -> dict[str, str | None]:
+def _belonging(rows: CachedRows, cached: CachedData) -> dict[str, str | None]:
     """The digests of the cached files that the final model of this network will need."""
     trees, features = cached.workspace.trees, cached.workspace.image_features
     return {
-        "trees": cached.digest_of(trees) if uses_trees(settings) else None,
-        "image_features": cached.digest_of(features) if has_images(settings.info_list) else None,
+        "trees": cached.digest_of(trees) if rows.trees.uses_trees else None,
+        "image_features": cached.digest_of(features) if rows.fields.images else None,
     }
 
 
-def _build(settings: BaseSettings, dataset: Dataset) -> Network:
+def _build(options: ReadoutOptions, dataset: Dataset) -> Network:
     try:
-        layers = parse_layers(settings.layers)
-        network = build_network(layers, dataset.inputs.shape[1], settings.seed)
+        layers = parse_layers(options.layers)
+        network = build_network(layers, dataset.inputs.shape[1], options.seed)
     except ModelFormatError as error:
         raise SettingsError([Violation("/layers", str(error))]) from error
     except MemoryError as error:
@@ -136,34 +147,34 @@ def _build(settings: BaseSettings, dataset: Dataset) -> Network:
     width, expected = network.model.output_shape[-1], dataset.targets.shape[1]
     if width != expected:
         message = f"the last layer has {width} outputs, but the objective needs {expected}"
-        raise SettingsError([Violation(f"/layers/{len(settings.layers) - 1}", message)])
+        raise SettingsError([Violation(f"/layers/{len(options.layers) - 1}", message)])
     return network
 
 
 def _evaluations(
-    network: Network, settings: BaseSettings, dataset: Dataset | None
+    network: Network, dataset: Dataset | None, seed: int
 ) -> tuple[Metrics | None, list[Metrics] | None]:
     """Of a search submodel: the metrics on all of the evaluation set, and those on samples of it."""
     if dataset is None:
         return None, None
     predictions = _predict(network, dataset.inputs)
     size = max(1, min(MAX_EVALUATION_ROWS, round(EVALUATION_SHARE * len(dataset))))
-    rng = np.random.default_rng([settings.seed, EVALUATION])
-    truth, strata = dataset.truth, dataset.strata
+    rng = np.random.default_rng([seed, EVALUATION])
+    truth, strata, evaluate = dataset.truth, dataset.strata, dataset.objective.evaluate
     draws = [stratified_sample(strata, size, rng) for _ in range(EVALUATION_SAMPLES)]
-    samples = [evaluate_rows(truth[rows], predictions[rows], dataset.objective_type) for rows in draws]
-    return evaluate_rows(truth, predictions, dataset.objective_type), samples
+    samples = [evaluate(truth[rows], predictions[rows]) for rows in draws]
+    return evaluate(truth, predictions), samples
 
 
-def _importances(network: Network, settings: BaseSettings, measures: _Measures) -> list[float]:
-    """One share per input field, in the order of `info_list`."""
+def _importances(network: Network, measures: _Measures, layout: Layout, seed: int) -> list[float]:
+    """One share per input field, in the order of the data."""
     points = measures.points
     if points is None:
         return [1.0]
     attributions = expected_gradients(
-        lambda inputs: network.model(inputs, training=False), points, points, settings.seed
+        lambda inputs: network.model(inputs, training=False), points, points, seed
     )
-    return field_importances(attributions, job_layout(settings), measures.trees)
+    return field_importances(attributions, layout, measures.trees)
 
 
 def _predict(network: Network, inputs: np.ndarray) -> np.ndarray:

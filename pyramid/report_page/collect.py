@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from pyramid.fields import Objective
 from pyramid.report_page.data import Augmented, Confusion, Miss, ReportData, Scatter
 from pyramid.report_page.pictures import data_uri
 from pyramid.train.checks import Check
@@ -24,64 +25,56 @@ UNTOLD_SETTINGS = ("image_training_data", "layers", "info_list", "training_optio
 class Outputs:
     """What a network says of the holdout images, beside what is true."""
 
-    def __init__(self, truth: np.ndarray, outputs: np.ndarray, objective: Mapping[str, Any]):
+    def __init__(self, truth: np.ndarray, outputs: np.ndarray, objective: Objective):
         """Compare the two.
 
         Args:
-            truth: (images,) class indices, or standardised numbers.
-            outputs: (images, outputs) probabilities, or (images, 1) standardised numbers.
-            objective: the last field of `info_list`.
+            truth: (images,) labels.
+            outputs: (images, outputs) of the network.
         """
-        self.values: Sequence[str] | None = objective.get("values")
-        self.outputs = outputs
-        if self.values is None:
-            # where all numbers are equal, so are all predictions of the model
-            scale, mean = objective["stdev"], objective["mean"]
-            self.truth = truth.astype(np.float64) * (scale or 1.0) + mean
-            self.predictions = outputs[:, 0].astype(np.float64) * scale + mean
-            self.errors = np.abs(self.predictions - self.truth)
-        else:
-            self.truth, self.predictions = truth, outputs.argmax(axis=1)
-            self.errors = -outputs[np.arange(len(truth)), truth]
+        self.objective = objective
+        self.compared = objective.compare(truth, outputs)
 
     def worst(self) -> np.ndarray:
         """At most twelve positions, the least likely truth or the largest error first."""
-        return np.argsort(-self.errors, kind="stable")[:N_WORST]
+        return np.argsort(-self.compared.errors, kind="stable")[:N_WORST]
 
     def wrong(self, position: int) -> bool:
         """Whether another class was predicted for an image; a number is never quite right, nor wrong."""
-        return self.values is not None and bool(self.truth[position] != self.predictions[position])
+        truth, predicted = self.compared.truth[position], self.compared.predictions[position]
+        return self.objective.has_classes and bool(truth != predicted)
 
     def words(self, position: int) -> tuple[str, str]:
         """Truth and prediction of one image."""
-        truth, predicted = self.truth[position], self.predictions[position]
-        if self.values is None:
+        truth, predicted = self.compared.truth[position], self.compared.predictions[position]
+        if self.compared.shares is None:
             return f"{truth:.5g}", f"{predicted:.5g}"
-        share = self.outputs[position]
+        share, names = self.compared.shares[position], self.objective.classes
         return (
-            f"{cut(self.values[truth])} ({share[truth]:.1%})",
-            f"{cut(self.values[predicted])} ({share[predicted]:.1%})",
+            f"{cut(names[truth])} ({share[truth]:.1%})",
+            f"{cut(names[predicted])} ({share[predicted]:.1%})",
         )
 
     def answers(self) -> Confusion | Scatter:
         """The confusion matrix of at most 24 classes, or a sample of the points."""
-        if self.values is None:
-            chosen = _thinned(len(self.truth), MOST_POINTS)
-            points = np.stack([self.truth, self.predictions], axis=1)[chosen]
-            return Scatter(tuple((float(x), float(y)) for x, y in points), len(self.truth))
-        n_classes = len(self.values)
+        truth, predictions = self.compared.truth, self.compared.predictions
+        if not self.objective.has_classes:
+            chosen = _thinned(len(truth), MOST_POINTS)
+            points = np.stack([truth, predictions], axis=1)[chosen]
+            return Scatter(tuple((float(x), float(y)) for x, y in points), len(truth))
+        names, n_classes = self.objective.classes, self.objective.n_outputs
         counts = np.zeros((n_classes, n_classes), np.int64)
-        np.add.at(counts, (self.truth, self.predictions), 1)
+        np.add.at(counts, (truth, predictions), 1)
         shown = _most_confused(counts)
         return Confusion(
-            tuple(cut(self.values[place]) for place in shown),
+            tuple(cut(names[place]) for place in shown),
             tuple(tuple(int(count) for count in row) for row in counts[np.ix_(shown, shown)]),
             n_classes,
         )
 
 
 def collect(
-    settings: Any,
+    settings: Mapping[str, Any],
     result: Mapping[str, Any],
     checks: Sequence[Check],
     phases: Sequence[str],
@@ -93,6 +86,7 @@ def collect(
     """The data of one training's report.
 
     Args:
+        settings: of the job, by their keys.
         result: of the job.
         outputs: on the holdout images; None if there are none.
         worst: file and (height, width, 3) uint8 pixels of each image of `outputs.worst()`.
@@ -105,9 +99,9 @@ def collect(
         assert outputs is not None
         words = outputs.words(position)
         misses.append(Miss(data_uri(pixels), cut(file), *words, wrong=outputs.wrong(position)))
-    values = {key: value for key, value in settings.as_dict().items() if key not in UNTOLD_SETTINGS}
+    values = {key: value for key, value in settings.items() if key not in UNTOLD_SETTINGS}
     return ReportData(
-        title=settings.job_id,
+        title=settings["job_id"],
         result=tuple(_result(result)),
         checks=tuple(checks[place] for place in _shown(checks)),
         n_checks=len(checks),

@@ -9,12 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from pyramid.images.augment import augment
+from pyramid.images.training_types import TRAINING_TYPES
 from pyramid.report_page.collect import Outputs, collect
 from pyramid.report_page.data import ReportData, dump_report
 from pyramid.report_page.render import render
 from pyramid.train.checks import Check
 from pyramid.train.image_start import Start
-from pyramid.train.images import PHASES, ImageData, predict_images, told
+from pyramid.train.images import ImageData, predict_images, told
 from pyramid.workspace import Submodel, Workspace, write_bytes, write_json
 
 SHEET_IMAGES, SHEET_VERSIONS = 8, 5
@@ -35,7 +36,7 @@ def write_report(data: ReportData, workspace: Workspace, submodel: Submodel) -> 
 def training_report(
     start: Start,
     images: ImageData,
-    settings: Any,
+    settings: Mapping[str, Any],
     result: Mapping[str, Any],
     checks: Sequence[Check],
 ) -> ReportData:
@@ -43,6 +44,7 @@ def training_report(
 
     Args:
         start: the networks, trained.
+        settings: of the job, by their keys.
         result: of the job.
         checks: all of them, in their order.
     """
@@ -50,17 +52,17 @@ def training_report(
     outputs, worst = None, []
     if len(holdout):
         predicted = predict_images(start, store, holdout.inputs)
-        outputs = Outputs(holdout.truth, predicted, settings.info_list[-1])
+        outputs = Outputs(holdout.truth, predicted, holdout.objective)
         worst = _with_pixels(images, holdout.inputs[outputs.worst()])
     return collect(
         settings,
         result,
         checks,
-        [told(phase) for phase in PHASES[settings.image_training_type]],
+        [told(phase) for phase in TRAINING_TYPES[settings["image_training_type"]].phases],
         outputs,
         worst,
         images.augmentations.words(),
-        _sheet(images, settings),
+        _sheet(images, settings["augmentation_seed"]),
     )
 
 
@@ -69,7 +71,7 @@ def _with_pixels(images: ImageData, positions: np.ndarray) -> list[tuple[str, np
     return list(zip(files, images.store.pixels(positions), strict=True))
 
 
-def _sheet(images: ImageData, settings: Any) -> list[tuple[str, np.ndarray, np.ndarray]]:
+def _sheet(images: ImageData, augmentation_seed: int) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """Some training images, each as several steps would see it."""
     if not images.augmentations.chosen:
         return []
@@ -81,7 +83,7 @@ def _sheet(images: ImageData, settings: Any) -> list[tuple[str, np.ndarray, np.n
 
     @tf.function(autograph=False)
     def change(step: tf.Tensor) -> tf.Tensor:
-        seed, indices = tf.constant(settings.augmentation_seed), tf.constant(positions, tf.int32)
+        seed, indices = tf.constant(augmentation_seed), tf.constant(positions, tf.int32)
         return augment(pixels, seed, step, indices, images.augmentations)
 
     versions = np.stack([change(tf.constant(step)).numpy() for step in range(SHEET_VERSIONS)], axis=1)

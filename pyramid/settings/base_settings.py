@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pyramid.errors import SettingsError, Violation
+from pyramid.images.training_types import image_job_id
 from pyramid.settings import validate
 from pyramid.settings.wording import found, nearest
 
@@ -86,7 +87,7 @@ def job_id_of(mapping: Mapping[str, Any]) -> str | None:
     if mapping.get("job_type") == "image_training":
         network, training = mapping.get("base_image_network"), mapping.get("image_training_type")
         if isinstance(network, str) and isinstance(training, str):
-            return f"{network}_{training}"
+            return image_job_id(network, training)
     job_id = mapping.get("job_id")
     return job_id if isinstance(job_id, str) else None
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from pyramid.fields import Fields, parse_objective
 from pyramid.tables.ser import write_ser
 
-Field = dict[str, Any]
+Json = Any
+Field = dict[str, Json]
 Job = dict[str, Any]
 
 # small tables overfit: strong dropout and a modest rate did best on scikit-learn's data sets (benchmarks/quality.py)
@@ -60,9 +62,8 @@ def readout_layers(
         layers.append({"type": "activation", "activation_function": activation_function})
         if dropout_rate:
             layers.append({"type": "dropout", "dropout_type": "zero", "rate": dropout_rate})
-    if objective["type"] == "numeric":
-        return [*layers, _dense(1, None, seed + len(hidden))]
-    return [*layers, _dense(len(objective["values"]), "softmax", seed + len(hidden))]
+    answers = parse_objective(objective)
+    return [*layers, _dense(answers.n_outputs, answers.activation, seed + len(hidden))]
 
 
 def tabular_jobs(
@@ -71,7 +72,7 @@ def tabular_jobs(
     info_list: Sequence[Field],
     seed: int = 0,
     job_id: str = "model",
-    **settings: Any,
+    **settings: Json,
 ) -> list[Job]:
     """Write the rows as `rows.ser` and give the three jobs that make a model of them: cache, train, finalize.
 
@@ -90,11 +91,10 @@ def tabular_jobs(
     directory.mkdir(parents=True, exist_ok=True)
     ser = directory / "rows.ser"
     write_ser(ser, rows, info_list)
-    objective = info_list[-1]
-    numeric = objective["type"] == "numeric"
+    objective = Fields.parse(info_list, bool(settings.get("instance_weights"))).objective
     shared = {
         "job_id": job_id,
-        "objective_type": objective["type"],
+        "objective_type": objective.kind,
         "output_directory": str(directory),
         "info_list": list(info_list),
         "seed": seed,
@@ -113,11 +113,11 @@ def tabular_jobs(
         "job_type": "standard_training",
         "cache_file": str(directory / "full_dataset.npy"),
         "tree_inputs": 0,
-        "layers": readout_layers(HIDDEN_NODES, objective, dropout_rate=DROPOUT_RATE, seed=seed),
+        "layers": readout_layers(HIDDEN_NODES, objective.dump(), dropout_rate=DROPOUT_RATE, seed=seed),
         "batch_size": BATCH_SIZE,
         "descent_algorithm": "adam",
         "learning_rate": LEARNING_RATE,
-        "loss_function": "mean_squared_error" if numeric else "crossentropy",
+        "loss_function": objective.losses[0],
     }
     finalizing = {"job_type": "finalize_output"}
     return [shared | job | settings for job in (caching, training, finalizing)]

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from pyramid.errors import DataError
+from pyramid.fields import Fields, Objective
 from pyramid.images.features import image_features
-from pyramid.images.origin import FoundNetwork, find_network, has_images
+from pyramid.images.origin import FoundNetwork, find_network
 from pyramid.memory import memory_bytes
 from pyramid.progress import Report
 from pyramid.settings.base_settings import BaseSettings
+from pyramid.settings.options import NetworkOptions, ReadOptions, RowOptions, job_fields
 from pyramid.tables.encode import Encoding
 from pyramid.tables.ser import SerRows, read_ser
-from pyramid.tables.splits import numeric_strata
 from pyramid.workspace import Workspace
 
 
@@ -29,17 +30,36 @@ class Source:
     network: FoundNetwork | None  # of the image fields
 
     @property
-    def is_classification(self) -> bool:
-        """Whether the objective is a class."""
-        return self.encoding.n_classes is not None
+    def objective(self) -> Objective:
+        """What is predicted."""
+        return self.encoding.fields.objective
 
     def strata(self, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
         """(rows,) int: the class of some rows, or the quantile bin of their number."""
-        labels = self.labels[rows]
-        return labels if self.is_classification else numeric_strata(labels)
+        return self.objective.strata(self.labels[rows])
 
 
-def open_source(settings: BaseSettings, workspace: Workspace, report: Report, images_share: float) -> Source:
+@dataclass(frozen=True)
+class SourceOptions:
+    """What opening the rows of a caching job needs: their fields, where they are, and how images become features."""
+
+    fields: Fields
+    rows: RowOptions
+    network: NetworkOptions
+    images: ReadOptions
+
+    @classmethod
+    def of(cls, settings: BaseSettings) -> SourceOptions:
+        """Those of a job."""
+        return cls(
+            job_fields(settings),
+            RowOptions.of(settings),
+            NetworkOptions.of(settings),
+            ReadOptions.of(settings),
+        )
+
+
+def open_source(options: SourceOptions, workspace: Workspace, report: Report, images_share: float) -> Source:
     """Read the rows, and compute the features of their images.
 
     Args:
@@ -49,13 +69,12 @@ def open_source(settings: BaseSettings, workspace: Workspace, report: Report, im
         DataError: rows or images that cannot be used; names the file, and the row.
         SettingsError, WorkspaceError, sensenet.errors.WeightsError: see `pyramid.images.origin.find_network`.
     """
-    rows = read_ser(settings.cache_file, settings.info_list, settings.cache_rows)
-    images = has_images(settings.info_list)
-    _check_memory(rows, images, settings.cache_file)
-    no_features = np.zeros((0, 1), np.float32) if images else None
-    encoding = Encoding.from_info_list(
-        settings.info_list, bool(settings.instance_weights), features=no_features
-    )
+    fields, file = options.fields, options.rows.cache_file
+    assert file is not None, "the schema asks for it"
+    rows = read_ser(file, fields.all, options.rows.cache_rows)
+    images = bool(fields.images)
+    _check_memory(rows, images, file)
+    encoding = Encoding.of(fields, features=np.zeros((0, 1), np.float32) if images else None)
     names: list[str] = []
     try:
         if images:
@@ -63,18 +82,17 @@ def open_source(settings: BaseSettings, workspace: Workspace, report: Report, im
         else:
             numbers = rows.numbers
         labels = encoding.labels(numbers)
-        if encoding.weight is not None:
+        if fields.weight is not None:
             encoding.weights(numbers)
     except DataError as error:
-        raise DataError(f"{settings.cache_file}: {error}") from error
+        raise DataError(f"{file}: {error}") from error
     if not images:
         return Source(rows, numbers, encoding, labels, None)
-    network = find_network(settings, workspace)
+    network = find_network(options.network, workspace)
     features = image_features(
-        names, network.spec, settings, workspace.root, within(report, 0.0, images_share)
+        names, network.spec, options.images, workspace.root, within(report, 0.0, images_share)
     )
-    encoding = Encoding.from_info_list(settings.info_list, bool(settings.instance_weights), features=features)
-    return Source(rows, numbers, encoding, labels, network)
+    return Source(rows, numbers, Encoding.of(fields, features=features), labels, network)
 
 
 def _check_memory(rows: SerRows, images: bool, file: str) -> None:

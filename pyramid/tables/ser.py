@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from pyramid.errors import DataError
+from pyramid.fields import Field, ImageField, RawField, parse_columns
 from sensenet.files import open_regular, whole_file
 
 MARK = b"D"
@@ -30,7 +31,7 @@ class SerRows:
     Attributes:
         records: (rows,) structured and memory-mapped, one member `f0`, `f1`, ... for each field of
             `info_list`: a float64, or the 32 bytes of an image's name.
-        image_fields: the positions of the image fields in `info_list`.
+        image_fields: the positions of the image fields.
     """
 
     records: np.ndarray
@@ -100,15 +101,15 @@ class SerRows:
         ], inverse.reshape(-1)
 
 
-def row_dtype(info_list: Sequence[Mapping[str, Any]]) -> np.dtype:
+def row_dtype(columns: Sequence[Field]) -> np.dtype:
     """The structured type of one row."""
-    return np.dtype([(f"f{i}", _member(field)) for i, field in enumerate(info_list)])
+    return np.dtype([(f"f{i}", _member(field)) for i, field in enumerate(columns)])
 
 
 def write_ser(
     path: str | os.PathLike[str],
     rows: Iterable[Sequence[Any]] | np.ndarray,
-    info_list: Sequence[Mapping[str, Any]],
+    info_list: Sequence[RawField],
 ) -> None:
     """Write `rows` as a `.ser` file.
 
@@ -117,35 +118,36 @@ def write_ser(
             indices and image names; None is a missing number.
 
     Raises:
-        DataError: a row of another length, or an image name of more than 31 bytes; names the row.
+        DataError: a row of another length, or an image name of more than 31 bytes; names the row. Or a field of an
+            unknown type.
         OSError: the file cannot be written.
     """
-    dtype = row_dtype(info_list)
-    if isinstance(rows, np.ndarray) and rows.dtype.kind in "biuf" and not image_fields(info_list):
-        if rows.ndim != 2 or rows.shape[1] != len(info_list):
-            raise DataError(f"rows have the shape {rows.shape}, expected (rows, {len(info_list)})")
+    columns = parse_columns(info_list)
+    images = image_columns(columns)
+    if isinstance(rows, np.ndarray) and rows.dtype.kind in "biuf" and not images:
+        if rows.ndim != 2 or rows.shape[1] != len(columns):
+            raise DataError(f"rows have the shape {rows.shape}, expected (rows, {len(columns)})")
         body = np.ascontiguousarray(rows, "<f8")
     else:
-        images = image_fields(info_list)
-        body = np.array([_record(row, i, len(info_list), images) for i, row in enumerate(rows)], dtype)
+        records = [_record(row, i, len(columns), images) for i, row in enumerate(rows)]
+        body = np.array(records, row_dtype(columns))
     with whole_file(path) as file:
         file.write(MARK)
         file.write(body)
 
 
-def read_ser(
-    path: str | os.PathLike[str], info_list: Sequence[Mapping[str, Any]], cache_rows: int | None
-) -> SerRows:
+def read_ser(path: str | os.PathLike[str], columns: Sequence[Field], cache_rows: int | None) -> SerRows:
     """Map the rows of a `.ser` file into memory.
 
     Args:
+        columns: the fields in the order of the data.
         cache_rows: how many rows there should be; None takes what there is.
 
     Raises:
         DataError: the file cannot be read, does not begin with `D`, ends within a row, or holds another
             number of rows.
     """
-    dtype = row_dtype(info_list)
+    dtype = row_dtype(columns)
     file = Path(path)
     try:
         with open_regular(file) as opened:
@@ -168,20 +170,16 @@ def read_ser(
     if n_rows == 0:
         raise DataError(f"{file}: expected at least one row, found 0")
     records = np.memmap(file, dtype, "r", offset=1, shape=(n_rows,))
-    return SerRows(records, image_fields(info_list))
+    return SerRows(records, image_columns(columns))
 
 
-def image_fields(info_list: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
+def image_columns(columns: Sequence[Field]) -> tuple[int, ...]:
     """The positions of the image fields."""
-    return tuple(i for i, field in enumerate(info_list) if field["type"] == "image")
+    return tuple(i for i, field in enumerate(columns) if isinstance(field, ImageField))
 
 
-def _member(field: Mapping[str, Any]) -> str:
-    if field["type"] in ("numeric", "categorical"):
-        return "<f8"
-    if field["type"] == "image":
-        return f"V{1 + NAME_BYTES}"
-    raise DataError(f"a field of the type {field['type']!r} has no place in a .ser file")
+def _member(field: Field) -> str:
+    return f"V{1 + NAME_BYTES}" if isinstance(field, ImageField) else "<f8"
 
 
 def _record(row: Sequence[Any], number: int, n_fields: int, images: tuple[int, ...]) -> tuple[Any, ...]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pyramid.errors import DataError
+from pyramid.fields import Fields, Objective
+from pyramid.settings.options import HoldoutOptions, LossOptions, TreeOptions
 from pyramid.tables.cached_data import CachedData
 from pyramid.tables.encode import Layout
-from pyramid.tables.splits import holdout_split, numeric_strata
+from pyramid.tables.splits import holdout_split
 from pyramid.workspace import read_array
 
 
@@ -25,13 +26,13 @@ class Dataset:
             positions of its images.
         targets: (rows, outputs) float32: one-hot classes, or one standardised number.
         weights: (rows,) float32, the rows' own weights, or None.
-        objective_type: "categorical" or "numeric".
+        objective: what the targets say.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     weights: np.ndarray | None
-    objective_type: str
+    objective: Objective
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -40,25 +41,40 @@ class Dataset:
     @property
     def truth(self) -> np.ndarray:
         """(rows,): class indices (int), or standardised numbers (float32)."""
-        return self.targets.argmax(axis=1) if self.objective_type == "categorical" else self.targets[:, 0]
+        return self.objective.truth(self.targets)
 
     @property
     def labels(self) -> np.ndarray:
         """(rows,) int: the class of each row; zeros for a numeric objective."""
-        return self.truth if self.objective_type == "categorical" else np.zeros(len(self), np.int64)
+        return self.objective.class_of(self.truth)
 
     @property
     def strata(self) -> np.ndarray:
         """(rows,) int: what samples of the rows are stratified by: the class, or the number's quantile bin."""
-        return self.truth if self.objective_type == "categorical" else numeric_strata(self.truth)
+        return self.objective.strata(self.truth)
 
     def take(self, rows: np.ndarray) -> Dataset:
         """Some of the rows."""
         weights = None if self.weights is None else self.weights[rows]
-        return Dataset(self.inputs[rows], self.targets[rows], weights, self.objective_type)
+        return Dataset(self.inputs[rows], self.targets[rows], weights, self.objective)
 
 
-def job_layout(settings: Any) -> Layout:
+@dataclass(frozen=True)
+class CachedRows:
+    """What a training job says of the cached rows that it reads.
+
+    Attributes:
+        cache_file: the matrix that it trains on.
+        fields: of the rows.
+        trees: whether it looks at their tree features, and how many there are.
+    """
+
+    cache_file: Path
+    fields: Fields
+    trees: TreeOptions
+
+
+def cached_layout(rows: CachedRows) -> Layout:
     """The columns of the matrix that a training job's `cache_file` holds.
 
     How many features an image has is what the width of that matrix leaves for the image fields.
@@ -67,26 +83,24 @@ def job_layout(settings: Any) -> Layout:
         WorkspaceError: there are image fields, and the file is missing or broken.
         DataError: its width leaves no columns for them.
     """
-    fields = (settings.info_list, bool(settings.instance_weights), settings.tree_inputs or 0)
-    if not any(field["type"] == "image" for field in settings.info_list):
-        return Layout.from_info_list(*fields)
-    path = Path(settings.cache_file)
-    *_, row_columns = (0, *read_array(path, "dataset_caching", mmap=True).shape)
+    if not rows.fields.images:
+        return Layout.of(rows.fields, rows.trees.tree_inputs)
+    *_, row_columns = (0, *read_array(rows.cache_file, "dataset_caching", mmap=True).shape)
     try:
-        return Layout.of_width(*fields, row_columns)
+        return Layout.of_width(rows.fields, rows.trees.tree_inputs, row_columns)
     except DataError as error:
-        raise DataError(f"{path}: {error}") from error
+        raise DataError(f"{rows.cache_file}: {error}") from error
 
 
-def read_dataset(path: Path, settings: Any, cached: CachedData) -> Dataset:
+def read_dataset(path: Path, rows: CachedRows, cached: CachedData) -> Dataset:
     """Read a cached matrix; without `tree_embedding` its tree features are passed over.
 
     Raises:
         WorkspaceError: the file is missing or broken, or `cached` tells that it does not belong to the others.
-        DataError: it has no rows, other columns than `info_list` and `tree_inputs` say, or numbers that are not
+        DataError: it has no rows, other columns than its fields and `tree_inputs` say, or numbers that are not
             finite; names the file, and the row.
     """
-    layout = job_layout(settings)
+    layout = cached_layout(rows)
     matrix = read_array(path, "dataset_caching")
     if matrix.ndim != 2 or matrix.shape[1] != layout.row_columns:
         raise DataError(
@@ -99,44 +113,36 @@ def read_dataset(path: Path, settings: Any, cached: CachedData) -> Dataset:
     if not np.isfinite(matrix.sum(dtype=np.float64)):
         _refuse_non_finite(path, matrix)
     cached.check_array(path, matrix)
-    first = 0 if settings.tree_embedding else layout.tree_inputs
+    first = 0 if rows.trees.tree_embedding else layout.tree_inputs
     return Dataset(
         inputs=np.ascontiguousarray(matrix[:, first : layout.inputs.stop], dtype=np.float32),
         targets=np.ascontiguousarray(matrix[:, layout.objective], dtype=np.float32),
         weights=None if layout.weight is None else matrix[:, layout.weight].astype(np.float32),
-        objective_type=settings.objective_type,
+        objective=rows.fields.objective,
     )
 
 
-def split_holdout(dataset: Dataset, settings: Any, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
+def split_holdout(
+    dataset: Dataset, options: HoldoutOptions, rng: np.random.Generator
+) -> tuple[Dataset, Dataset]:
     """The rows to train on and those held out; the same rows twice with `cheat_on_validation`."""
-    if settings.cheat_on_validation:
+    if options.cheat_on_validation:
         return dataset, dataset
-    training, holdout = holdout_split(dataset.strata, settings.holdout_rate, settings.holdout_set_size, rng)
+    training, holdout = holdout_split(dataset.strata, options.holdout_rate, options.holdout_set_size, rng)
     return dataset.take(training), dataset.take(holdout)
 
 
-def smoothed_targets(targets: np.ndarray, factor: float) -> np.ndarray:
-    """One-hot (rows, classes) with `factor` of the mass spread over all classes (arXiv 1512.00567, section 7)."""
-    return targets * np.float32(1 - factor) + np.float32(factor / targets.shape[1])
-
-
-def learnt_rows(training: Dataset, settings: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    """The targets of training rows, smoothed as the settings say, and their weights in the loss.
+def learnt_rows(training: Dataset, options: LossOptions) -> tuple[np.ndarray, np.ndarray | None]:
+    """The targets of training rows, smoothed as the options say, and their weights in the loss.
 
     Raises:
         DataError: all rows weigh nothing.
     """
-    smoothing = settings.label_smoothing_factor or 0.0
-    targets = training.targets
-    if smoothing and training.objective_type == "categorical":
-        targets = smoothed_targets(targets, smoothing)
-    return targets, loss_weights(training, settings.class_weights, settings.info_list[-1].get("values"))
+    targets = training.objective.smoothed(training.targets, options.label_smoothing_factor)
+    return targets, loss_weights(training, options.class_weights)
 
 
-def loss_weights(
-    dataset: Dataset, class_weights: Sequence[tuple[str, float]] | None, values: Sequence[str] | None
-) -> np.ndarray | None:
+def loss_weights(dataset: Dataset, class_weights: Sequence[tuple[str, float]]) -> np.ndarray | None:
     """(rows,) float32: how much each row counts in the loss; None where all count the same.
 
     The product of the row's weight and its class's; a class without one counts as
@@ -152,7 +158,7 @@ def loss_weights(
     if class_weights:
         given = {str(name): weight for name, weight in class_weights}
         others = sum(given.values()) / len(given)
-        per_class = np.array([given.get(str(value), others) for value in values or ()])
+        per_class = np.array([given.get(name, others) for name in dataset.objective.classes])
         weights = weights * per_class[dataset.labels]
     total = weights.sum()
     if total <= 0:

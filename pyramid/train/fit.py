@@ -6,13 +6,13 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from pyramid.errors import TrainingError
+from pyramid.fields import OBJECTIVES
 from pyramid.progress import Report
+from pyramid.settings.options import LimitOptions
 from pyramid.train.checks import Check, OnCheck, unheard
 from pyramid.train.loop import Outcome, State, Steps
-from pyramid.train.metrics import HEADLINE
 from pyramid.train.monitor import Monitor, are_finite
 
 MAX_STEPS_PER_CALL = 256
@@ -76,17 +76,17 @@ class Limits:
         return min(1.0, max(shares, default=failures / self.patience))
 
 
-def job_limits(settings: Any, holdout_rows: int, started: float) -> Limits:
+def job_limits(options: LimitOptions, holdout_rows: int, started: float) -> Limits:
     """The limits that a job's settings give."""
     return Limits(
         holdout_rows=holdout_rows,
-        batch_size=settings.batch_size,
-        patience=settings.patience,
-        max_iterations=settings.max_iterations,
+        batch_size=options.batch_size,
+        patience=options.patience,
+        max_iterations=options.max_iterations,
         started=started,
-        max_training_time=settings.max_training_time,
-        max_seconds_per_update=settings.max_seconds_per_update,
-        warmup_iterations=settings.learning_rate_warmup_iterations or 0,
+        max_training_time=options.max_training_time,
+        max_seconds_per_update=options.max_seconds_per_update,
+        warmup_iterations=options.learning_rate_warmup_iterations,
     )
 
 
@@ -247,7 +247,7 @@ def _report(
     progress: _Progress, metrics: Metrics, limits: Limits, report: Report, message: str | None = None
 ) -> None:
     progress.reported = time.perf_counter()
-    headline = next((names for names in HEADLINE.values() if metrics.keys() >= set(names)), ())
+    headline = next((one.headline for one in OBJECTIVES.values() if metrics.keys() >= set(one.headline)), ())
     elapsed = progress.reported - progress.began
     report(
         limits.progress(progress.iterations, progress.monitor.failures),

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pyramid.errors import SettingsError, Violation
+from pyramid.fields import Objective
 from pyramid.images.initial_model import job_metadata, read_initial_model
+from pyramid.settings.options import NetworkOptions, ReadoutOptions
 from sensenet.document.image_network import ImageNetworkSpec, parse_image_network
 from sensenet.document.model import ModelSpec
 from sensenet.errors import ModelFormatError
@@ -17,9 +19,6 @@ from sensenet.layers import dump_layers, parse_layers
 from sensenet.layers.base import Layers, LayerSpec
 from sensenet.network import Network, build_network
 from sensenet.pretrained import image_network, pretrained_layers
-
-RANDOM = "randomly_initialize"
-INITIAL = "initial_model"
 
 
 @dataclass(frozen=True)
@@ -38,80 +37,80 @@ class Start:
     initial_metadata: dict[str, Any] | None
 
 
-def start_networks(settings: Any, n_outputs: int) -> Start:
+def start_networks(options: NetworkOptions, layers: ReadoutOptions, objective: Objective) -> Start:
     """Build the networks that a job asks for.
 
     Args:
-        n_outputs: numbers that the objective needs.
+        options: of the image network.
+        layers: of the readout.
 
     Raises:
         SettingsError: an unknown network, a size or readout that does not fit, a network without pretrained weights.
         WorkspaceError: an `initial_model` that cannot be used.
         sensenet.errors.WeightsError: pretrained weights that cannot be had; says what to do.
     """
-    initial = _initial_model(settings)
-    spec = _named(settings) if initial is None else _of_model(initial, settings)
+    initial = _initial_model(options)
+    spec = _named(options) if initial is None else _of_model(initial, options)
     if spec.branches is not None:
         raise _violation(
-            "base_image_network", f"{settings.base_image_network} finds boxes and has no features"
+            "base_image_network", f"{options.base_image_network} finds boxes and has no features"
         )
     # as this job trains it, it is no longer of any published version
-    metadata = replace(job_metadata(spec.metadata, settings), version=None)
+    metadata = replace(job_metadata(spec.metadata, options), version=None)
     with _refusing("base_image_network"):
-        spec = replace(spec, metadata=metadata).fit(settings.seed)
-        image = build_network(spec.layers, spec.input_shape, settings.seed)
-    readout = _readout(settings, spec.metadata.outputs, n_outputs)
-    if initial is not None and settings.image_training_type != RANDOM:
-        _take_over(readout, initial, settings)
+        spec = replace(spec, metadata=metadata).fit(layers.seed)
+        image = build_network(spec.layers, spec.input_shape, layers.seed)
+    readout = _readout(layers, spec.metadata.outputs, objective.n_outputs)
+    if initial is not None and options.training_type.starts_trained:
+        _take_over(readout, initial, objective)
     initial_metadata = None if initial is None else initial.image_network.metadata.dump()  # type: ignore[union-attr]
     return Start(spec, image, readout, initial_metadata)
 
 
-def _named(settings: Any) -> ImageNetworkSpec:
-    name = settings.base_image_network
-    width, height = (settings.input_image_shape or (None, None))[:2]
+def _named(options: NetworkOptions) -> ImageNetworkSpec:
+    name = options.base_image_network
+    assert name is not None, "the schema asks for it"
+    width, height = (options.input_image_shape or (None, None))[:2]
     with _refusing("input_image_shape"):
         spec = parse_image_network(image_network(name, width, height))
-    if settings.image_training_type == RANDOM or spec.branches is not None:
+    if not options.training_type.starts_trained or spec.branches is not None:
         return spec
     with _refusing("image_training_type"):
         return replace(spec, layers=pretrained_layers(name).image)
 
 
-def _initial_model(settings: Any) -> ModelSpec | None:
+def _initial_model(options: NetworkOptions) -> ModelSpec | None:
     """The parsed `initial_model`; None where the job names none."""
-    if settings.initial_model is not None:
-        return read_initial_model(settings.initial_model)
-    if settings.base_image_network.startswith(INITIAL):
-        message = f"missing; {settings.base_image_network} is the image network of that model"
+    if options.initial_model is not None:
+        return read_initial_model(options.initial_model)
+    if options.takes_given:
+        message = f"missing; {options.base_image_network} is the image network of that model"
         raise _violation("initial_model", message)
     return None
 
 
-def _of_model(model: ModelSpec, settings: Any) -> ImageNetworkSpec:
+def _of_model(model: ModelSpec, options: NetworkOptions) -> ImageNetworkSpec:
     """The image network of a model; its topology alone where it is to be drawn anew."""
     spec = model.image_network
     assert spec is not None
-    if settings.image_training_type != RANDOM:
+    if options.training_type.starts_trained:
         return spec
     return replace(spec, layers=parse_layers(dump_layers(spec.layers, short=True)))
 
 
-def _readout(settings: Any, n_features: Any, n_outputs: int) -> Network:
+def _readout(options: ReadoutOptions, n_features: Any, n_outputs: int) -> Network:
     with _refusing("layers"):
-        readout = build_network(parse_layers(settings.layers), n_features, settings.seed)
+        readout = build_network(parse_layers(options.layers), n_features, options.seed)
     width = readout.model.output_shape[-1]
     if width != n_outputs:
         message = f"the last layer has {width} outputs, but the objective needs {n_outputs}"
-        raise _violation(f"layers/{len(settings.layers) - 1}", message)
+        raise _violation(f"layers/{len(options.layers) - 1}", message)
     return readout
 
 
-def _take_over(readout: Network, initial: ModelSpec, settings: Any) -> None:
+def _take_over(readout: Network, initial: ModelSpec, objective: Objective) -> None:
     """Begin with the readout of the initial model where it answers the same question with layers of the same sizes."""
-    objective = settings.info_list[-1]
-    output = initial.output.dump()
-    same_question = output["type"] == objective["type"] and output.get("values") == objective.get("values")
+    same_question = objective.is_that_of(initial.output.dump())
     if not same_question or len(initial.networks) != 1 or not _only_an_image(initial):
         return
     layers = initial.networks[0].layers

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from pyramid.images.augment import Augmentations
 from pyramid.images.store import ImageStore
+from pyramid.images.training_types import Phase
 from pyramid.progress import Report
+from pyramid.settings.options import FitOptions, OptimizerOptions
 from pyramid.train.checks import Check, OnCheck, unheard
 from pyramid.train.dataset import Dataset, learnt_rows
 from pyramid.train.fit import Fit, Limits, fit, job_limits
@@ -28,35 +29,12 @@ from pyramid.train.image_loop import (
 from pyramid.train.image_start import Start
 from pyramid.train.loop import FlatNetwork, State
 from pyramid.train.losses import make_loss
-from pyramid.train.metrics import evaluate_rows
 from pyramid.train.optimizers import learning_rate, make_optimizer
 from pyramid.train.prefetch import Ahead
 from pyramid.train.readout import fit_readout
 from pyramid.train.sampling import make_sampler
 from sensenet.models.predict.images import compile_features
 from sensenet.preprocess.image import normalize
-
-
-class Phase(NamedTuple):
-    """One phase of a training.
-
-    Attributes:
-        divisor: the learning rate is the job's, divided by this.
-        trains_images: whether the image network is trained, too; else it predicts features, as it is.
-    """
-
-    divisor: float
-    trains_images: bool = True
-
-
-PHASES: Mapping[str, tuple[Phase, ...]] = MappingProxyType(
-    {
-        "randomly_initialize": (Phase(1), Phase(4), Phase(16)),
-        "fine_tune": (Phase(1, trains_images=False), Phase(8), Phase(64)),
-        "use_pretrained": (Phase(1, trains_images=False),),
-    }
-)
-"""By `image_training_type`."""
 
 MAX_FEATURE_BYTES = 256_000_000
 
@@ -77,10 +55,19 @@ class ImageData:
     augmentations: Augmentations
 
 
+@dataclass(frozen=True)
+class ImageFitOptions:
+    """How an image job trains: as any training, in phases, on augmented images."""
+
+    fit: FitOptions
+    phases: Sequence[Phase]
+    augmentation_seed: int
+
+
 def train_phases(
     start: Start,
     data: ImageData,
-    settings: Any,
+    options: ImageFitOptions,
     started: float,
     report: Report,
     on_check: OnCheck = unheard,
@@ -95,29 +82,28 @@ def train_phases(
     Raises:
         TrainingError: there never was a finite check.
     """
-    phases = PHASES[settings.image_training_type]
-    limits = job_limits(settings, len(data.holdout), started)
+    phases, limits = options.phases, job_limits(options.fit.limits, len(data.holdout), started)
     fitted: Fit | None = None
     for number, phase in enumerate(phases):
-        if fitted is not None and (limits.out_of_time() or _used_up(fitted, settings)):
+        if fitted is not None and (limits.out_of_time() or _used_up(fitted, limits)):
             break
         report(number / len(phases), message=f"phase {number + 1} of {len(phases)}: {told(phase)}")
-        within = _within(report, number, len(phases), settings)
-        heard = _in_phase(on_check, number, phase, settings)
+        within = _within(report, number, len(phases), limits)
+        heard = _in_phase(on_check, number, phase, options.fit.optimizer)
         if not phase.trains_images and _features_fit(start, data):
             rows = _as_features(start, data, limits, within)
             if rows is not None:
-                fitted = fit_readout(start.readout, *rows, settings, started, within, on_check=heard)
+                fitted = fit_readout(start.readout, *rows, options.fit, started, within, heard)
                 continue
         task = _task(start, phase)
-        fitted = _train_phase(task, phase, data, settings, started, fitted, within, heard)
+        fitted = _train_phase(task, phase, data, options, limits, fitted, within, heard)
         task.network.write(fitted.state)
     assert fitted is not None
     return fitted
 
 
-def _used_up(fitted: Fit, settings: Any) -> bool:
-    return settings.max_iterations is not None and fitted.iterations >= settings.max_iterations
+def _used_up(fitted: Fit, limits: Limits) -> bool:
+    return limits.max_iterations is not None and fitted.iterations >= limits.max_iterations
 
 
 def told(phase: Phase) -> str:
@@ -125,9 +111,9 @@ def told(phase: Phase) -> str:
     return "all layers" if phase.trains_images else "the readout on fixed image features"
 
 
-def _within(report: Report, number: int, count: int, settings: Any) -> Report:
+def _within(report: Report, number: int, count: int, limits: Limits) -> Report:
     """The report of one phase: where a limit ends the job, its share tells how far the job is."""
-    limited = settings.max_iterations or settings.max_training_time
+    limited = limits.max_iterations or limits.max_training_time
 
     def tell(progress: float, **facts: Any) -> None:
         report(progress if limited else (number + progress) / count, **facts)
@@ -181,56 +167,56 @@ def _train_phase(
     task: ImageTask,
     phase: Phase,
     data: ImageData,
-    settings: Any,
-    started: float,
+    options: ImageFitOptions,
+    limits: Limits,
     earlier: Fit | None,
     report: Report,
     on_check: OnCheck,
 ) -> Fit:
     first = 0 if earlier is None else earlier.iterations
-    optimizer = make_optimizer(settings)
+    optimizer = make_optimizer(options.fit.optimizer)
     parameters, buffers = task.network.read()
     predict = compile_predict(task, data.store, data.holdout.inputs)
-    truth, kind = data.holdout.truth, data.holdout.objective_type
+    truth, objective = data.holdout.truth, data.holdout.objective
     batches: Ahead[Batch]
-    with Ahead(_batch_maker(data, settings), first=first, stop=settings.max_iterations) as batches:
+    with Ahead(_batch_maker(data, options), first=first, stop=limits.max_iterations) as batches:
         steps = compile_image_steps(
             task,
             batches,
-            make_loss(settings.loss_function, settings.info_list[-1]),
+            make_loss(options.fit.loss.loss_function, objective),
             optimizer,
-            _rate(phase, first, settings),
+            _rate(phase, first, options.fit.optimizer),
             first,
         )
         return fit(
             State(parameters, buffers, optimizer.initial_slots(parameters)),
             steps,
-            lambda state: evaluate_rows(truth, predict(state), kind),
-            job_limits(settings, len(data.holdout), started),
+            lambda state: objective.evaluate(truth, predict(state)),
+            limits,
             report,
             earlier,
             on_check,
         )
 
 
-def _batch_maker(data: ImageData, settings: Any) -> Callable[[int], Batch]:
-    training = data.training
-    targets, row_weights = learnt_rows(training, settings)
-    balanced = bool(settings.balance_objective) and training.objective_type == "categorical"
-    sampler = make_sampler(training.labels, settings.seed, 1, settings.batch_size, balanced, 0.0)
+def _batch_maker(data: ImageData, options: ImageFitOptions) -> Callable[[int], Batch]:
+    training, sampling = data.training, options.fit.sampling
+    targets, row_weights = learnt_rows(training, options.fit.loss)
+    balanced = sampling.balance_objective and training.objective.has_classes
+    sampler = make_sampler(training.labels, sampling.seed, 1, sampling.batch_size, balanced, 0.0)
     return batch_maker(
         data.store,
         replace(training, targets=targets),
         row_weights,
         sampler,
         data.augmentations,
-        settings.augmentation_seed,
+        options.augmentation_seed,
     )
 
 
-def _in_phase(on_check: OnCheck, number: int, phase: Phase, settings: Any) -> OnCheck:
+def _in_phase(on_check: OnCheck, number: int, phase: Phase, options: OptimizerOptions) -> OnCheck:
     """Tells of checks with what is known of their phase."""
-    rate = _rate(phase, 0, settings)
+    rate = _rate(phase, 0, options)
 
     def hear(check: Check) -> None:
         used = float(rate(tf.constant(check.iteration, tf.float32)))
@@ -246,8 +232,8 @@ def predict_images(start: Start, store: ImageStore, positions: np.ndarray) -> np
     return compile_predict(task, store, positions)(State(parameters, buffers, ()))
 
 
-def _rate(phase: Phase, first_step: int, settings: Any) -> Any:
+def _rate(phase: Phase, first_step: int, options: OptimizerOptions) -> Callable[[tf.Tensor], tf.Tensor]:
     """The learning rate at an iteration of the phase; warm-up counts from the job's first."""
-    warmup = settings.learning_rate_warmup_iterations or 0
-    rate = settings.learning_rate / phase.divisor
+    warmup = options.learning_rate_warmup_iterations
+    rate = options.learning_rate / phase.divisor
     return lambda iteration: learning_rate(rate, warmup, iteration + first_step)

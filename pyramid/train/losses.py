@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import tensorflow as tf
+
+from pyramid.fields import Objective
+from pyramid.fields.objectives import NumericObjective
 
 SMALLEST_PROBABILITY = 1e-7
 SMALLEST_SHARE_OF_STDEV = 0.01
@@ -98,7 +100,12 @@ def mean_percentage_error(mean: float, stdev: float) -> Loss:
     return loss
 
 
-LOSSES: MappingProxyType[str, Callable[[dict[str, Any]], Loss]] = MappingProxyType(
+def _of_the_objectives_numbers(objective: Objective) -> Loss:
+    assert isinstance(objective, NumericObjective), "it is a loss of numbers"
+    return mean_percentage_error(objective.mean, objective.scale)
+
+
+LOSSES: MappingProxyType[str, Callable[[Objective], Loss]] = MappingProxyType(
     {
         "crossentropy": lambda objective: crossentropy,
         "kl_divergence": lambda objective: kl_divergence,
@@ -106,15 +113,13 @@ LOSSES: MappingProxyType[str, Callable[[dict[str, Any]], Loss]] = MappingProxyTy
         "cosine": lambda objective: cosine,
         "mean_squared_error": lambda objective: mean_squared_error,
         "huber": lambda objective: huber,
-        "mean_percentage_error": lambda objective: mean_percentage_error(
-            objective["mean"], objective["stdev"] or 1.0
-        ),
+        "mean_percentage_error": _of_the_objectives_numbers,
     }
 )
 
 
-def make_loss(name: str, objective: dict[str, Any]) -> Loss:
-    """The loss of that name for the objective, the last entry of `info_list`.
+def make_loss(name: str, objective: Objective) -> Loss:
+    """The loss of that name for the objective.
 
     Raises:
         KeyError: no loss of that name.

@@ -19,18 +19,33 @@ from pyramid.errors import DataError
 # what float32 softmax can resolve: a smaller probability, 0 above all, counts as this one
 LEAST_PROBABILITY = float(np.finfo(np.float32).eps)
 
-HEADLINE = MappingProxyType(
-    {"categorical": ("likelihood", "accuracy"), "numeric": ("r_squared", "mean_squared_error")}
-)
+Metrics = Mapping[str, Callable[[Any], float]]
 
 
-def evaluate(truth: np.ndarray, predictions: np.ndarray, objective_type: str) -> dict[str, float]:
-    """All metrics of an objective type.
+def evaluate_classes(truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    """All metrics of a classifier.
 
     Args:
-        truth: (rows,); class indices, or numbers.
-        predictions: (rows, classes) probabilities (or any scores), or (rows,) numbers.
-        objective_type: a key of `METRICS`.
+        truth: (rows,) class indices.
+        scores: (rows, classes) probabilities, or any other scores.
+
+    Returns:
+        Finite values if `scores` are, else NaN for each.
+
+    Raises:
+        DataError: there are no rows.
+    """
+    _check(truth)
+    if np.isfinite(scores).all() and scores.shape[1] == 1:
+        return dict.fromkeys(CLASS_METRICS, 1.0)
+    return _evaluate(CLASS_METRICS, scores, lambda: _Classes(np.asarray(truth), np.asarray(scores)))
+
+
+def evaluate_numbers(truth: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
+    """All metrics of predicted numbers.
+
+    Args:
+        truth, predictions: (rows,).
 
     Returns:
         Finite values if `predictions` are, else NaN for each.
@@ -38,27 +53,24 @@ def evaluate(truth: np.ndarray, predictions: np.ndarray, objective_type: str) ->
     Raises:
         DataError: there are no rows.
     """
+    _check(truth)
+    return _evaluate(
+        NUMBER_METRICS,
+        predictions,
+        lambda: _Numbers(np.asarray(truth, np.float64), np.asarray(predictions, np.float64)),
+    )
+
+
+def _check(truth: np.ndarray) -> None:
     if len(truth) == 0:
         raise DataError("there are no rows to evaluate: metrics need at least one")
-    metrics = METRICS[objective_type]
+
+
+def _evaluate(metrics: Metrics, predictions: np.ndarray, make_case: Callable[[], Any]) -> dict[str, float]:
     if not np.isfinite(predictions).all():
         return dict.fromkeys(metrics, float("nan"))
-    if objective_type == "numeric":
-        case: Any = _Numbers(np.asarray(truth, np.float64), np.asarray(predictions, np.float64))
-    elif predictions.shape[1] == 1:
-        return dict.fromkeys(metrics, 1.0)
-    else:
-        case = _Classes(np.asarray(truth), np.asarray(predictions))
+    case = make_case()
     return {name: float(metric(case)) for name, metric in metrics.items()}
-
-
-def evaluate_rows(truth: np.ndarray, outputs: np.ndarray, objective_type: str) -> dict[str, float]:
-    """`evaluate` of what a network gives: (rows, outputs), also for a number.
-
-    Raises:
-        DataError: there are no rows.
-    """
-    return evaluate(truth, outputs[:, 0] if objective_type == "numeric" else outputs, objective_type)
 
 
 def mean_ranks(values: np.ndarray) -> np.ndarray:
@@ -234,25 +246,21 @@ def _ratio(numerator: Any, denominator: Any) -> Any:
     return np.where(denominator == 0, 0.0, numerator / safe)
 
 
-METRICS: Mapping[str, Mapping[str, Callable[[Any], float]]] = MappingProxyType(
+CLASS_METRICS: Metrics = MappingProxyType(
     {
-        "categorical": MappingProxyType(
-            {
-                "accuracy": _accuracy,
-                "likelihood": _likelihood,
-                "auc": _auc,
-                "max_phi": _max_phi,
-                "ndcg": _ndcg,
-            }
-        ),
-        "numeric": MappingProxyType(
-            {
-                "mean_squared_error": _mean_squared_error,
-                "mean_absolute_error": _mean_absolute_error,
-                "median_absolute_error": _median_absolute_error,
-                "r_squared": _r_squared,
-                "spearman_r": _spearman_r,
-            }
-        ),
+        "accuracy": _accuracy,
+        "likelihood": _likelihood,
+        "auc": _auc,
+        "max_phi": _max_phi,
+        "ndcg": _ndcg,
+    }
+)
+NUMBER_METRICS: Metrics = MappingProxyType(
+    {
+        "mean_squared_error": _mean_squared_error,
+        "mean_absolute_error": _mean_absolute_error,
+        "median_absolute_error": _median_absolute_error,
+        "r_squared": _r_squared,
+        "spearman_r": _spearman_r,
     }
 )

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Any
 
 import tensorflow as tf
+
+from pyramid.settings.options import OptimizerOptions
 
 Vectors = tuple[tf.Tensor, ...]
 Update = Callable[[tf.Tensor, tf.Tensor, Vectors, tf.Tensor, tf.Tensor], tuple[tf.Tensor, Vectors]]
@@ -37,14 +38,14 @@ class Optimizer:
         return tuple(tf.fill(tf.shape(parameters), tf.constant(value, tf.float32)) for value in self.slots)
 
 
-def sgd(settings: Any) -> Optimizer:
+def sgd(options: OptimizerOptions) -> Optimizer:
     """Plain gradient descent, whatever `momentum` says."""
     return Optimizer((), lambda gradient, parameters, slots, _, rate: (parameters - rate * gradient, slots))
 
 
-def momentum(settings: Any) -> Optimizer:
+def momentum(options: OptimizerOptions) -> Optimizer:
     """Nesterov's accelerated gradient (Sutskever et al., ICML 2013)."""
-    return Optimizer((0.0,), partial(_nesterov, decay=_given(settings.momentum, 0.9)))
+    return Optimizer((0.0,), partial(_nesterov, decay=_given(options.momentum, 0.9)))
 
 
 def _nesterov(
@@ -54,9 +55,9 @@ def _nesterov(
     return parameters + decay * velocity - rate * gradient, (velocity,)
 
 
-def adam(settings: Any) -> Optimizer:
+def adam(options: OptimizerOptions) -> Optimizer:
     """Adam (arXiv 1412.6980, the efficient form of section 2)."""
-    beta1, beta2, epsilon = settings.beta1, settings.beta2, settings.epsilon
+    beta1, beta2, epsilon = options.beta1, options.beta2, options.epsilon
 
     def update(
         gradient: tf.Tensor, parameters: tf.Tensor, slots: Vectors, iteration: tf.Tensor, rate: tf.Tensor
@@ -69,9 +70,9 @@ def adam(settings: Any) -> Optimizer:
     return Optimizer((0.0, 0.0), update)
 
 
-def adamax(settings: Any) -> Optimizer:
+def adamax(options: OptimizerOptions) -> Optimizer:
     """Adam with the infinity norm (arXiv 1412.6980, algorithm 2)."""
-    beta1, beta2, epsilon = settings.beta1, settings.beta2, settings.epsilon
+    beta1, beta2, epsilon = options.beta1, options.beta2, options.epsilon
 
     def update(
         gradient: tf.Tensor, parameters: tf.Tensor, slots: Vectors, iteration: tf.Tensor, rate: tf.Tensor
@@ -84,9 +85,9 @@ def adamax(settings: Any) -> Optimizer:
     return Optimizer((0.0, 0.0), update)
 
 
-def nadam(settings: Any) -> Optimizer:
+def nadam(options: OptimizerOptions) -> Optimizer:
     """Adam with Nesterov momentum (Dozat 2016); its momentum schedule is beta1 (1 - 0.96^t / 2), as in Keras."""
-    beta1, beta2, epsilon = settings.beta1, settings.beta2, settings.epsilon
+    beta1, beta2, epsilon = options.beta1, options.beta2, options.epsilon
 
     def update(
         gradient: tf.Tensor, parameters: tf.Tensor, slots: Vectors, iteration: tf.Tensor, rate: tf.Tensor
@@ -103,9 +104,9 @@ def nadam(settings: Any) -> Optimizer:
     return Optimizer((0.0, 0.0, 1.0), update)
 
 
-def adagrad(settings: Any) -> Optimizer:
+def adagrad(options: OptimizerOptions) -> Optimizer:
     """Adagrad (Duchi et al., JMLR 2011)."""
-    epsilon = settings.epsilon
+    epsilon = options.epsilon
 
     def update(
         gradient: tf.Tensor, parameters: tf.Tensor, slots: Vectors, _: tf.Tensor, rate: tf.Tensor
@@ -113,12 +114,12 @@ def adagrad(settings: Any) -> Optimizer:
         total = slots[0] + gradient**2
         return parameters - rate * gradient / tf.sqrt(total + epsilon), (total,)
 
-    return Optimizer((settings.init_accumulator,), update)
+    return Optimizer((options.init_accumulator,), update)
 
 
-def adadelta(settings: Any) -> Optimizer:
+def adadelta(options: OptimizerOptions) -> Optimizer:
     """Adadelta (arXiv 1212.5701, algorithm 1)."""
-    rho, epsilon = _given(settings.rho, 0.95), settings.epsilon
+    rho, epsilon = _given(options.rho, 0.95), options.epsilon
 
     def update(
         gradient: tf.Tensor, parameters: tf.Tensor, slots: Vectors, _: tf.Tensor, rate: tf.Tensor
@@ -130,9 +131,9 @@ def adadelta(settings: Any) -> Optimizer:
     return Optimizer((0.0, 0.0), update)
 
 
-def rms_prop(settings: Any) -> Optimizer:
+def rms_prop(options: OptimizerOptions) -> Optimizer:
     """RMSProp (Hinton, lecture 6.5, 2012), with momentum where asked for."""
-    rho, decay, epsilon = _given(settings.rho, 0.9), _given(settings.momentum, 0.0), settings.epsilon
+    rho, decay, epsilon = _given(options.rho, 0.9), _given(options.momentum, 0.0), options.epsilon
 
     def update(
         gradient: tf.Tensor, parameters: tf.Tensor, slots: Vectors, _: tf.Tensor, rate: tf.Tensor
@@ -144,10 +145,10 @@ def rms_prop(settings: Any) -> Optimizer:
     return Optimizer((0.0, 0.0), update)
 
 
-def ftrl(settings: Any) -> Optimizer:
+def ftrl(options: OptimizerOptions) -> Optimizer:
     """Follow the regularised leader (McMahan et al., KDD 2013, algorithm 1, with a free learning-rate power)."""
-    power = -_given(settings.learning_rate_power, -0.5)
-    l1, l2 = _given(settings.l1_regularization, 0.0), _given(settings.l2_regularization, 0.0)
+    power = -options.learning_rate_power
+    l1, l2 = options.l1_regularization, options.l2_regularization
 
     def update(
         gradient: tf.Tensor, parameters: tf.Tensor, slots: Vectors, _: tf.Tensor, rate: tf.Tensor
@@ -159,10 +160,10 @@ def ftrl(settings: Any) -> Optimizer:
         moved = tf.math.divide_no_nan(tf.clip_by_value(linear, -l1, l1) - linear, quadratic)
         return tf.where(quadratic == 0, parameters, moved), (total, linear)
 
-    return Optimizer((settings.init_accumulator, 0.0), update)
+    return Optimizer((options.init_accumulator, 0.0), update)
 
 
-OPTIMIZERS: MappingProxyType[str, Callable[[Any], Optimizer]] = MappingProxyType(
+OPTIMIZERS: MappingProxyType[str, Callable[[OptimizerOptions], Optimizer]] = MappingProxyType(
     {
         "adadelta": adadelta,
         "adagrad": adagrad,
@@ -177,13 +178,13 @@ OPTIMIZERS: MappingProxyType[str, Callable[[Any], Optimizer]] = MappingProxyType
 )
 
 
-def make_optimizer(settings: Any) -> Optimizer:
+def make_optimizer(options: OptimizerOptions) -> Optimizer:
     """The optimiser that the job asks for as `descent_algorithm`, with its parameters (spec page 2).
 
     Raises:
         KeyError: no algorithm of that name.
     """
-    return OPTIMIZERS[settings.descent_algorithm](settings)
+    return OPTIMIZERS[options.descent_algorithm](options)
 
 
 def learning_rate(rate: float, warmup_iterations: int, iteration: tf.Tensor) -> tf.Tensor:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import tensorflow as tf
 
 from pyramid.progress import Report
+from pyramid.settings.options import FitOptions, LossOptions
 from pyramid.train.checks import OnCheck, unheard
 from pyramid.train.dataset import Dataset, learnt_rows
 from pyramid.train.fit import Fit, fit, job_limits
 from pyramid.train.loop import FlatNetwork, State, compile_steps
 from pyramid.train.losses import make_loss
-from pyramid.train.metrics import evaluate_rows
 from pyramid.train.optimizers import learning_rate, make_optimizer
 from pyramid.train.sampling import Rows, make_sampler
 from sensenet.network import Network
@@ -22,10 +20,9 @@ def fit_readout(
     network: Network,
     training: Dataset,
     holdout: Dataset,
-    settings: Any,
+    options: FitOptions,
     started: float,
     report: Report,
-    mixup_alpha: float = 0.0,
     on_check: OnCheck = unheard,
 ) -> Fit:
     """Fit the network and leave the best weights in it.
@@ -33,37 +30,37 @@ def fit_readout(
     Args:
         started: unix time in seconds from which `max_training_time` counts.
         report: told of each check; progress from 0 to 1.
-        mixup_alpha: 0, or the parameter of the mixup of rows.
         on_check: told of each check with finite numbers.
 
     Raises:
         DataError: all rows weigh nothing.
         TrainingError: not one check had finite metrics.
     """
-    limits = job_limits(settings, len(holdout), started)
-    warmup = settings.learning_rate_warmup_iterations or 0
-    flat, optimizer, truth = FlatNetwork(network), make_optimizer(settings), holdout.truth
+    limits = job_limits(options.limits, len(holdout), started)
+    rate, warmup = options.optimizer.learning_rate, options.optimizer.learning_rate_warmup_iterations
+    flat, optimizer, truth = FlatNetwork(network), make_optimizer(options.optimizer), holdout.truth
+    sampling = options.sampling
     steps = compile_steps(
         flat,
-        _rows(training, settings),
+        _rows(training, options.loss),
         make_sampler(
             training.labels,
-            settings.seed,
+            sampling.seed,
             limits.steps_per_call,
-            settings.batch_size,
-            bool(settings.balance_objective) and training.objective_type == "categorical",
-            mixup_alpha,
+            sampling.batch_size,
+            sampling.balance_objective and training.objective.has_classes,
+            sampling.mixup_alpha,
         ),
-        make_loss(settings.loss_function, settings.info_list[-1]),
+        make_loss(options.loss.loss_function, training.objective),
         optimizer,
-        lambda iteration: learning_rate(settings.learning_rate, warmup, iteration),
+        lambda iteration: learning_rate(rate, warmup, iteration),
         holdout.inputs,
     )
     parameters, buffers = flat.read()
     fitted = fit(
         State(parameters, buffers, optimizer.initial_slots(parameters)),
         steps,
-        lambda predictions: evaluate_rows(truth, predictions.numpy(), holdout.objective_type),
+        lambda predictions: holdout.objective.evaluate(truth, predictions.numpy()),
         limits,
         report,
         on_check=on_check,
@@ -72,8 +69,8 @@ def fit_readout(
     return fitted
 
 
-def _rows(training: Dataset, settings: Any) -> Rows:
-    targets, weights = learnt_rows(training, settings)
+def _rows(training: Dataset, options: LossOptions) -> Rows:
+    targets, weights = learnt_rows(training, options)
     return Rows(
         inputs=tf.constant(training.inputs),
         targets=tf.constant(targets),

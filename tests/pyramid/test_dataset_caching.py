@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from pyramid.errors import DataError, WorkspaceError
+from pyramid.fields import Fields
 from pyramid.jobs import dataset_caching
 from pyramid.progress import ignore
 from pyramid.settings.base_settings import BaseSettings
@@ -89,7 +90,7 @@ def test_all_rows_are_cached_as_the_encoding_says(tmp_path, objective, weight, n
     case = Case(tmp_path, rows_of(n_rows, objective, weight), objective, instance_weights=weight)
     result = case.run()
     full = case.load("full_dataset")
-    np.testing.assert_array_equal(full, Encoding.from_info_list(case.info_list, weight).encode(case.rows))
+    np.testing.assert_array_equal(full, Encoding.of(Fields.parse(case.info_list, weight)).encode(case.rows))
     assert full.dtype == np.float32
     assert result == {
         "datasets": [str(case.workspace.full_dataset)],
@@ -152,7 +153,7 @@ def test_a_matrix_that_just_fits_has_no_subsets(tmp_path):
 
 def test_a_full_set_beyond_its_limit_is_a_sample(tmp_path, monkeypatch):
     case = Case(tmp_path, rows_of(9000, CLASSES))
-    whole = Encoding.from_info_list(case.info_list).encode(case.rows)
+    whole = Encoding.of(Fields.parse(case.info_list)).encode(case.rows)
     monkeypatch.setattr(dataset_caching, "MAX_FULL_BYTES", 100_000)
     result = case.run(tree_embedding=True)
     full = case.load("full_dataset")
@@ -172,7 +173,7 @@ def test_tree_features_stand_before_the_inputs(tmp_path, objective, n_rows):
     n_trees = result["tree_inputs"]
     full = case.load("full_dataset")
     np.testing.assert_array_equal(
-        full[:, n_trees:], Encoding.from_info_list(case.info_list).encode(case.rows)
+        full[:, n_trees:], Encoding.of(Fields.parse(case.info_list)).encode(case.rows)
     )
     forests = parse_forests(orjson.loads(case.workspace.trees.read_bytes()))
     assert (

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from pyramid.fields import Fields
 from pyramid.tables.layout import Layout
 from pyramid.tables.tree_embedding.learn import learn_embedding, windows
 from sensenet.forest import dump_forests, parse_forests, tree_features
@@ -15,7 +16,7 @@ def layout_of(n_inputs: int, n_classes: int | None) -> Layout:
         objective = {"index": n_inputs, "type": "numeric", "mean": 0, "stdev": 1}
     else:
         objective = {"index": n_inputs, "type": "categorical", "values": [str(i) for i in range(n_classes)]}
-    return Layout.from_info_list([*inputs, objective], False, 0)
+    return Layout.of(Fields.parse([*inputs, objective]))
 
 
 def learn(inputs, labels, n_classes, seed=0):

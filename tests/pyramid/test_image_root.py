@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import sensenet
 from pyramid.commands import contact_sheet
 from pyramid.commands.config import parse_config
 from pyramid.errors import DataError, PyramidError
+from pyramid.fields import Fields
 from pyramid.finalize.image import predict_holdout
 from pyramid.images.initial_model import read_initial_model
 from pyramid.images.root import image_confinement, image_source
@@ -23,6 +23,7 @@ from pyramid.images.rows import read_image_rows
 from pyramid.jobs import dataset_caching, image_training
 from pyramid.progress import ignore
 from pyramid.settings.base_settings import BaseSettings
+from pyramid.settings.options import RootOptions, RowOptions
 from pyramid.tables.ser import write_ser
 from pyramid.workspace import Workspace, read_json
 from sensenet.document.model import dumps
@@ -57,7 +58,7 @@ class Place:
         self.initial.write_bytes(dumps(tiny_model(CLASSES)))
 
     def settings(self, **changes: Any) -> Any:
-        return SimpleNamespace(**{"image_root": str(self.root), "allow_outside_root": False} | changes)
+        return RootOptions(**{"image_root": str(self.root)} | changes)
 
     def read(self, name: str, **changes: Any) -> Any:
         return read_image(name, image_source(self.settings(**changes)), "row 3")
@@ -101,7 +102,7 @@ def test_names_that_leave_the_root_are_told(place: Place, number: int) -> None:
 def test_the_setting_lets_them_pass_and_so_does_having_no_root(place: Place, number: int) -> None:
     name = leaving(place)[number]
     place.read(name, allow_outside_root=True)
-    place.read(str(place.root / name), image_root=None)
+    place.read(str(place.root / name), image_root="")
     place.read(str(place.root / name), image_root="")
 
 
@@ -170,11 +171,11 @@ def test_caching_refuses_them(place: Place) -> None:
 
 def test_holdout_images_are_predicted_from_inside_only(place: Place) -> None:
     model = sensenet.create_model(tiny_model(CLASSES))
-    settings = place.settings(info_list=FIELDS)
-    ((_, _, said),) = predict_holdout(model, [["0.png", "dark"]], settings)
+    asked = (Fields.parse(FIELDS).objective, place.settings())
+    ((_, _, said),) = predict_holdout(model, [["0.png", "dark"]], *asked)
     assert said in CLASSES
     with pytest.raises(DataError, match=rf"(?s)1 of 2 holdout images.*link\.png: .*{OUTSIDE}"):
-        predict_holdout(model, [["0.png", "dark"], ["link.png", "dark"]], settings)
+        predict_holdout(model, [["0.png", "dark"], ["link.png", "dark"]], *asked)
 
 
 def test_the_command_takes_the_setting_too(place: Place) -> None:
@@ -218,7 +219,7 @@ def test_other_things_than_files_are_refused_unopened(place: Place, kind: str) -
     with pytest.raises(PyramidError, match=message):
         read_initial_model(str(path))
     with pytest.raises(DataError, match=message):
-        read_image_rows(SimpleNamespace(image_training_data=None, cache_file=str(path)))
+        read_image_rows(RowOptions(cache_file=str(path)), Fields.parse(FIELDS))
 
 
 def test_null_characters_in_paths_are_told(place: Place) -> None:
@@ -231,14 +232,11 @@ def test_null_characters_in_paths_are_told(place: Place) -> None:
     with pytest.raises(PyramidError, match="null"):
         read_initial_model("a\0b.json")
     with pytest.raises(DataError, match="null"):
-        read_image_rows(SimpleNamespace(image_training_data=None, cache_file="a\0b.json"))
+        read_image_rows(RowOptions(cache_file="a\0b.json"), Fields.parse(FIELDS))
 
 
 def test_deeply_nested_rows_are_told(place: Place) -> None:
     path = place.root / "rows.json"
     path.write_text(json.dumps([{"file": "0.png", "label": 0}])[:-1] + ", " + "[" * 1000 + "]" * 1000 + "]")
-    settings = SimpleNamespace(
-        image_training_data=None, cache_file=str(path), instance_weights=None, info_list=FIELDS
-    )
     with pytest.raises(DataError, match='row 1: expected an object with "file"'):
-        read_image_rows(settings)
+        read_image_rows(RowOptions(cache_file=str(path)), Fields.parse(FIELDS))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pyramid.errors import DataError
+from pyramid.fields import parse_columns
 from pyramid.tables.ser import read_ser, write_ser
 
 NUMERIC = {"index": 0, "type": "numeric", "mean": 0.0, "stdev": 1.0}
@@ -20,7 +21,7 @@ IMAGE = {"index": 2, "type": "image"}
 def test_numbers_come_back_bit_for_bit(tmp_path_factory, rows):
     path = tmp_path_factory.getbasetemp() / "numbers.ser"
     write_ser(path, rows, [NUMERIC] * 3)
-    np.testing.assert_array_equal(read_ser(path, [NUMERIC] * 3, len(rows)).numbers, rows)
+    np.testing.assert_array_equal(read_ser(path, parse_columns([NUMERIC] * 3), len(rows)).numbers, rows)
 
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="\0")).filter(lambda s: len(s.encode()) <= 31)
@@ -31,7 +32,7 @@ def test_image_names_come_back_beside_numbers(tmp_path_factory, rows):
     path = tmp_path_factory.getbasetemp() / "images.ser"
     info_list = [NUMERIC, IMAGE, CATEGORICAL]
     write_ser(path, rows, info_list)
-    read = read_ser(path, info_list, len(rows))
+    read = read_ser(path, parse_columns(info_list), len(rows))
     assert read.image_fields == (1,)
     assert read.image_names(1) == [name for _, name, _ in rows]
     np.testing.assert_array_equal(read.column(0), [number for number, _, _ in rows])
@@ -46,7 +47,7 @@ def test_images_become_positions_among_their_distinct_names(tmp_path_factory, ro
     path = tmp_path_factory.getbasetemp() / "positions.ser"
     info_list = [IMAGE, NUMERIC, IMAGE]
     write_ser(path, rows, info_list)
-    numbers, distinct = read_ser(path, info_list, None).with_image_positions()
+    numbers, distinct = read_ser(path, parse_columns(info_list), None).with_image_positions()
     assert distinct == sorted({name for row in rows for name in (row[0], row[2])})
     for row, (first, number, second) in zip(numbers, rows, strict=True):
         assert (distinct[int(row[0])], row[1], distinct[int(row[2])]) == (first, number, second)
@@ -80,14 +81,14 @@ def test_a_broken_file_is_refused_with_both_numbers(tmp_path, content, cache_row
     path = tmp_path / "broken.ser"
     path.write_bytes(content)
     with pytest.raises(DataError, match=message) as caught:
-        read_ser(path, [NUMERIC, CATEGORICAL], cache_rows)
+        read_ser(path, parse_columns([NUMERIC, CATEGORICAL]), cache_rows)
     assert str(path) in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["missing.ser", "."])
 def test_a_file_that_cannot_be_opened_is_named(tmp_path, name):
     with pytest.raises(DataError, match="cannot be read"):
-        read_ser(tmp_path / name, [NUMERIC], 1)
+        read_ser(tmp_path / name, parse_columns([NUMERIC]), 1)
 
 
 @pytest.mark.parametrize(
@@ -112,13 +113,13 @@ def test_a_broken_image_name_is_refused_with_its_row(tmp_path, name, message):
     path = tmp_path / "a.ser"
     path.write_bytes(b"D" + bytes(32) + name.ljust(32, b"\0"))
     with pytest.raises(DataError, match=f"row 1.*{message}"):
-        read_ser(path, [IMAGE], 2).image_names(0)
+        read_ser(path, parse_columns([IMAGE]), 2).image_names(0)
 
 
 def test_pages_that_were_let_go_are_read_again(tmp_path):
     rows = np.arange(20_000.0).reshape(-1, 2)
     write_ser(tmp_path / "a.ser", rows, [NUMERIC] * 2)
-    read = read_ser(tmp_path / "a.ser", [NUMERIC] * 2, len(rows))
+    read = read_ser(tmp_path / "a.ser", parse_columns([NUMERIC] * 2), len(rows))
     assert read.numbers.sum() == rows.sum()
     read.forget_pages()
     np.testing.assert_array_equal(read.numbers, rows)

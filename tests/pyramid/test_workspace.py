@@ -11,13 +11,14 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from pyramid.errors import DataError, WorkspaceError
+from pyramid.fields import Fields
 from pyramid.images.rows import read_image_rows
+from pyramid.settings.options import RowOptions
 from pyramid.submodels.files import write_submodel
 from pyramid.tables.ser import read_ser
 from pyramid.tables.streaming import Target, write_matrices
@@ -278,15 +279,19 @@ def in_time(read: Callable[[], object]) -> BaseException | None:
     return raised[0] if raised else None
 
 
+NUMBER = Fields.parse([{"index": 0, "type": "numeric", "mean": 0, "stdev": 1}])
 READERS = {
     "json": (lambda path: read_json(path, "training"), WorkspaceError),
     "array": (lambda path: read_array(path, "dataset_caching"), WorkspaceError),
     "map": (lambda path: read_array(path, "dataset_caching", mmap=True), WorkspaceError),
     "image rows": (
-        lambda path: read_image_rows(SimpleNamespace(image_training_data=None, cache_file=str(path))),
+        lambda path: read_image_rows(
+            RowOptions(cache_file=str(path)),
+            Fields.parse([{"index": 0, "type": "numeric", "mean": 0, "stdev": 1}]),
+        ),
         DataError,
     ),
-    "rows": (lambda path: read_ser(path, [{"index": 0, "type": "image"}], 1), DataError),
+    "rows": (lambda path: read_ser(path, NUMBER.all, 1), DataError),
 }
 
 

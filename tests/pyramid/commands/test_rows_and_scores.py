@@ -9,6 +9,7 @@ from pyramid.commands.labelled_rows import read_rows
 from pyramid.commands.metadata import metadata
 from pyramid.commands.scores import class_indices, confusion_report, metrics_report, numbers
 from pyramid.errors import DataError, SettingsError
+from pyramid.train.metrics import evaluate_numbers
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_labels_that_do_not_fit_the_model_are_named():
 
 
 def test_errors_are_shown_as_positive_numbers():
-    shown = metrics_report(np.array([0.0, 1.0, 2.0]), np.array([0.5, 1.0, 2.0]), "numeric")
+    shown = metrics_report(evaluate_numbers(np.array([0.0, 1.0, 2.0]), np.array([0.5, 1.0, 2.0])))
     lines = dict(line.split() for line in shown.splitlines())
     assert float(lines["mean_absolute_error"]) == pytest.approx(0.5 / 3, rel=1e-4)
     assert lines["median_absolute_error"] == "0"

@@ -110,7 +110,7 @@ def test_initial_models_are_candidates_by_pair_and_by_key():
 
 def test_a_stated_objective_orders_the_values():
     stated = [{"type": "categorical", "index": 4, "values": ["c", "b", "a", "z"]}]
-    assert parse_config(config(info_list=stated)).images.objective["values"] == ["c", "b", "a", "z"]
+    assert parse_config(config(info_list=stated)).images.objective.classes == ("c", "b", "a", "z")
 
 
 def test_every_problem_is_told_at_once():

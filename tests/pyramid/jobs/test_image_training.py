@@ -13,6 +13,7 @@ from PIL import Image
 from weight_files import random_arrays, write_file
 
 from pyramid.errors import DataError, SettingsError, WorkspaceError
+from pyramid.fields.objectives import CategoricalObjective
 from pyramid.images.augment import parse_augmentations
 from pyramid.images.store import ImageStore
 from pyramid.jobs import image_training
@@ -521,7 +522,9 @@ def test_a_readout_without_weights_can_be_used_as_it_is(tiny, tmp_path):
 
 def test_an_image_that_stands_twice_in_a_batch_is_changed_in_two_ways():
     pixels = np.random.default_rng(0).integers(0, 256, (1, SIDE, SIDE, 3), np.uint8)
-    dataset = Dataset(np.zeros(1, np.int64), np.ones((1, 1), np.float32), None, "categorical")
+    dataset = Dataset(
+        np.zeros(1, np.int64), np.ones((1, 1), np.float32), None, CategoricalObjective(values=("a",))
+    )
     make = batch_maker(
         ImageStore(["a.png"], None, pixels),
         dataset,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from html.parser import HTMLParser
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from pyramid.fields import parse_objective
 from pyramid.report_page.collect import MOST_CHECKS, MOST_CLASSES, MOST_POINTS, Outputs, collect
 from pyramid.report_page.data import Confusion, ReportData, Scatter, dump_report, parse_report
 from pyramid.report_page.pictures import SHOWN_SIDE, data_uri
@@ -67,7 +67,11 @@ def categories(values):
 
 def made(objective, truth, outputs, name="a.png", result_metrics=("accuracy",), **changes):
     settings = {"job_id": "simple_fine_tune", "batch_size": 8, "image_root": name, "layers": [1]} | changes
-    said = None if outputs is None else Outputs(np.asarray(truth), np.asarray(outputs, np.float32), objective)
+    said = (
+        None
+        if outputs is None
+        else Outputs(np.asarray(truth), np.asarray(outputs, np.float32), parse_objective(objective))
+    )
     pixels = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(16, 16, 3)
     result = {
         "validation_metrics": dict.fromkeys(result_metrics, 0.75),
@@ -77,10 +81,7 @@ def made(objective, truth, outputs, name="a.png", result_metrics=("accuracy",), 
         "image_training_type": "fine_tune",
     }
     return collect(
-        SimpleNamespace(
-            as_dict=lambda: settings,
-            job_id=settings["job_id"],
-        ),
+        settings,
         result,
         checks(),
         ["the readout", "all layers", "all layers"],
@@ -192,7 +193,7 @@ def test_large_trainings_make_a_page_of_bounded_size():
 
 
 def collect_checks(count):
-    settings = SimpleNamespace(as_dict=dict, job_id="m", image_augmentations=None, augmentation_ranges=None)
+    settings = {"job_id": "m"}
     result = dict.fromkeys(("iterations", "elapsed_time", "base_image_network", "image_training_type"), 1) | {
         "validation_metrics": {}
     }

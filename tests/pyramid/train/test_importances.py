@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyramid.errors import DataError, TrainingError
+from pyramid.fields import Fields
 from pyramid.tables.encode import Layout
 from pyramid.train.importances import expected_gradients, field_importances
 
@@ -124,7 +125,7 @@ INFO_LIST = [
 
 
 def layout(tree_inputs: int) -> Layout:
-    return Layout.from_info_list(INFO_LIST, instance_weights=False, tree_inputs=tree_inputs)
+    return Layout.of(Fields.parse(INFO_LIST), tree_inputs)
 
 
 def attributions(*columns: float) -> np.ndarray:
@@ -144,7 +145,7 @@ def test_tree_features_are_passed_on_to_the_fields():
 
 
 def test_one_input_field_has_all_the_importance():
-    single = Layout.from_info_list(INFO_LIST[1:2] + INFO_LIST[3:], False, 0)
+    single = Layout.of(Fields.parse(INFO_LIST[1:2] + INFO_LIST[3:]))
     assert field_importances(attributions(0, 0), single, None) == [1.0]
 
 
@@ -189,6 +190,6 @@ def test_attributions_and_shares_are_those_of_a_fine_quadrature():
         reference += (by_line * moves[..., None]).mean(axis=1) / 256
     attributions = expected_gradients(predict, points, baselines, seed=0)
     assert np.abs(attributions - reference).mean() < 0.03 * np.abs(reference).mean()
-    layout = Layout.from_info_list([*[NUMBER] * 6, NUMBER], instance_weights=False, tree_inputs=0)
+    layout = Layout.of(Fields.parse([*[NUMBER] * 6, NUMBER]))
     ours, finer = (field_importances(values, layout, None) for values in (attributions, reference))
     np.testing.assert_allclose(ours, finer, atol=0.005)

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pyramid.fields.objectives import CategoricalObjective, NumericObjective
 from pyramid.train.losses import LOSSES, Outputs, make_loss
 
-CATEGORICAL = {"type": "categorical", "values": ["a", "b", "c"]}
-NUMERIC = {"type": "numeric", "mean": 3.0, "stdev": 2.0}
+CATEGORICAL = CategoricalObjective(values=("a", "b", "c"))
+NUMERIC = NumericObjective(mean=3.0, stdev=2.0)
 
 
 def softmax_outputs(logits: np.ndarray) -> Outputs:

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from pyramid.settings.options import OptimizerOptions
 from pyramid.train.optimizers import OPTIMIZERS, learning_rate, make_optimizer
 
 RATE = 0.05
@@ -14,12 +13,9 @@ DEFAULTS = {
     "beta1": 0.9,
     "beta2": 0.999,
     "epsilon": 1e-7,
-    "rho": None,
-    "momentum": None,
     "init_accumulator": 0.1,
-    "l1_regularization": None,
-    "l2_regularization": None,
-    "learning_rate_power": None,
+    "learning_rate": RATE,
+    "learning_rate_power": -0.5,
 }
 CASES = {
     "adadelta": ({}, lambda: keras.optimizers.Adadelta(RATE, rho=0.95)),
@@ -39,8 +35,8 @@ CASES = {
 }
 
 
-def settings(name: str, **given: float) -> SimpleNamespace:
-    return SimpleNamespace(**DEFAULTS | {"descent_algorithm": name} | given)
+def settings(name: str, **given: float) -> OptimizerOptions:
+    return OptimizerOptions(**DEFAULTS | {"descent_algorithm": name} | given)
 
 
 def gradient(parameters: np.ndarray) -> np.ndarray:

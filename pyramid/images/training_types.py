@@ -1,0 +1,61 @@
+"""How image networks are trained: the types of training by name, and what a job and its directory are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
+
+
+class Phase(NamedTuple):
+    """One phase of a training.
+
+    Attributes:
+        divisor: the learning rate is the job's, divided by this.
+        trains_images: whether the image network is trained, too; else it predicts features, as it is.
+    """
+
+    divisor: float
+    trains_images: bool = True
+
+
+@dataclass(frozen=True)
+class TrainingType:
+    """A type of training.
+
+    Attributes:
+        phases: one after the other.
+        starts_trained: whether it begins with trained weights; else they are drawn.
+    """
+
+    phases: tuple[Phase, ...]
+    starts_trained: bool = True
+
+    @property
+    def changes_images(self) -> bool:
+        """Whether the image network is another one afterwards."""
+        return any(phase.trains_images for phase in self.phases)
+
+
+TRAINING_TYPES: Mapping[str, TrainingType] = MappingProxyType(
+    {
+        "randomly_initialize": TrainingType((Phase(1), Phase(4), Phase(16)), starts_trained=False),
+        "fine_tune": TrainingType((Phase(1, trains_images=False), Phase(8), Phase(64))),
+        "use_pretrained": TrainingType((Phase(1, trains_images=False),)),
+    }
+)
+"""By `image_training_type`."""
+
+INITIAL_MODEL = "initial_model"
+"""What the name of a network begins with that is taken from the document of that key."""
+
+
+def image_job_id(network: str, training_type: str) -> str:
+    """The id of the image job that trains a network in one way; its directory is called after it."""
+    return f"{network}_{training_type}"
+
+
+def is_given(network: str) -> bool:
+    """Whether a network of this name is taken from the job's `initial_model`."""
+    return network.startswith(INITIAL_MODEL)
