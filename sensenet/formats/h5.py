@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import io
 import math
+import mmap
 import os
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -27,6 +29,7 @@ from sensenet.files import check_regular, write_whole
 MAX_ATTRIBUTE_BYTES = 64_000
 MAX_NAMES = 50_000
 HARMLESS_TEXT_BYTES = 64 << 20
+_HEAP = b"GCOL\x01\0\0\0"
 # Keras 3 calls every kernel "kernel"; Keras 2 has names of its own for these
 KERAS_2_NAMES = MappingProxyType({("DepthwiseConv2D", "kernel"): "depthwise_kernel"})
 
@@ -101,7 +104,7 @@ def stored_weights(path: str | os.PathLike[str], finite: bool = True) -> list[tu
             root = file
             if not _has_names(file, "layer_names") and "model_weights" in file:
                 root = file["model_weights"]
-            budget = _Budget(Path(path).stat().st_size)
+            budget = _Budget(Path(path))
             names = _read_names(root, "layer_names", budget)
             layers = [(name, _read_layer(_member(root, name), budget)) for name in names]
     except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, MemoryError) as error:
@@ -139,9 +142,10 @@ def _stable_names(layers: Sequence[Any]) -> list[str]:
 class _Budget:
     """What may still be read of a file: a few bytes can name the same data over and over."""
 
-    def __init__(self, size_bytes: int):
-        self.size_bytes = size_bytes
-        self._left_bytes = size_bytes
+    def __init__(self, path: Path):
+        self.size_bytes = path.stat().st_size
+        self._path = path
+        self._left_bytes = self.size_bytes
         self._left_names = MAX_NAMES
 
     def spend(self, size_bytes: int) -> None:
@@ -155,6 +159,26 @@ class _Budget:
         self._left_names -= count
         if self._left_names < 0:
             raise ValueError(f"expected at most {MAX_NAMES} names of layers and weights")
+
+    def texts(self, count: int) -> None:
+        """Count texts of any length that are about to be read: all of them may be the longest one."""
+        if count * self._longest_text_bytes > max(HARMLESS_TEXT_BYTES, self.size_bytes):
+            raise ValueError("its names are longer than those of layers and weights")
+
+    @cached_property
+    def _longest_text_bytes(self) -> int:
+        """At least the size of the longest text: that of the largest heap that texts stand in.
+
+        A heap begins with a signature, its version, three zeros and its size (HDF5 File Format, III.E).
+        """
+        longest = 0
+        with self._path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            position = content.find(_HEAP)
+            while position >= 0:
+                size = content[position + len(_HEAP) : position + len(_HEAP) + 8]
+                longest = max(longest, int.from_bytes(size, "little"))
+                position = content.find(_HEAP, position + len(_HEAP))
+        return longest
 
 
 def _read_layer(group: Any, budget: _Budget) -> list[np.ndarray]:
@@ -218,7 +242,6 @@ def _attribute(group: Any, key: str, budget: _Budget) -> list[str]:
     count = math.prod(stored.shape or ())
     budget.name(count)
     budget.spend(count * stored.dtype.itemsize)
-    # texts of any length stand elsewhere, and many may be the same one
-    if stored.dtype.kind == "O" and count * budget.size_bytes > max(HARMLESS_TEXT_BYTES, budget.size_bytes):
-        raise ValueError(f"the attribute {key}: expected texts of one length")
+    if stored.dtype.kind == "O":
+        budget.texts(count)
     return [name.decode() if isinstance(name, bytes) else str(name) for name in group.attrs[key]]
