@@ -13,9 +13,9 @@ from pyramid.images.training_types import TRAINING_TYPES
 from pyramid.report_page.collect import Outputs, collect
 from pyramid.report_page.data import ReportData, dump_report
 from pyramid.report_page.render import render
-from pyramid.train.checks import Check
+from pyramid.train.checks import HoldoutCheck
 from pyramid.train.image_start import Start
-from pyramid.train.images import ImageData, predict_images, told
+from pyramid.train.images import ImageData, describe_phase, predict_images
 from pyramid.workspace import Submodel, Workspace, write_bytes, write_json
 
 SHEET_IMAGES, SHEET_VERSIONS = 8, 5
@@ -38,7 +38,7 @@ def training_report(
     images: ImageData,
     settings: Mapping[str, Any],
     result: Mapping[str, Any],
-    checks: Sequence[Check],
+    checks: Sequence[HoldoutCheck],
 ) -> ReportData:
     """What there is to tell of a training that is done.
 
@@ -58,7 +58,7 @@ def training_report(
         settings,
         result,
         checks,
-        [told(phase) for phase in TRAINING_TYPES[settings["image_training_type"]].phases],
+        [describe_phase(phase) for phase in TRAINING_TYPES[settings["image_training_type"]].phases],
         outputs,
         worst,
         images.augmentations.words(),

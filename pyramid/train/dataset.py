@@ -132,7 +132,7 @@ def split_holdout(
     return dataset.take(training), dataset.take(holdout)
 
 
-def learnt_rows(training: Dataset, options: LossOptions) -> tuple[np.ndarray, np.ndarray | None]:
+def targets_and_weights(training: Dataset, options: LossOptions) -> tuple[np.ndarray, np.ndarray | None]:
     """The targets of training rows, smoothed as the options say, and their weights in the loss.
 
     Raises:

@@ -14,9 +14,9 @@ from pyramid.images.store import ImageStore
 from pyramid.images.training_types import Phase
 from pyramid.progress import Report
 from pyramid.settings.options import FitOptions, OptimizerOptions
-from pyramid.train.checks import Check, OnCheck, unheard
-from pyramid.train.dataset import Dataset, learnt_rows
-from pyramid.train.fit import Fit, Limits, fit, job_limits
+from pyramid.train.checks import HoldoutCheck, OnCheck, ignore_check
+from pyramid.train.dataset import Dataset, targets_and_weights
+from pyramid.train.fit import Fit, TrainingLimits, fit, training_limits
 from pyramid.train.image_loop import (
     Batch,
     ImageTask,
@@ -30,7 +30,7 @@ from pyramid.train.image_start import Start
 from pyramid.train.loop import FlatNetwork, State
 from pyramid.train.losses import make_loss
 from pyramid.train.optimizers import learning_rate, make_optimizer
-from pyramid.train.prefetch import Ahead
+from pyramid.train.prefetch import Prefetcher
 from pyramid.train.readout import fit_readout
 from pyramid.train.sampling import make_sampler
 from sensenet.models.predict.images import compile_features
@@ -70,7 +70,7 @@ def train_phases(
     options: ImageFitOptions,
     started: float,
     report: Report,
-    on_check: OnCheck = unheard,
+    on_check: OnCheck = ignore_check,
 ) -> Fit:
     """Train all phases and leave the best weights in the networks of `start`.
 
@@ -82,36 +82,36 @@ def train_phases(
     Raises:
         TrainingError: there never was a finite check.
     """
-    phases, limits = options.phases, job_limits(options.fit.limits, len(data.holdout), started)
+    phases, limits = options.phases, training_limits(options.fit.limits, len(data.holdout), started)
     fitted: Fit | None = None
     for number, phase in enumerate(phases):
         if fitted is not None and (limits.out_of_time() or _used_up(fitted, limits)):
             break
-        report(number / len(phases), message=f"phase {number + 1} of {len(phases)}: {told(phase)}")
+        report(number / len(phases), message=f"phase {number + 1} of {len(phases)}: {describe_phase(phase)}")
         within = _within(report, number, len(phases), limits)
-        heard = _in_phase(on_check, number, phase, options.fit.optimizer)
+        on_phase_check = _in_phase(on_check, number, phase, options.fit.optimizer)
         if not phase.trains_images and _features_fit(start, data):
             rows = _as_features(start, data, limits, within)
             if rows is not None:
-                fitted = fit_readout(start.readout, *rows, options.fit, started, within, heard)
+                fitted = fit_readout(start.readout, *rows, options.fit, started, within, on_phase_check)
                 continue
         task = _task(start, phase)
-        fitted = _train_phase(task, phase, data, options, limits, fitted, within, heard)
+        fitted = _train_phase(task, phase, data, options, limits, fitted, within, on_phase_check)
         task.network.write(fitted.state)
     assert fitted is not None
     return fitted
 
 
-def _used_up(fitted: Fit, limits: Limits) -> bool:
+def _used_up(fitted: Fit, limits: TrainingLimits) -> bool:
     return limits.max_iterations is not None and fitted.iterations >= limits.max_iterations
 
 
-def told(phase: Phase) -> str:
+def describe_phase(phase: Phase) -> str:
     """What a phase trains, in words."""
     return "all layers" if phase.trains_images else "the readout on fixed image features"
 
 
-def _within(report: Report, number: int, count: int, limits: Limits) -> Report:
+def _within(report: Report, number: int, count: int, limits: TrainingLimits) -> Report:
     """The report of one phase: where a limit ends the job, its share tells how far the job is."""
     limited = limits.max_iterations or limits.max_training_time
 
@@ -132,7 +132,7 @@ def _features_fit(start: Start, data: ImageData) -> bool:
 
 
 def _as_features(
-    start: Start, data: ImageData, limits: Limits, report: Report
+    start: Start, data: ImageData, limits: TrainingLimits, report: Report
 ) -> tuple[Dataset, Dataset] | None:
     """Training and holdout rows with the features of their images as inputs; None if the time is over before."""
     features = compile_features(start.spec)
@@ -168,7 +168,7 @@ def _train_phase(
     phase: Phase,
     data: ImageData,
     options: ImageFitOptions,
-    limits: Limits,
+    limits: TrainingLimits,
     earlier: Fit | None,
     report: Report,
     on_check: OnCheck,
@@ -178,8 +178,8 @@ def _train_phase(
     parameters, buffers = task.network.read()
     predict = compile_predict(task, data.store, data.holdout.inputs)
     truth, objective = data.holdout.truth, data.holdout.objective
-    batches: Ahead[Batch]
-    with Ahead(_batch_maker(data, options), first=first, stop=limits.max_iterations) as batches:
+    batches: Prefetcher[Batch]
+    with Prefetcher(_batch_maker(data, options), first=first, stop=limits.max_iterations) as batches:
         steps = compile_image_steps(
             task,
             batches,
@@ -201,7 +201,7 @@ def _train_phase(
 
 def _batch_maker(data: ImageData, options: ImageFitOptions) -> Callable[[int], Batch]:
     training, sampling = data.training, options.fit.sampling
-    targets, row_weights = learnt_rows(training, options.fit.loss)
+    targets, row_weights = targets_and_weights(training, options.fit.loss)
     balanced = sampling.balance_objective and training.objective.has_classes
     sampler = make_sampler(training.labels, sampling.seed, 1, sampling.batch_size, balanced, 0.0)
     return batch_maker(
@@ -218,11 +218,11 @@ def _in_phase(on_check: OnCheck, number: int, phase: Phase, options: OptimizerOp
     """Tells of checks with what is known of their phase."""
     rate = _rate(phase, 0, options)
 
-    def hear(check: Check) -> None:
+    def notify(check: HoldoutCheck) -> None:
         used = float(rate(tf.constant(check.iteration, tf.float32)))
         on_check(replace(check, phase=number + 1, learning_rate=used))
 
-    return hear
+    return notify
 
 
 def predict_images(start: Start, store: ImageStore, positions: np.ndarray) -> np.ndarray:

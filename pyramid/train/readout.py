@@ -6,9 +6,9 @@ import tensorflow as tf
 
 from pyramid.progress import Report
 from pyramid.settings.options import FitOptions, LossOptions
-from pyramid.train.checks import OnCheck, unheard
-from pyramid.train.dataset import Dataset, learnt_rows
-from pyramid.train.fit import Fit, fit, job_limits
+from pyramid.train.checks import OnCheck, ignore_check
+from pyramid.train.dataset import Dataset, targets_and_weights
+from pyramid.train.fit import Fit, fit, training_limits
 from pyramid.train.loop import FlatNetwork, State, compile_steps
 from pyramid.train.losses import make_loss
 from pyramid.train.optimizers import learning_rate, make_optimizer
@@ -23,7 +23,7 @@ def fit_readout(
     options: FitOptions,
     started: float,
     report: Report,
-    on_check: OnCheck = unheard,
+    on_check: OnCheck = ignore_check,
 ) -> Fit:
     """Fit the network and leave the best weights in it.
 
@@ -36,7 +36,7 @@ def fit_readout(
         DataError: all rows weigh nothing.
         TrainingError: not one check had finite metrics.
     """
-    limits = job_limits(options.limits, len(holdout), started)
+    limits = training_limits(options.limits, len(holdout), started)
     rate, warmup = options.optimizer.learning_rate, options.optimizer.learning_rate_warmup_iterations
     flat, optimizer, truth = FlatNetwork(network), make_optimizer(options.optimizer), holdout.truth
     sampling = options.sampling
@@ -70,7 +70,7 @@ def fit_readout(
 
 
 def _rows(training: Dataset, options: LossOptions) -> Rows:
-    targets, weights = learnt_rows(training, options)
+    targets, weights = targets_and_weights(training, options)
     return Rows(
         inputs=tf.constant(training.inputs),
         targets=tf.constant(targets),
