@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from scipy.stats import rankdata
 
 from pyramid.errors import DataError
 
@@ -59,12 +60,6 @@ def evaluate_rows(truth: np.ndarray, outputs: np.ndarray, objective_type: str) -
         DataError: there are no rows.
     """
     return evaluate(truth, outputs[:, 0] if objective_type == "numeric" else outputs, objective_type)
-
-
-def mean_ranks(values: np.ndarray) -> np.ndarray:
-    """(rows,): the rank of each value from 1, the mean rank where several are equal."""
-    _, groups, sizes = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(sizes) - (sizes - 1) / 2)[groups]
 
 
 @dataclass(frozen=True)
@@ -215,7 +210,7 @@ def _r_squared(case: _Numbers) -> Any:
 
 def _spearman_r(case: _Numbers) -> Any:
     """Correlation of the ranks (ties share their mean rank); 0 where truth or predictions are constant."""
-    truth, predictions = (mean_ranks(values) for values in (case.truth, case.predictions))
+    truth, predictions = (rankdata(values) for values in (case.truth, case.predictions))
     truth, predictions = truth - truth.mean(), predictions - predictions.mean()
     spread = np.sqrt(np.sum(np.square(truth)) * np.sum(np.square(predictions)))
     return np.clip(_ratio(np.sum(truth * predictions), spread), -1.0, 1.0)
