@@ -45,7 +45,7 @@ from pyramid.train.loop import FlatNetwork, State
 from pyramid.train.losses import crossentropy
 from pyramid.train.metrics import evaluate
 from pyramid.train.optimizers import adam
-from pyramid.train.prefetch import Ahead
+from pyramid.train.prefetch import Prefetcher
 from pyramid.train.sampling import make_sampler
 from pyramid.workspace import Workspace
 from sensenet.document.image_network import parse_image_network
@@ -97,7 +97,7 @@ class Contest:
 
     def ours(self) -> Callable[[], float]:
         task, make, state = self.parts()
-        batches = Ahead(make)
+        batches = Prefetcher(make)
         steps = compile_image_steps(task, batches, crossentropy, adam(ADAM), lambda _: tf.constant(0.001), 0)
         state, _, _ = steps(state, 0, 1)
 
@@ -142,7 +142,7 @@ class Contest:
         held_out = np.arange(len(self.pixels) // 5)
         predict = compile_predict(task, ImageStore((), None, self.pixels), held_out)  # type: ignore[arg-type]
         truth, inside = self.targets[held_out].argmax(1), 0.0
-        with Ahead(make, stop=iterations + 1) as batches:
+        with Prefetcher(make, stop=iterations + 1) as batches:
             steps = compile_image_steps(
                 task, batches, crossentropy, adam(ADAM), lambda _: tf.constant(1e-3), 0
             )

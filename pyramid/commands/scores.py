@@ -26,11 +26,11 @@ def class_indices(labels: Sequence[Any], values: Sequence[str]) -> np.ndarray:
     """
     positions = {value: position for position, value in enumerate(values)}
     texts = [_text(label) for label in labels]
-    strangers = [f"row {number}: {text}" for number, text in enumerate(texts) if text not in positions]
-    if strangers:
+    unusable = [f"row {number}: {text}" for number, text in enumerate(texts) if text not in positions]
+    if unusable:
         raise DataError(
-            f"{len(strangers)} of {len(texts)} labels are no class of the model, whose classes are "
-            f"{', '.join(values)!s:.200}:\n{listed(strangers)}"
+            f"{len(unusable)} of {len(texts)} labels are no class of the model, whose classes are "
+            f"{', '.join(values)!s:.200}:\n{listed(unusable)}"
         )
     return np.array([positions[text] for text in texts])
 
@@ -41,13 +41,13 @@ def numbers(labels: Sequence[Any]) -> np.ndarray:
     Raises:
         DataError: labels that are no finite numbers; names up to twenty.
     """
-    strangers = [
+    unusable = [
         f"row {number}: {label!r:.80}" for number, label in enumerate(labels) if not _is_number(label)
     ]
-    if strangers:
+    if unusable:
         raise DataError(
-            f"{len(strangers)} of {len(labels)} labels are no finite numbers, which the model predicts:\n"
-            f"{listed(strangers)}"
+            f"{len(unusable)} of {len(labels)} labels are no finite numbers, which the model predicts:\n"
+            f"{listed(unusable)}"
         )
     return np.array(labels, np.float64)
 

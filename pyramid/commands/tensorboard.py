@@ -11,7 +11,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from pyramid.train.checks import Check, OnCheck
+from pyramid.train.checks import HoldoutCheck, OnCheck
 
 METRICS, LOSS, RATE, PHASE = "holdout/", "loss", "learning_rate", "phase"
 
@@ -26,7 +26,7 @@ def event_log(directory: Path) -> Iterator[OnCheck]:
     directory.mkdir(parents=True, exist_ok=True)
     writer = tf.summary.create_file_writer(str(directory))
 
-    def write(check: Check) -> None:
+    def write(check: HoldoutCheck) -> None:
         values = {
             **{METRICS + name: value for name, value in check.metrics.items()},
             LOSS: check.loss,

@@ -24,7 +24,7 @@ from pyramid.errors import DataError, PyramidError, SettingsError, Violation
 from pyramid.images.rows import listed
 from pyramid.jobs import load_job
 from pyramid.settings.wording import found
-from pyramid.train.checks import OnCheck, both, unheard
+from pyramid.train.checks import OnCheck, call_both, ignore_check
 from pyramid.train.metrics import HEADLINE
 from pyramid.workspace import Workspace, write_bytes, write_json
 from sensenet import pretrained
@@ -139,7 +139,7 @@ def _train(training: Training, events: Path | None, debug: bool) -> None:
             if candidate in unavailable:
                 raise unavailable[candidate]
             with watched(str(candidate), metrics) as (report, show), _event_log(events, candidate) as log:
-                return job(training.job(candidate, max_seconds), workspace, report, both(show, log))
+                return job(training.job(candidate, max_seconds), workspace, report, call_both(show, log))
         except Exception as error:
             # what ends everything is told at the end
             if len(training.candidates) > 1 and not isinstance(error, DataError):
@@ -189,7 +189,7 @@ def _write_report(
 
 def _event_log(events: Path | None, candidate: Candidate) -> AbstractContextManager[OnCheck]:
     if events is None:
-        return nullcontext(unheard)
+        return nullcontext(ignore_check)
     log: AbstractContextManager[OnCheck] = import_module("pyramid.commands.tensorboard").event_log(
         events / candidate.job_id
     )

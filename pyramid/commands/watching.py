@@ -12,7 +12,7 @@ from tqdm import tqdm
 from pyramid.commands.console import answer, told
 from pyramid.commands.sharing import Outcome
 from pyramid.progress import Report
-from pyramid.train.checks import Check, OnCheck
+from pyramid.train.checks import HoldoutCheck, OnCheck
 
 BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
 WARNING = "warning"
@@ -41,14 +41,14 @@ def watched(title: str, metrics: Sequence[str]) -> Iterator[tuple[Report, OnChec
                 bar.set_description_str(f"{title}: {message}", refresh=False)
             bar.refresh()
 
-        def on_check(check: Check) -> None:
+        def on_check(check: HoldoutCheck) -> None:
             with bar.external_write_mode(file=sys.stdout):
                 answer(check_line(title, check, metrics))
 
         yield report, on_check
 
 
-def check_line(title: str, check: Check, metrics: Sequence[str]) -> str:
+def check_line(title: str, check: HoldoutCheck, metrics: Sequence[str]) -> str:
     """One check of the held-out images, on one line."""
     measured = {name: check.metrics[name] for name in metrics}
     return f"{title}  iteration {check.iteration}  {check.seconds:.1f} s  {_listed(measured)}"

@@ -16,7 +16,7 @@ import tensorflow as tf
 from pyramid.errors import DataError, WorkspaceError
 from pyramid.images.root import image_confinement
 from pyramid.images.rows import listed
-from pyramid.images.store import OpenedImages, admit, open_images
+from pyramid.images.store import OpenedImages, open_images, refuse_or_warn_about_broken
 from pyramid.progress import Report
 from pyramid.tables.streaming import in_order
 from sensenet.document.image_network import ImageNetworkSpec
@@ -63,7 +63,7 @@ def image_features(
     )
     there = np.array([position for position, name in enumerate(names) if name], np.int64)
     opened = _open(names, there, reader, settings, report)
-    features = _room((len(names), reader.metadata.outputs), scratch)  # type: ignore[arg-type]
+    features = _allocate((len(names), reader.metadata.outputs), scratch)  # type: ignore[arg-type]
     readable = np.array([i for i in range(len(there)) if i not in opened.broken], np.int64)
     black = sorted(set(range(len(names))) - set(there[readable]))
     if black:
@@ -108,9 +108,11 @@ def _open(
         lambda progress, **facts: report(READ * progress, **facts),
     )
     reasons = _reasons(opened.broken, names, there)
-    fate = f"count as missing:\n{listed(reasons)}"
+    consequence = f"count as missing:\n{listed(reasons)}"
     skips = bool(settings.skip_invalid_images)
-    admit(opened, reasons, skips, fate, lambda warning: report(READ, message=warning))
+    refuse_or_warn_about_broken(
+        opened, reasons, skips, consequence, lambda warning: report(READ, message=warning)
+    )
     return opened
 
 
@@ -122,7 +124,7 @@ def _reasons(broken: Mapping[int, str], names: Sequence[str], there: np.ndarray)
     ]
 
 
-def _room(shape: tuple[int, int], scratch: Path) -> np.ndarray:
+def _allocate(shape: tuple[int, int], scratch: Path) -> np.ndarray:
     """A writable float32 array: in memory, or, where it is large, in a file without a name.
 
     Raises:

@@ -18,7 +18,7 @@ from pyramid.progress import Report
 from sensenet.errors import InputError
 from sensenet.preprocess.reading import MAX_THREADS, ImageLoader, file_asks_for_rotation
 
-CHANNELS = 3
+RGB_CHANNELS = 3
 FILES_PER_REPORT = 512
 
 
@@ -73,10 +73,10 @@ def open_images(
         max_bytes: pixels of more than so many bytes stay on disk; None: a third of the machine's memory.
         report: told of the share that is done.
     """
-    size = len(files) * loader.height * loader.width * CHANNELS
+    size = len(files) * loader.height * loader.width * RGB_CHANNELS
     memory = None
     if size <= (memory_bytes() / 3 if max_bytes is None else max_bytes):
-        memory = np.zeros((len(files), loader.height, loader.width, CHANNELS), np.uint8)
+        memory = np.zeros((len(files), loader.height, loader.width, RGB_CHANNELS), np.uint8)
 
     def open_one(position: int) -> tuple[str | None, bool]:
         try:
@@ -102,15 +102,15 @@ def _bytes(pixels: tf.Tensor) -> np.ndarray:
     return pixels.numpy().astype(np.uint8)
 
 
-def admit(
-    opened: OpenedImages, reasons: Sequence[str], skips: bool, fate: str, report: Callable[[str], None]
+def refuse_or_warn_about_broken(
+    opened: OpenedImages, reasons: Sequence[str], skips: bool, consequence: str, report: Callable[[str], None]
 ) -> None:
     """Go on with the images that could be read, if that is what the job wants, and warn of what is not as it seems.
 
     Args:
         reasons: why each of `opened.broken` cannot be read.
         skips: whether broken images are passed over.
-        fate: what becomes of them then.
+        consequence: what becomes of them then.
         report: told each warning.
 
     Raises:
@@ -121,7 +121,7 @@ def admit(
     if broken and (not skips or broken == total):
         raise DataError(f"{count}:\n{listed(reasons)}")
     if broken:
-        report(f"warning: {count} and {fate}")
+        report(f"warning: {count} and {consequence}")
     if opened.turned:
         report(
             f"warning: {opened.turned} of {total} images ask for a rotation in their EXIF data, which is "

@@ -11,14 +11,14 @@ from pyramid.errors import DataError, PyramidError, SettingsError, Violation
 from pyramid.images.augment import Augmentations, parse_augmentations
 from pyramid.images.root import image_confinement
 from pyramid.images.rows import ImageRows, listed, read_image_rows, scarce_classes
-from pyramid.images.store import OpenedImages, admit, open_images
+from pyramid.images.store import OpenedImages, open_images, refuse_or_warn_about_broken
 from pyramid.progress import Report
 from pyramid.report_page.training import training_report, write_report
 from pyramid.settings.base_settings import BaseSettings
 from pyramid.submodels.files import write_submodel
 from pyramid.submodels.fit_info import fit_info
 from pyramid.submodels.image_model import network_info, trained_keras_model
-from pyramid.train.checks import Check, OnCheck, unheard
+from pyramid.train.checks import HoldoutCheck, OnCheck, ignore_check
 from pyramid.train.dataset import Dataset, split_holdout
 from pyramid.train.fit import Fit
 from pyramid.train.image_start import Start, start_networks
@@ -35,7 +35,7 @@ IMAGE_FIELD = {"type": "image", "index": 0}
 
 
 def run(
-    settings: BaseSettings, workspace: Workspace, report: Report, on_check: OnCheck = unheard
+    settings: BaseSettings, workspace: Workspace, report: Report, on_check: OnCheck = ignore_check
 ) -> dict[str, Any]:
     """Train, and leave weights, fit info and a report in `submodel_<base_image_network>_<image_training_type>`.
 
@@ -64,9 +64,9 @@ def run(
     opened = _open(rows, start, settings, report)
     dataset = _dataset(rows, opened, settings)
     training, holdout = _split(dataset, settings, report)
-    images, checks = ImageData(opened.store, training, holdout, augmentations), list[Check]()
+    images, checks = ImageData(opened.store, training, holdout, augmentations), list[HoldoutCheck]()
 
-    def hear(check: Check) -> None:
+    def notify(check: HoldoutCheck) -> None:
         checks.append(check)
         on_check(check)
 
@@ -76,7 +76,7 @@ def run(
         settings,
         started,
         lambda progress, **facts: report(READ + (TRAINED - READ) * progress, **facts),
-        hear,
+        notify,
     )
     report(TRAINED, message="writing the trained networks")
     result = _result(fitted, settings, started)
@@ -123,7 +123,9 @@ def _open(rows: ImageRows, start: Start, settings: BaseSettings, report: Report)
         lambda progress, **facts: report(READ * progress, **facts),
     )
     reasons, skips = list(opened.broken.values()), bool(settings.skip_invalid_images)
-    admit(opened, reasons, skips, "are left out", lambda warning: report(READ, message=warning))
+    refuse_or_warn_about_broken(
+        opened, reasons, skips, "are left out", lambda warning: report(READ, message=warning)
+    )
     return opened
 
 

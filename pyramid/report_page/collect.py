@@ -10,7 +10,7 @@ import orjson
 
 from pyramid.report_page.data import Augmented, Confusion, Miss, ReportData, Scatter
 from pyramid.report_page.pictures import data_uri
-from pyramid.train.checks import Check
+from pyramid.train.checks import HoldoutCheck
 
 N_WORST = 12
 MOST_CLASSES = 24
@@ -83,7 +83,7 @@ class Outputs:
 def collect(
     settings: Any,
     result: Mapping[str, Any],
-    checks: Sequence[Check],
+    checks: Sequence[HoldoutCheck],
     phases: Sequence[str],
     outputs: Outputs | None,
     worst: Sequence[tuple[str, np.ndarray]],
@@ -130,7 +130,7 @@ def cut(text: str) -> str:
     return f"{text[: MOST_TEXT // 2]} … {text[-MOST_TEXT // 2 :]}"
 
 
-def _phase_places(checks: Sequence[Check], phases: Sequence[str]) -> tuple[str, ...]:
+def _phase_places(checks: Sequence[HoldoutCheck], phases: Sequence[str]) -> tuple[str, ...]:
     return tuple(phases[: max((check.phase for check in checks), default=0)])
 
 
@@ -146,7 +146,7 @@ def _text(value: Any) -> str:
     )
 
 
-def _shown(checks: Sequence[Check]) -> np.ndarray:
+def _shown(checks: Sequence[HoldoutCheck]) -> np.ndarray:
     """The places of the checks that are drawn: some of many, and always that whose weights were kept."""
     kept = [place for place, check in enumerate(checks) if check.kept][-1:]
     return np.union1d(_thinned(len(checks), MOST_CHECKS), np.array(kept, np.int64))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pyramid.train.checks import Check
+from pyramid.train.checks import HoldoutCheck
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class ReportData:
 
     title: str
     result: tuple[tuple[str, str], ...]
-    checks: tuple[Check, ...]
+    checks: tuple[HoldoutCheck, ...]
     n_checks: int
     phases: tuple[str, ...]
     answers: Confusion | Scatter | None
@@ -96,7 +96,7 @@ def parse_report(value: Mapping[str, Any]) -> ReportData:
     return ReportData(
         title=value["title"],
         result=_pairs(value["result"]),
-        checks=tuple(Check(**check) for check in value["checks"]),
+        checks=tuple(HoldoutCheck(**check) for check in value["checks"]),
         n_checks=value["n_checks"],
         phases=tuple(value["phases"]),
         answers=_answers(value["answers"]),

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pyramid.report_page.charts import confusion_matrix, curve, scatter_plot
 from pyramid.report_page.data import Augmented, Confusion, Miss, ReportData, Scatter
 from pyramid.report_page.style import STYLE
-from pyramid.train.checks import Check
+from pyramid.train.checks import HoldoutCheck
 
 # no script and nothing from elsewhere, whatever a file name tries
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -89,7 +89,7 @@ def _curves(data: ReportData) -> str:
     )
 
 
-def _spans(checks: Sequence[Check]) -> list[tuple[float, float]]:
+def _spans(checks: Sequence[HoldoutCheck]) -> list[tuple[float, float]]:
     """First and last iteration of each phase, the first from 0, as far as checks know."""
     ends: dict[int, int] = {}
     for check in checks:

@@ -12,9 +12,9 @@ from pyramid.images.augment import augment
 from pyramid.report_page.collect import Outputs, collect
 from pyramid.report_page.data import ReportData, dump_report
 from pyramid.report_page.render import render
-from pyramid.train.checks import Check
+from pyramid.train.checks import HoldoutCheck
 from pyramid.train.image_start import Start
-from pyramid.train.images import PHASES, ImageData, predict_images, told
+from pyramid.train.images import PHASES, ImageData, describe_phase, predict_images
 from pyramid.workspace import Submodel, Workspace, write_bytes, write_json
 
 SHEET_IMAGES, SHEET_VERSIONS = 8, 5
@@ -37,7 +37,7 @@ def training_report(
     images: ImageData,
     settings: Any,
     result: Mapping[str, Any],
-    checks: Sequence[Check],
+    checks: Sequence[HoldoutCheck],
 ) -> ReportData:
     """What there is to tell of a training that is done.
 
@@ -56,7 +56,7 @@ def training_report(
         settings,
         result,
         checks,
-        [told(phase) for phase in PHASES[settings.image_training_type]],
+        [describe_phase(phase) for phase in PHASES[settings.image_training_type]],
         outputs,
         worst,
         images.augmentations.words(),

@@ -60,7 +60,7 @@ class CachedData:
         Raises:
             WorkspaceError: it did not; names the file.
         """
-        if self._is_told_of(path):
+        if self._has_digest(path):
             self._check(path, array_digest(array))
 
     def read_json(self, path: Path) -> Any:
@@ -70,7 +70,7 @@ class CachedData:
             WorkspaceError: it cannot be read, or the last caching job did not write it.
         """
         content = read_bytes(path, CACHING)
-        if self._is_told_of(path):
+        if self._has_digest(path):
             self._check(path, digest(content))
         return parse_json(content, path, CACHING)
 
@@ -80,14 +80,14 @@ class CachedData:
         Raises:
             WorkspaceError: it cannot be read, or the last caching job did not write it.
         """
-        if not self._is_told_of(path) and not path.exists():
+        if not self._has_digest(path) and not path.exists():
             return None
         found = digest(read_bytes(path, CACHING))
-        if self._is_told_of(path):
+        if self._has_digest(path):
             self._check(path, found)
         return found
 
-    def _is_told_of(self, path: Path) -> bool:
+    def _has_digest(self, path: Path) -> bool:
         """Whether a caching job of this version would have said what the file is."""
         if self.digests is None:
             return False
@@ -96,7 +96,7 @@ class CachedData:
         return is_here and real.name in {one.name for one in self.workspace.cached_files()}
 
     def _check(self, path: Path, found: str) -> None:
-        assert self.digests is not None, "somebody told"
+        assert self.digests is not None, "_has_digest said so"
         if self.digests.get(path.resolve().name) != found:
             raise WorkspaceError(
                 f"{path} is not what the last {CACHING} job of {self.workspace.root} wrote, as "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Check:
+class HoldoutCheck:
     """One holdout check with finite numbers.
 
     Attributes:
@@ -29,19 +29,19 @@ class Check:
     learning_rate: float | None = None
 
 
-OnCheck = Callable[[Check], None]
+OnCheck = Callable[[HoldoutCheck], None]
 """Told of every check as it happens, however quickly they follow each other."""
 
 
-def both(first: OnCheck, second: OnCheck) -> OnCheck:
-    """Two who want to know, as one."""
+def call_both(first: OnCheck, second: OnCheck) -> OnCheck:
+    """One callback that calls both, `first` first."""
 
-    def hear(check: Check) -> None:
+    def notify(check: HoldoutCheck) -> None:
         first(check)
         second(check)
 
-    return hear
+    return notify
 
 
-def unheard(check: Check) -> None:
-    """Nobody wants to know of the checks."""
+def ignore_check(check: HoldoutCheck) -> None:
+    """Do nothing: nobody asked for the checks."""

@@ -121,7 +121,7 @@ def smoothed_targets(targets: np.ndarray, factor: float) -> np.ndarray:
     return targets * np.float32(1 - factor) + np.float32(factor / targets.shape[1])
 
 
-def learnt_rows(training: Dataset, settings: Any) -> tuple[np.ndarray, np.ndarray | None]:
+def targets_and_weights(training: Dataset, settings: Any) -> tuple[np.ndarray, np.ndarray | None]:
     """The targets of training rows, smoothed as the settings say, and their weights in the loss.
 
     Raises:

@@ -10,8 +10,8 @@ from typing import Any
 
 from pyramid.errors import TrainingError
 from pyramid.progress import Report
-from pyramid.train.checks import Check, OnCheck, unheard
-from pyramid.train.loop import Outcome, State, Steps
+from pyramid.train.checks import HoldoutCheck, OnCheck, ignore_check
+from pyramid.train.loop import Evaluated, State, Steps
 from pyramid.train.metrics import HEADLINE
 from pyramid.train.monitor import Monitor, are_finite
 
@@ -24,7 +24,7 @@ Metrics = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Limits:
+class TrainingLimits:
     """When to check, and when to stop.
 
     Attributes:
@@ -76,9 +76,9 @@ class Limits:
         return min(1.0, max(shares, default=failures / self.patience))
 
 
-def job_limits(settings: Any, holdout_rows: int, started: float) -> Limits:
+def training_limits(settings: Any, holdout_rows: int, started: float) -> TrainingLimits:
     """The limits that a job's settings give."""
-    return Limits(
+    return TrainingLimits(
         holdout_rows=holdout_rows,
         batch_size=settings.batch_size,
         patience=settings.patience,
@@ -153,12 +153,12 @@ class _Progress:
 
 def fit(
     state: State,
-    steps: Steps[Outcome],
-    evaluate: Callable[[Outcome], Metrics],
-    limits: Limits,
+    steps: Steps[Evaluated],
+    evaluate: Callable[[Evaluated], Metrics],
+    limits: TrainingLimits,
     report: Report,
     earlier: Fit | None = None,
-    on_check: OnCheck = unheard,
+    on_check: OnCheck = ignore_check,
 ) -> Fit:
     """Train from `state` until patience, iterations or time run out, or numbers are no longer finite.
 
@@ -195,7 +195,9 @@ def fit(
     )
 
 
-def _train_until_check(progress: _Progress, steps: Steps[Outcome], limits: Limits) -> tuple[float, Outcome]:
+def _train_until_check(
+    progress: _Progress, steps: Steps[Evaluated], limits: TrainingLimits
+) -> tuple[float, Evaluated]:
     """Run steps until the next check is due; gives the mean loss of the last call, and what it is judged by."""
     due = progress.iterations + limits.steps_to_check(progress.worse)
     if limits.max_iterations is not None:
@@ -219,7 +221,7 @@ def _check(
     progress: _Progress,
     loss: float,
     metrics: Metrics,
-    limits: Limits,
+    limits: TrainingLimits,
     report: Report,
     on_check: OnCheck,
 ) -> str | None:
@@ -233,7 +235,7 @@ def _check(
     if verdict.keep:
         progress.best = (progress.state, metrics)
     seconds = time.perf_counter() - progress.began
-    on_check(Check(progress.iterations, seconds, loss, metrics, verdict.keep))
+    on_check(HoldoutCheck(progress.iterations, seconds, loss, metrics, verdict.keep))
     if time.perf_counter() - progress.reported >= SECONDS_PER_REPORT:
         _report(progress, metrics, limits, report)
     if progress.monitor.failures >= limits.patience:
@@ -244,7 +246,7 @@ def _check(
 
 
 def _report(
-    progress: _Progress, metrics: Metrics, limits: Limits, report: Report, message: str | None = None
+    progress: _Progress, metrics: Metrics, limits: TrainingLimits, report: Report, message: str | None = None
 ) -> None:
     progress.reported = time.perf_counter()
     headline = next((names for names in HEADLINE.values() if metrics.keys() >= set(names)), ())

@@ -19,7 +19,7 @@ from pyramid.train.dataset import Dataset
 from pyramid.train.loop import FlatNetwork, State, Steps, make_step
 from pyramid.train.losses import Loss
 from pyramid.train.optimizers import Optimizer
-from pyramid.train.prefetch import Ahead
+from pyramid.train.prefetch import Prefetcher
 from pyramid.train.sampling import Rows, Sampler
 from sensenet.network import Network
 
@@ -93,7 +93,7 @@ def batch_maker(
 
 def compile_image_steps(
     task: ImageTask,
-    batches: Ahead[Batch],
+    batches: Prefetcher[Batch],
     loss: Loss,
     optimizer: Optimizer,
     rate: Callable[[tf.Tensor], tf.Tensor],
@@ -144,6 +144,6 @@ def in_chunks(
 ) -> Iterator[np.ndarray]:
     """What a function of (n, height, width, 3) uint8 pixels gives, chunk after chunk; the next is read meanwhile."""
     chunks = np.array_split(positions, -(-len(positions) // PREDICTED_IMAGES))
-    with Ahead(lambda number: tf.constant(store.pixels(chunks[number])), 1, stop=len(chunks)) as pixels:
+    with Prefetcher(lambda number: tf.constant(store.pixels(chunks[number])), 1, stop=len(chunks)) as pixels:
         for _ in chunks:
             yield function(pixels.take()).numpy()

@@ -19,7 +19,7 @@ from sensenet.network import Network, build_network
 from sensenet.pretrained import image_network, pretrained_layers
 
 RANDOM = "randomly_initialize"
-INITIAL = "initial_model"
+INITIAL_MODEL = "initial_model"
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _initial_model(settings: Any) -> ModelSpec | None:
     """The parsed `initial_model`; None where the job names none."""
     if settings.initial_model is not None:
         return read_initial_model(settings.initial_model)
-    if settings.base_image_network.startswith(INITIAL):
+    if settings.base_image_network.startswith(INITIAL_MODEL):
         message = f"missing; {settings.base_image_network} is the image network of that model"
         raise _violation("initial_model", message)
     return None

@@ -13,9 +13,9 @@ import tensorflow as tf
 from pyramid.images.augment import Augmentations
 from pyramid.images.store import ImageStore
 from pyramid.progress import Report
-from pyramid.train.checks import Check, OnCheck, unheard
-from pyramid.train.dataset import Dataset, learnt_rows
-from pyramid.train.fit import Fit, Limits, fit, job_limits
+from pyramid.train.checks import HoldoutCheck, OnCheck, ignore_check
+from pyramid.train.dataset import Dataset, targets_and_weights
+from pyramid.train.fit import Fit, TrainingLimits, fit, training_limits
 from pyramid.train.image_loop import (
     Batch,
     ImageTask,
@@ -30,7 +30,7 @@ from pyramid.train.loop import FlatNetwork, State
 from pyramid.train.losses import make_loss
 from pyramid.train.metrics import evaluate_rows
 from pyramid.train.optimizers import learning_rate, make_optimizer
-from pyramid.train.prefetch import Ahead
+from pyramid.train.prefetch import Prefetcher
 from pyramid.train.readout import fit_readout
 from pyramid.train.sampling import make_sampler
 from sensenet.models.predict.images import compile_features
@@ -83,7 +83,7 @@ def train_phases(
     settings: Any,
     started: float,
     report: Report,
-    on_check: OnCheck = unheard,
+    on_check: OnCheck = ignore_check,
 ) -> Fit:
     """Train all phases and leave the best weights in the networks of `start`.
 
@@ -96,21 +96,21 @@ def train_phases(
         TrainingError: there never was a finite check.
     """
     phases = PHASES[settings.image_training_type]
-    limits = job_limits(settings, len(data.holdout), started)
+    limits = training_limits(settings, len(data.holdout), started)
     fitted: Fit | None = None
     for number, phase in enumerate(phases):
         if fitted is not None and (limits.out_of_time() or _used_up(fitted, settings)):
             break
-        report(number / len(phases), message=f"phase {number + 1} of {len(phases)}: {told(phase)}")
+        report(number / len(phases), message=f"phase {number + 1} of {len(phases)}: {describe_phase(phase)}")
         within = _within(report, number, len(phases), settings)
-        heard = _in_phase(on_check, number, phase, settings)
+        on_phase_check = _in_phase(on_check, number, phase, settings)
         if not phase.trains_images and _features_fit(start, data):
             rows = _as_features(start, data, limits, within)
             if rows is not None:
-                fitted = fit_readout(start.readout, *rows, settings, started, within, on_check=heard)
+                fitted = fit_readout(start.readout, *rows, settings, started, within, on_check=on_phase_check)
                 continue
         task = _task(start, phase)
-        fitted = _train_phase(task, phase, data, settings, started, fitted, within, heard)
+        fitted = _train_phase(task, phase, data, settings, started, fitted, within, on_phase_check)
         task.network.write(fitted.state)
     assert fitted is not None
     return fitted
@@ -120,7 +120,7 @@ def _used_up(fitted: Fit, settings: Any) -> bool:
     return settings.max_iterations is not None and fitted.iterations >= settings.max_iterations
 
 
-def told(phase: Phase) -> str:
+def describe_phase(phase: Phase) -> str:
     """What a phase trains, in words."""
     return "all layers" if phase.trains_images else "the readout on fixed image features"
 
@@ -146,7 +146,7 @@ def _features_fit(start: Start, data: ImageData) -> bool:
 
 
 def _as_features(
-    start: Start, data: ImageData, limits: Limits, report: Report
+    start: Start, data: ImageData, limits: TrainingLimits, report: Report
 ) -> tuple[Dataset, Dataset] | None:
     """Training and holdout rows with the features of their images as inputs; None if the time is over before."""
     features = compile_features(start.spec)
@@ -192,8 +192,8 @@ def _train_phase(
     parameters, buffers = task.network.read()
     predict = compile_predict(task, data.store, data.holdout.inputs)
     truth, kind = data.holdout.truth, data.holdout.objective_type
-    batches: Ahead[Batch]
-    with Ahead(_batch_maker(data, settings), first=first, stop=settings.max_iterations) as batches:
+    batches: Prefetcher[Batch]
+    with Prefetcher(_batch_maker(data, settings), first=first, stop=settings.max_iterations) as batches:
         steps = compile_image_steps(
             task,
             batches,
@@ -206,7 +206,7 @@ def _train_phase(
             State(parameters, buffers, optimizer.initial_slots(parameters)),
             steps,
             lambda state: evaluate_rows(truth, predict(state), kind),
-            job_limits(settings, len(data.holdout), started),
+            training_limits(settings, len(data.holdout), started),
             report,
             earlier,
             on_check,
@@ -215,7 +215,7 @@ def _train_phase(
 
 def _batch_maker(data: ImageData, settings: Any) -> Callable[[int], Batch]:
     training = data.training
-    targets, row_weights = learnt_rows(training, settings)
+    targets, row_weights = targets_and_weights(training, settings)
     balanced = bool(settings.balance_objective) and training.objective_type == "categorical"
     sampler = make_sampler(training.labels, settings.seed, 1, settings.batch_size, balanced, 0.0)
     return batch_maker(
@@ -232,11 +232,11 @@ def _in_phase(on_check: OnCheck, number: int, phase: Phase, settings: Any) -> On
     """Tells of checks with what is known of their phase."""
     rate = _rate(phase, 0, settings)
 
-    def hear(check: Check) -> None:
+    def notify(check: HoldoutCheck) -> None:
         used = float(rate(tf.constant(check.iteration, tf.float32)))
         on_check(replace(check, phase=number + 1, learning_rate=used))
 
-    return hear
+    return notify
 
 
 def predict_images(start: Start, store: ImageStore, positions: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Which fields a network looks at: expected gradients, summed per field (spec page 8).
 
-Integrated gradients (Sundararajan et al., arXiv 1703.01365, eq. 1) along the line from a baseline b to a point x,
+Integrated gradients (Sundararajan et al., arXiv 1703.01365, eq. 1) along the path from a baseline b to a point x,
 averaged over baselines (expected gradients, Erion et al., arXiv 1906.10670, eq. 3):
 
     attribution_i(x) = mean over b of (x_i - b_i) * integral over a in [0, 1] of df/dx_i (b + a (x - b))
@@ -17,9 +17,9 @@ import tensorflow as tf
 
 from pyramid.errors import DataError, TrainingError
 from pyramid.tables.encode import Layout
-from pyramid.train.integration_paths import draw_lines
+from pyramid.train.integration_paths import draw_paths
 
-# evenly spaced nodes on a line: Gauss-Legendre nodes do worse, for the gradient of a relu network jumps. With 8 the
+# evenly spaced nodes on a path: Gauss-Legendre nodes do worse, for the gradient of a relu network jumps. With 8 the
 # sum of a point's attributions is about 2% off, which is then shared out; shares of fields are good to 0.1%
 NODES = 8
 # the most gradients of one output at one node, and multiplications for them, that a job spends by default
@@ -41,15 +41,15 @@ def expected_gradients(
     """Attribute each output at each point to the input columns.
 
     Complete: the attributions of a point sum to output(point) - mean output(baselines). What the quadrature of a
-    line leaves over (about 2%) is shared out in proportion to the size of its attributions. All pairs are used; for
+    path leaves over (about 2%) is shared out in proportion to the size of its attributions. All pairs are used; for
     networks with very many weights or outputs a seeded sample of them, and completeness holds for the sample.
 
     Args:
         predict: (rows, columns) float32 -> (rows, outputs); differentiable, row by row on its own.
         points: (points, columns) float32.
-        baselines: (baselines, columns) float32; where they are the points themselves, lines are used both ways.
+        baselines: (baselines, columns) float32; where they are the points themselves, paths are used both ways.
         seed: draws the sample and the places of the nodes.
-        max_gradients: the most gradients of one output at one row to take, but at least one line a point.
+        max_gradients: the most gradients of one output at one row to take, but at least one path a point.
 
     Returns:
         (points, columns, outputs) float64.
@@ -63,16 +63,16 @@ def expected_gradients(
     rng = np.random.default_rng(seed)
     jacobian = _compile_jacobian(predict, points.shape[1])
     budget = _Budget.of(jacobian, max_gradients)
-    lines = draw_lines(points, baselines, budget.most_lines, rng)
-    differences = _outputs(predict, points)[lines.ends] - _outputs(predict, baselines)[lines.starts]
+    paths = draw_paths(points, baselines, budget.most_paths, rng)
+    differences = _outputs(predict, points)[paths.ends] - _outputs(predict, baselines)[paths.starts]
     total = np.zeros((len(points), points.shape[1], differences.shape[1]))
-    for start in range(0, len(lines), budget.lines_per_call):
-        part = np.arange(start, min(start + budget.lines_per_call, len(lines)))
-        starts, ends = baselines[lines.starts[part]], points[lines.ends[part]]
-        gradients = jacobian(starts, ends, lines.shifts[part]).numpy()  # (lines, outputs, columns)
+    for start in range(0, len(paths), budget.paths_per_call):
+        part = np.arange(start, min(start + budget.paths_per_call, len(paths)))
+        starts, ends = baselines[paths.starts[part]], points[paths.ends[part]]
+        gradients = jacobian(starts, ends, paths.shifts[part]).numpy()  # (paths, outputs, columns)
         moves = ends - starts
         attributions = gradients.swapaxes(1, 2) * moves[:, :, None]
-        total += lines.means(part, _completed(attributions, moves, differences[part]))
+        total += paths.means(part, _completed(attributions, moves, differences[part]))
     return total
 
 
@@ -132,11 +132,11 @@ def _tree_shares(tree_importances: Sequence[Mapping[str, float]], n_trees: int, 
 
 
 def _completed(attributions: np.ndarray, moves: np.ndarray, differences: np.ndarray) -> np.ndarray:
-    """(lines, columns, outputs) attributions that sum to the (lines, outputs) differences over the columns."""
+    """(paths, columns, outputs) attributions that sum to the (paths, outputs) differences over the columns."""
     sizes = np.abs(attributions)
     # where the gradient vanishes at all nodes, what is missing goes to the columns by the way they move
     sizes = np.where(sizes.sum(axis=1, keepdims=True) == 0, np.abs(moves)[:, :, None], sizes)
-    total = sizes.sum(axis=1)  # 0 where a line has no length: there nothing is missing
+    total = sizes.sum(axis=1)  # 0 where a path has no length: there nothing is missing
     missing = (differences - attributions.sum(axis=1)) / np.where(total == 0, 1.0, total)
     return attributions + sizes * missing[:, None]
 
@@ -146,12 +146,12 @@ class _Budget:
     """How much work a network is worth.
 
     Attributes:
-        most_lines: the most lines to integrate along.
-        lines_per_call: as many as the memory of one call should hold.
+        most_paths: the most paths to integrate along.
+        paths_per_call: as many as the memory of one call should hold.
     """
 
-    most_lines: int
-    lines_per_call: int
+    most_paths: int
+    paths_per_call: int
 
     @classmethod
     def of(cls, jacobian: Any, max_gradients: int) -> _Budget:
@@ -165,7 +165,7 @@ class _Budget:
 
 
 def _compile_jacobian(predict: Predict, n_columns: int) -> Any:
-    """The function (starts, ends, shifts) -> mean gradient along each line, (lines, outputs, columns)."""
+    """The function (starts, ends, shifts) -> mean gradient along each path, (paths, outputs, columns)."""
     rows = tf.TensorSpec((None, n_columns), tf.float32)
     signature = [rows, rows, tf.TensorSpec((None,), tf.float32)]
 
@@ -173,8 +173,8 @@ def _compile_jacobian(predict: Predict, n_columns: int) -> Any:
     def jacobian(starts: tf.Tensor, ends: tf.Tensor, shifts: tf.Tensor) -> tf.Tensor:
         along = ((tf.range(NODES, dtype=tf.float32) + shifts[:, None]) / NODES)[
             :, :, None
-        ]  # (lines, nodes, 1)
-        nodes = starts[:, None] + along * (ends - starts)[:, None]  # (lines, nodes, columns)
+        ]  # (paths, nodes, 1)
+        nodes = starts[:, None] + along * (ends - starts)[:, None]  # (paths, nodes, columns)
         inputs = tf.reshape(nodes, (-1, n_columns))
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(inputs)

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from pyramid.train.losses import Loss, Outputs
 from pyramid.train.optimizers import Optimizer
-from pyramid.train.sampling import Draws, Rows, Sampler
+from pyramid.train.sampling import Rows, SampledRows, Sampler
 from sensenet.layers.activations import apply_activation
 from sensenet.network import Network
 
@@ -85,10 +85,10 @@ class FlatNetwork:
         return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
-Outcome = TypeVar("Outcome")
+Evaluated = TypeVar("Evaluated")
 """What a holdout check judges: predictions, or what makes them."""
 
-Steps = Callable[[State, int, int], tuple[State, tf.Tensor, Outcome]]
+Steps = Callable[[State, int, int], tuple[State, tf.Tensor, Evaluated]]
 """`(state, first_step, n_steps) -> (state, mean loss, outcome)`."""
 
 Step = Callable[[tf.Tensor, State, Rows], tuple[State, tf.Tensor]]
@@ -175,7 +175,7 @@ def compile_steps(
     return steps
 
 
-def gather(rows: Rows, draws: Draws, step: tf.Tensor) -> Rows:
+def gather(rows: Rows, draws: SampledRows, step: tf.Tensor) -> Rows:
     """The batch of one step, mixed where the draws say so."""
     batch = _take(rows, draws.rows[step])
     if draws.partners is None or draws.shares is None:

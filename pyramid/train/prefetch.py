@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 Thing = TypeVar("Thing")
 
 
-class Ahead(Generic[Thing]):
+class Prefetcher(Generic[Thing]):
     """Things by their number, made in threads of its own some numbers ahead; use it in a `with`.
 
     Attributes:
@@ -33,7 +33,7 @@ class Ahead(Generic[Thing]):
         for _ in range(count):
             self._begin_one()
 
-    def __enter__(self) -> Ahead[Thing]:
+    def __enter__(self) -> Prefetcher[Thing]:
         """Itself."""
         return self
 

@@ -7,9 +7,9 @@ from typing import Any
 import tensorflow as tf
 
 from pyramid.progress import Report
-from pyramid.train.checks import OnCheck, unheard
-from pyramid.train.dataset import Dataset, learnt_rows
-from pyramid.train.fit import Fit, fit, job_limits
+from pyramid.train.checks import OnCheck, ignore_check
+from pyramid.train.dataset import Dataset, targets_and_weights
+from pyramid.train.fit import Fit, fit, training_limits
 from pyramid.train.loop import FlatNetwork, State, compile_steps
 from pyramid.train.losses import make_loss
 from pyramid.train.metrics import evaluate_rows
@@ -26,7 +26,7 @@ def fit_readout(
     started: float,
     report: Report,
     mixup_alpha: float = 0.0,
-    on_check: OnCheck = unheard,
+    on_check: OnCheck = ignore_check,
 ) -> Fit:
     """Fit the network and leave the best weights in it.
 
@@ -40,7 +40,7 @@ def fit_readout(
         DataError: all rows weigh nothing.
         TrainingError: not one check had finite metrics.
     """
-    limits = job_limits(settings, len(holdout), started)
+    limits = training_limits(settings, len(holdout), started)
     warmup = settings.learning_rate_warmup_iterations or 0
     flat, optimizer, truth = FlatNetwork(network), make_optimizer(settings), holdout.truth
     steps = compile_steps(
@@ -73,7 +73,7 @@ def fit_readout(
 
 
 def _rows(training: Dataset, settings: Any) -> Rows:
-    targets, weights = learnt_rows(training, settings)
+    targets, weights = targets_and_weights(training, settings)
     return Rows(
         inputs=tf.constant(training.inputs),
         targets=tf.constant(targets),

@@ -33,7 +33,7 @@ class Rows(NamedTuple):
     weights: tf.Tensor | None
 
 
-class Draws(NamedTuple):
+class SampledRows(NamedTuple):
     """What some consecutive steps train on.
 
     Attributes:
@@ -47,7 +47,7 @@ class Draws(NamedTuple):
     shares: tf.Tensor | None = None
 
 
-Sampler = Callable[[tf.Tensor], Draws]
+Sampler = Callable[[tf.Tensor], SampledRows]
 
 
 def make_sampler(
@@ -61,12 +61,12 @@ def make_sampler(
         mixup_alpha: 0, or the parameter of Beta(alpha, alpha) that mixes rows of different classes.
 
     Returns:
-        A function from the first step (int64 scalar) to `Draws`.
+        A function from the first step (int64 scalar) to `SampledRows`.
     """
     shape = (steps, batch_size)
     draw = _balanced_draw(labels, seed, shape) if balanced else _epoch_draw(len(labels), seed, shape)
     if not mixup_alpha:
-        return lambda first_step: Draws(draw(first_step * batch_size))
+        return lambda first_step: SampledRows(draw(first_step * batch_size))
     mix = _mixup(labels, seed, mixup_alpha)
     return lambda first_step: mix(draw(first_step * batch_size), first_step * batch_size)
 
@@ -104,7 +104,7 @@ def _balanced_draw(labels: np.ndarray, seed: int, shape: tuple[int, int]) -> Cal
     return draw
 
 
-def _mixup(labels: np.ndarray, seed: int, alpha: float) -> Callable[[tf.Tensor, tf.Tensor], Draws]:
+def _mixup(labels: np.ndarray, seed: int, alpha: float) -> Callable[[tf.Tensor, tf.Tensor], SampledRows]:
     """Mixup (arXiv 1710.09412) between rows of different classes; of any two rows where the labels are all one.
 
     Beta(alpha, alpha) is drawn from a table of its quantiles, as XLA has no gamma sampler.
@@ -118,12 +118,12 @@ def _mixup(labels: np.ndarray, seed: int, alpha: float) -> Callable[[tf.Tensor, 
     others = tf.constant((len(labels) - own)[inverse], tf.uint32)
     partner_key, share_key = _mixed_seed(seed, "partner"), _mixed_seed(seed, "share")
 
-    def mix(rows: tf.Tensor, first_position: tf.Tensor) -> Draws:
+    def mix(rows: tf.Tensor, first_position: tf.Tensor) -> SampledRows:
         shape = (int(rows.shape[0]), int(rows.shape[1]))
         offset = _below(_chances(first_position, shape, partner_key), tf.gather(others, rows))
         partner = (tf.gather(ends, rows) + tf.cast(offset, tf.int32)) % len(labels)
         cell = _below(_chances(first_position, shape, share_key), tf.constant(BETA_QUANTILES, tf.uint32))
-        return Draws(rows, tf.gather(by_class, partner), tf.gather(table, tf.cast(cell, tf.int32)))
+        return SampledRows(rows, tf.gather(by_class, partner), tf.gather(table, tf.cast(cell, tf.int32)))
 
     return mix
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-ROWS_AT_ONCE = 64
+ROWS_PER_BLOCK = 64
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,8 @@ def shap_values(trees: Sequence[Tree], rows: np.ndarray) -> np.ndarray:
     contributions = np.zeros((n_rows, n_features, leaves.values.shape[1]))
     is_used = np.isfinite(leaves.low) | np.isfinite(leaves.high)
     by_feature = [np.nonzero(is_used & (leaves.feature == feature)) for feature in range(n_features)]
-    for start in range(0, n_rows, ROWS_AT_ONCE):
-        block = slice(start, start + ROWS_AT_ONCE)
+    for start in range(0, n_rows, ROWS_PER_BLOCK):
+        block = slice(start, start + ROWS_PER_BLOCK)
         shares = _shares(leaves, rows[block])  # (rows, leaves, slots)
         for feature, (leaf, slot) in enumerate(by_feature):
             contributions[block, feature] = shares[:, leaf, slot] @ leaves.values[leaf]

@@ -14,7 +14,7 @@ from pyramid.report_page.collect import MOST_CHECKS, MOST_CLASSES, MOST_POINTS, 
 from pyramid.report_page.data import Confusion, ReportData, Scatter, dump_report, parse_report
 from pyramid.report_page.pictures import SHOWN_SIDE, data_uri
 from pyramid.report_page.render import render
-from pyramid.train.checks import Check
+from pyramid.train.checks import HoldoutCheck
 
 SECTIONS = ("curves", "answers", "worst", "augmented", "settings")
 EVIL = '<script>alert("x")</script>&\'"'
@@ -54,7 +54,7 @@ class Page(HTMLParser):
 
 def checks(count=9, metrics=("accuracy", "likelihood")):
     return tuple(
-        Check(
+        HoldoutCheck(
             4 * i, i / 2, 1 / i, dict.fromkeys(metrics, i / count), i < count, 1 + i // 4, 0.1 / (1 + i // 4)
         )
         for i in range(1, count + 1)
@@ -201,7 +201,7 @@ def collect_checks(count):
 
 @pytest.mark.parametrize("values", [[0.0], [0.5, 0.5], [1e-9, 2e-9], [-1e12, 1e12], [float("nan"), 1.0]])
 def test_curves_of_any_range_are_drawn(values):
-    made_checks = tuple(Check(i, 0.0, value, {"m": value}, True) for i, value in enumerate(values))
+    made_checks = tuple(HoldoutCheck(i, 0.0, value, {"m": value}, True) for i, value in enumerate(values))
     text = render(replace(classified(), checks=made_checks))
     Page(text)
     assert "nan" not in text.replace("nanum", "")

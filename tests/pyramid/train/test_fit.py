@@ -10,10 +10,10 @@ import pytest
 import tensorflow as tf
 
 from pyramid.errors import TrainingError
-from pyramid.train.fit import Limits, fit
+from pyramid.train.fit import TrainingLimits, fit
 from pyramid.train.loop import State
 
-LIMITS = Limits(
+LIMITS = TrainingLimits(
     holdout_rows=40,
     batch_size=100,
     patience=3,
@@ -50,7 +50,7 @@ class Script:
         self.checks.append(step)
         return {"r_squared": self._metrics(step), "mean_squared_error": self._metrics(step)}
 
-    def run(self, limits: Limits):
+    def run(self, limits: TrainingLimits):
         report = lambda progress, **facts: self.reports.append({"progress": progress} | facts)  # noqa: E731
         return fit(state_at(0), self.steps, self.evaluate, limits, report)
 

@@ -66,7 +66,7 @@ def test_attributions_of_a_linear_function_are_exact(n_points, same_rows):
     np.testing.assert_allclose(attributions, expected, atol=1e-5)
 
 
-def test_lines_used_both_ways_say_what_lines_used_once_say():
+def test_paths_used_both_ways_say_what_paths_used_once_say():
     predict = random_network(3, 4, "softmax", 1.0)
     points = normal(3, 40, 4)
     both_ways = expected_gradients(predict, points, points, seed=0)
