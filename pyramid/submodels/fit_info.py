@@ -33,7 +33,9 @@ def configuration(settings: BaseSettings) -> dict[str, Any] | None:
 
 
 def fit_info(settings: BaseSettings, input_size: int, importances: Sequence[float]) -> dict[str, Any]:
-    """What finalizing needs to know of a network beside its weights and the job's result (spec page 8).
+    """What finalizing needs to know of a network beside its weights and the job's result.
+
+    See docs/formats.md, "What a training leaves".
 
     Args:
         input_size: columns that the network takes, tree features included.

@@ -1,4 +1,4 @@
-"""Which submodels of a search make the final model (spec page 8)."""
+"""Which submodels of a search make the final model (docs/training.md, "Searches")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good predictions are: the metrics of holdout checks and of evaluations (spec page 8).
+"""How good predictions are: the metrics of holdout checks and of evaluations (docs/training.md, "Metrics").
 
 Larger is better throughout, so error measures are negated. A metric that its inputs leave undefined is 0;
 where a prediction is NaN or infinite every metric is NaN, for the monitor to notice.

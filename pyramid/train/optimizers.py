@@ -178,7 +178,7 @@ OPTIMIZERS: MappingProxyType[str, Callable[[Any], Optimizer]] = MappingProxyType
 
 
 def make_optimizer(settings: Any) -> Optimizer:
-    """The optimiser that the job asks for as `descent_algorithm`, with its parameters (spec page 2).
+    """The optimiser that the job asks for as `descent_algorithm`, with its parameters (docs/training.md, "Optimisers").
 
     Raises:
         KeyError: no algorithm of that name.
