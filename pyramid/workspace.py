@@ -46,7 +46,7 @@ MAX_SUBSETS = 8
 
 @dataclass(frozen=True)
 class Workspace:
-    """The file names of one output directory (spec pages 3 and 8)."""
+    """The file names of one output directory (docs/tables.md, "Files of a caching job"; docs/formats.md)."""
 
     root: Path
 

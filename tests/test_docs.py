@@ -13,7 +13,16 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)(?: title=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PAGES = ("README.md", "docs/formats.md", "docs/sensenet.md")
+PAGES = ("README.md", "docs/tables.md", "docs/training.md", "docs/formats.md", "docs/sensenet.md")
+LINKING_PAGES = (
+    *PAGES,
+    *("docs/architecture.md", "docs/augmentations.md", "docs/security.md", "docs/training-images.md"),
+    "CHANGELOG.md",
+)
+LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+NAMED_SECTION = re.compile(r'(docs/[\w-]+\.md)(?:,\s+"([^"]+)")?')
 RUN_BY_OTHER_TESTS = ("bin/demo", "bin/install", "bin/test")
 
 
@@ -58,19 +67,45 @@ def test_the_examples_of_the_pages_run_from_top_to_bottom(tmp_path):
     assert "(1, 1024) (2, 1024)" in printed
 
 
-@pytest.mark.parametrize("page", [*PAGES, "docs/architecture.md", "docs/security.md", "CHANGELOG.md"])
+def headings(page: Path) -> list[str]:
+    prose = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    return HEADING.findall(prose)
+
+
+def anchor(heading: str) -> str:
+    """Of a heading, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", LINKING_PAGES)
 def test_no_link_leads_nowhere(page):
     text = (ROOT / page).read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)#]+)", text):
+    for target, section in LINK.findall(text):
         if not target.startswith("http"):
-            assert ((ROOT / page).parent / target).exists(), target
+            path = (ROOT / page).parent / target if target else ROOT / page
+            assert path.exists(), target
+            assert not section or section in map(anchor, headings(path)), f"{target}#{section}"
 
 
-def test_the_tests_that_prove_a_promise_are_there():
-    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (ROOT / "docs" / "security.md").read_text())
+def test_the_pages_and_sections_that_docstrings_name_are_there():
+    named = [
+        (path, *found)
+        for path in sorted((ROOT / "pyramid").rglob("*.py"))
+        for found in NAMED_SECTION.findall(path.read_text(encoding="utf-8"))
+    ]
     assert len(named) > 10
+    for path, page, section in named:
+        assert (ROOT / page).exists(), (path, page)
+        assert not section or any(one.startswith(section) for one in headings(ROOT / page)), (path, section)
+
+
+@pytest.mark.parametrize(("page", "least"), [("docs/security.md", 10), ("docs/architecture.md", 10)])
+def test_the_tests_that_a_page_names_are_there(page, least):
+    named = NAMED_TEST.findall((ROOT / page).read_text(encoding="utf-8"))
+    assert len(named) > least
     for path, name in named:
-        assert f"def {name}" in (ROOT / path).read_text(), (path, name)
+        assert not name or f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), (path, name)
+        assert (ROOT / path).exists(), path
 
 
 @pytest.mark.slow

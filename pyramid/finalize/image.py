@@ -1,4 +1,7 @@
-"""The final model where an image is the only input: the image job's own readout on its network (spec page 5)."""
+"""The final model where an image is the only input: the image job's own readout on its network.
+
+See docs/training.md, "Finalizing".
+"""
 
 from __future__ import annotations
 

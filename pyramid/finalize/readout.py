@@ -1,4 +1,4 @@
-"""The final model document: what training jobs left, put together (spec pages 4 and 8)."""
+"""The final model document: what training jobs left, put together (docs/formats.md, "The model document")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The final model of a search: its best submodels as one document (spec page 8)."""
+"""The final model of a search: its best submodels as one document (docs/training.md, "Searches")."""
 
 from __future__ import annotations
 

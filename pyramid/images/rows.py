@@ -1,4 +1,4 @@
-"""The rows of an image job: files, labels and weights, from a list or a `.ser` (spec page 3, "Image rows")."""
+"""The rows of an image job: files, labels and weights, from a list or a `.ser` (docs/formats.md, "Images")."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     Where an image is the only input and there are no trees, the image job's own readout is the model.
 
     Returns:
-        The result of spec page 1: paths as text, sizes in bytes; the TensorFlow.js keys are None.
+        The result (docs/formats.md, "Results"): paths as text, sizes in bytes; the TensorFlow.js keys are None.
 
     Raises:
         WorkspaceError: a piece that is missing, unreadable or does not fit, a number that is not finite, or a file

@@ -55,7 +55,7 @@ def run(
         on_check: told of each check of the holdout images with finite numbers.
 
     Returns:
-        The result of spec page 1.
+        The result (docs/formats.md, "Results").
 
     Raises:
         PyramidError: settings, rows or images that cannot be used, or a training that never was finite.

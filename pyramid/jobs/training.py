@@ -70,7 +70,7 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     """Train, measure, and leave weights and fit info in `submodel_<job_id>`.
 
     Returns:
-        The result of spec page 1.
+        The result (docs/formats.md, "Results").
 
     Raises:
         PyramidError: settings, data or files that cannot be used, or a training that never was finite.

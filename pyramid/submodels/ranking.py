@@ -1,4 +1,4 @@
-"""Which submodels of a search make the final model (spec page 8)."""
+"""Which submodels of a search make the final model (docs/training.md, "Searches")."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from scipy.stats import rankdata
 
 from pyramid.errors import DataError
-from pyramid.train.metrics import mean_ranks
 
 Evaluations = Sequence[Mapping[str, float]]
 
@@ -36,7 +36,7 @@ def rank_submodels(evaluations: Mapping[str, Evaluations]) -> dict[str, float]:
     results = np.array(
         [[sample[name] for name in names] for samples in evaluations.values() for sample in samples]
     )  # (models and samples, metrics)
-    ranks = [mean_ranks(column) for column in results.T]
+    ranks = [rankdata(column) for column in results.T]
     scores = np.mean([rank / rank.max() for rank in ranks], axis=0)
     starts = np.cumsum([0, *(len(samples) for samples in evaluations.values())])[:-1]
     return dict(zip(evaluations, np.minimum.reduceat(scores, starts).tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""Training to the end: steps, holdout checks, stops, and the best weights kept (spec page 8)."""
+"""Training to the end: steps, holdout checks, stops, and the best weights kept (docs/training.md, "Holdout checks")."""
 
 from __future__ import annotations
 

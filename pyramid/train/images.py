@@ -1,4 +1,7 @@
-"""Training an image network in phases, each from the best weights so far (spec page 5)."""
+"""Training an image network in phases, each from the best weights so far.
+
+See docs/training.md, "Phases of image networks".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which fields a network looks at: expected gradients, summed per field (spec page 8).
+"""Which fields a network looks at: expected gradients, summed per field (docs/training.md, "Importances").
 
 Integrated gradients (Sundararajan et al., arXiv 1703.01365, eq. 1) along the path from a baseline b to a point x,
 averaged over baselines (expected gradients, Erion et al., arXiv 1906.10670, eq. 3):

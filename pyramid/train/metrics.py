@@ -1,4 +1,4 @@
-"""How good predictions are: the metrics of holdout checks and of evaluations (spec page 8).
+"""How good predictions are: the metrics of holdout checks and of evaluations (docs/training.md, "Metrics").
 
 Larger is better throughout, so error measures are negated. A metric that its inputs leave undefined is 0;
 where a prediction is NaN or infinite every metric is NaN, for the monitor to notice.
@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from scipy.stats import rankdata
 
 from pyramid.errors import DataError
 
@@ -227,7 +228,7 @@ def _r_squared(case: _Numbers) -> Any:
 
 def _spearman_r(case: _Numbers) -> Any:
     """Correlation of the ranks (ties share their mean rank); 0 where truth or predictions are constant."""
-    truth, predictions = (mean_ranks(values) for values in (case.truth, case.predictions))
+    truth, predictions = (rankdata(values) for values in (case.truth, case.predictions))
     truth, predictions = truth - truth.mean(), predictions - predictions.mean()
     spread = np.sqrt(np.sum(np.square(truth)) * np.sum(np.square(predictions)))
     return np.clip(_ratio(np.sum(truth * predictions), spread), -1.0, 1.0)

@@ -1,4 +1,7 @@
-"""Decides from the holdout metrics of each check whether training still gets better (spec page 8)."""
+"""Decides from the holdout metrics of each check whether training still gets better.
+
+See docs/training.md, "The gain rule".
+"""
 
 from __future__ import annotations
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from injections import FAULTS
-from scenes import prepare
+from scenes import KINDS, prepare
 from strace import needs_strace
 from table import CASES, Case, Workers, run_case
 from worker_client import wait_until
+
+from pyramid.jobs import JOBS
 
 CHOSEN: list[Case] = [
     ("SIGKILL of the child", "idle", "standard_training"),
@@ -47,6 +49,11 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
 def test_every_fault_has_its_cases() -> None:
     assert set(CHOSEN) <= set(CASES)
     assert {name for name, *_ in CASES} == set(FAULTS)
+
+
+def test_every_job_type_is_disturbed() -> None:
+    assert set(KINDS) == set(JOBS)
+    assert {kind for *_, kind in CHOSEN} == {kind for *_, kind in CASES} == set(KINDS)
 
 
 @pytest.mark.slow

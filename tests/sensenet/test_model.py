@@ -12,6 +12,7 @@ import pytest
 import sensenet
 from sensenet.document.model import dump_model, dumps, parse_model, shorten
 from sensenet.errors import ModelFormatError, SettingsError, WeightsError
+from sensenet.formats import FORMATS
 from sensenet.layers import to_legacy
 
 MODELS = {
@@ -173,7 +174,7 @@ def test_compressed_documents_are_read(tmp_path: Path) -> None:
     assert sensenet.create_model(str(path))(documents.POINTS).shape == (6, 3)
 
 
-@pytest.mark.parametrize("to_format", ["h5", "smbundle"])
+@pytest.mark.parametrize("to_format", sorted(FORMATS))
 def test_convert_writes_every_format(tmp_path: Path, to_format: str) -> None:
     path = Path(sensenet.convert(documents.classifier(), None, tmp_path / f"model.{to_format}", to_format))
     assert path.stat().st_size > 1000

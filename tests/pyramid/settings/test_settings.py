@@ -9,10 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, validators
 
+import pyramid.jobs
 from pyramid.errors import SettingsError
+from pyramid.settings import semantics
 from pyramid.settings.base_settings import BaseSettings, job_id_of
 from pyramid.settings.docs import page
 from pyramid.settings.validate import SCHEMA_PATH, schema, violations
+from pyramid.train.losses import LOSSES
+from pyramid.train.optimizers import OPTIMIZERS
 from sensenet.pretrained import NETWORKS
 
 NUMERIC = {"index": 0, "type": "numeric", "mean": 5.8, "stdev": 0.8}
@@ -473,6 +477,19 @@ def test_an_image_network_name_that_is_no_directory_name_is_refused(name):
     with pytest.raises(SettingsError) as refused:
         BaseSettings(job)
     assert "/base_image_network" in {violation.path for violation in refused.value.violations}
+
+
+@pytest.mark.parametrize(
+    ("key", "registered"),
+    [
+        ("job_type", pyramid.jobs.JOBS),
+        ("descent_algorithm", OPTIMIZERS),
+        ("loss_function", LOSSES),
+        ("loss_function", [name for names in semantics.LOSSES.values() for name in names]),
+    ],
+)
+def test_the_schema_allows_what_is_registered(key, registered):
+    assert sorted(schema()["properties"][key]["enum"]) == sorted(registered)
 
 
 def test_every_image_network_is_allowed_by_its_name():
