@@ -74,12 +74,6 @@ def _evaluate(metrics: Metrics, predictions: np.ndarray, make_case: Callable[[],
     return {name: float(metric(case)) for name, metric in metrics.items()}
 
 
-def mean_ranks(values: np.ndarray) -> np.ndarray:
-    """(rows,): the rank of each value from 1, the mean rank where several are equal."""
-    _, groups, sizes = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(sizes) - (sizes - 1) / 2)[groups]
-
-
 @dataclass(frozen=True)
 class _Curve:
     """What each class's threshold does, over all distinct scores: one flat array, class after class.

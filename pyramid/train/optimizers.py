@@ -179,7 +179,7 @@ OPTIMIZERS: MappingProxyType[str, Callable[[OptimizerOptions], Optimizer]] = Map
 
 
 def make_optimizer(options: OptimizerOptions) -> Optimizer:
-    """The optimiser that the job asks for as `descent_algorithm`, with its parameters (spec page 2).
+    """The optimiser that the job asks for as `descent_algorithm`, with its parameters (docs/training.md, "Optimisers").
 
     Raises:
         KeyError: no algorithm of that name.

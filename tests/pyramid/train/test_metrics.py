@@ -43,12 +43,12 @@ def best_phi(is_class: np.ndarray, scores: np.ndarray) -> float:
 def test_categorical_metrics_are_those_of_scikit_learn(n_classes, decimals):
     truth, probabilities = random_classes(n_classes, 60, n_classes, decimals)
     one_hot = np.eye(n_classes)[truth]
-    classes = range(n_classes)
     metrics = evaluate_classes(truth, probabilities)
-    assert metrics["auc"] == pytest.approx(roc_auc_score(one_hot, probabilities, average="macro"))
-    assert metrics["ndcg"] == pytest.approx(ndcg_score(one_hot.T, probabilities.T))
-    phis = [best_phi(truth == c, probabilities[:, c]) for c in classes]
-    assert metrics["max_phi"] == pytest.approx(np.mean(phis))
+    expected = {
+        "auc": roc_auc_score(one_hot, probabilities, average="macro"),
+        "ndcg": ndcg_score(one_hot.T, probabilities.T),
+        "max_phi": np.mean([best_phi(truth == c, probabilities[:, c]) for c in range(n_classes)]),
+    }
     if decimals == 9:  # rounded probabilities have ties, and do not sum to 1
         expected["accuracy"] = accuracy_score(truth, probabilities.argmax(axis=1))
         expected["likelihood"] = math.exp(-log_loss(truth, probabilities))
