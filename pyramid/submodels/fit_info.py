@@ -38,7 +38,9 @@ def fit_info(
     input_size: int,
     importances: Sequence[float],
 ) -> dict[str, Any]:
-    """What finalizing needs to know of a network beside its weights and the job's result (docs/formats.md, "What a training leaves").
+    """What finalizing needs to know of a network beside its weights and the job's result.
+
+    See docs/formats.md, "What a training leaves".
 
     Args:
         uses_trees: whether the network looks at tree features.
