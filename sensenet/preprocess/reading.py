@@ -33,7 +33,9 @@ class ImageSource:
         input_image_format: file, image_bytes, or pixel_values (arrays, nested lists, Pillow images); None: each value
             says by its type what it is.
         color_space: rgb, rgba, bgr or bgra, in any case: what the channels are. It holds for images of every form,
-            for files too, as in the published package. Only with an alpha channel may arrays have four.
+            for files too, as in the published package. The alpha of arrays of four channels is dropped, never blended:
+            before the image is rescaled where it is not named here, else behind it, so that it counts in the mean of
+            pad, as in the published package.
         exif_rotation: whether the EXIF orientation of files and Pillow images is applied.
         confinement: where files have to lie; None: anywhere.
     """
@@ -46,7 +48,7 @@ class ImageSource:
 
     @property
     def has_alpha(self) -> bool:
-        """Whether arrays may have an alpha channel."""
+        """Whether arrays keep their alpha channel until they are rescaled."""
         return self.color_space.lower().endswith("a")
 
 
@@ -80,8 +82,8 @@ def read_image(value: Any, source: ImageSource, place: str) -> Any:
         place: what to call the image in an error.
 
     Returns:
-        (h, w, 3) uint8 in the channel order that `source` tells, or (h, w, 4) for an array with alpha; a tensor or a
-        NumPy array.
+        (h, w, 3) uint8 in the channel order that `source` tells, or (h, w, 4) for an array with the alpha that it
+        tells; a tensor or a NumPy array.
 
     Raises:
         InputError: not an image, or one that cannot be read; says where and why.
@@ -206,7 +208,8 @@ def _read_pillow(value: Image.Image, source: ImageSource) -> np.ndarray:
 
 
 def _read_array(value: Any, source: ImageSource) -> np.ndarray:
-    return array_pixels(value, source.has_alpha)
+    pixels = array_pixels(value)
+    return pixels if source.has_alpha else pixels[..., :3]
 
 
 _FILE = _Form((str, os.PathLike), "a path", _read_path)

@@ -373,7 +373,7 @@ def test_values_up_to_one_are_shares_of_255_and_all_are_truncated(
         (np.array([[0.5, np.nan]]), "nan"),
         (np.array([[0.5, np.inf]]), "inf"),
         (np.zeros((2, 3, 2)), r"the shape \(2, 3, 2\)"),
-        (np.zeros((2, 3, 4)), "rgba or bgra.*the shape"),
+        (np.zeros((2, 3, 5)), "alpha.*the shape"),
         (np.zeros((1, 2, 3, 3)), "the shape"),
         (np.zeros(5), "the shape"),
         (np.zeros((0, 5, 3)), "the shape"),
@@ -391,10 +391,17 @@ def test_what_is_no_picture_is_an_error_that_says_why(values: Any, reason: str) 
 
 
 @pytest.mark.parametrize("color_space", ["rgba", "BGRA"])
-def test_four_channels_are_taken_where_the_colour_space_has_alpha(color_space: str) -> None:
+def test_alpha_is_kept_where_the_colour_space_has_it(color_space: str) -> None:
     values = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
     np.testing.assert_array_equal(read(values, color_space=color_space), values)
     np.testing.assert_array_equal(read(COLOUR, color_space=color_space), COLOUR)
+
+
+@pytest.mark.parametrize("color_space", ["rgb", "BGR"])
+def test_alpha_is_dropped_where_the_colour_space_has_none(color_space: str) -> None:
+    values = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    np.testing.assert_array_equal(read(values, color_space=color_space), values[..., :3])
+    np.testing.assert_array_equal(read(values.tolist(), color_space=color_space), values[..., :3])
 
 
 # --- forms -----------------------------------------------------------------------------------------------------
