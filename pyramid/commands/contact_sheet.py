@@ -16,7 +16,7 @@ from pyramid.images.augment import augment, parse_augmentations
 from pyramid.images.root import image_confinement
 from pyramid.images.rows import listed
 from sensenet.errors import InputError
-from sensenet.preprocess.reading import ImageLoader, ImageSource
+from sensenet.preprocess.reading import ImageLoader, ImageReading
 
 LEAST_SIDE, MARGIN, TITLE = 96, 6, 14
 MOST_TEXT = 80
@@ -39,7 +39,7 @@ def augmented_batches(training: Training, count: int) -> Iterator[list[Picture]]
     """
     settings = training.job(training.candidates[0], training.max_total_seconds)
     augmentations = parse_augmentations(settings.image_augmentations, settings.augmentation_ranges)
-    source = ImageSource(
+    source = ImageReading(
         path_prefix=settings.image_root or "",
         input_image_format="file",
         exif_rotation=bool(settings.exif_rotation),

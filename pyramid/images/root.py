@@ -8,7 +8,7 @@ from typing import Any
 from pyramid.errors import DataError
 from sensenet.errors import InputError
 from sensenet.preprocess.image_files import Confinement
-from sensenet.preprocess.reading import ImageSource, file_bytes
+from sensenet.preprocess.reading import ImageReading, file_bytes
 
 REMARK = 'image_root; the setting "allow_outside_root": true would allow it'
 
@@ -30,17 +30,17 @@ def image_confinement(settings: Any) -> Confinement | None:
         raise DataError(f"image_root cannot be used: {error}") from error
 
 
-def image_source(settings: Any) -> ImageSource:
+def image_source(settings: Any) -> ImageReading:
     """How the image files of `settings` (see `image_confinement`) are read for a model, which is given their bytes.
 
     Raises:
         DataError: an `image_root` with a null character.
     """
-    return ImageSource(path_prefix=settings.image_root or "", confinement=image_confinement(settings))
+    return ImageReading(path_prefix=settings.image_root or "", confinement=image_confinement(settings))
 
 
 def predict_files(
-    predict: Callable[[list[bytes]], Any], names: Sequence[str], source: ImageSource
+    predict: Callable[[list[bytes]], Any], names: Sequence[str], source: ImageReading
 ) -> tuple[Any, list[str]]:
     """What `predict` says of the content of some files, or, of each that cannot be read, why.
 
@@ -53,7 +53,7 @@ def predict_files(
         return None, [problem for name in names if (problem := _problem(predict, name, source))]
 
 
-def _problem(predict: Callable[[list[bytes]], Any], name: str, source: ImageSource) -> str | None:
+def _problem(predict: Callable[[list[bytes]], Any], name: str, source: ImageReading) -> str | None:
     try:
         predict([file_bytes(name, source)])
     except InputError as error:

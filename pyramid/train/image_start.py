@@ -58,7 +58,7 @@ def start_networks(settings: Any, n_outputs: int) -> Start:
     # as this job trains it, it is no longer of any published version
     metadata = replace(job_metadata(spec.metadata, settings), version=None)
     with _refusing("base_image_network"):
-        spec = replace(spec, metadata=metadata).fit(settings.seed)
+        spec = replace(spec, metadata=metadata).initialize(settings.seed)
         image = build_network(spec.layers, spec.input_shape, settings.seed)
     readout = _readout(settings, spec.metadata.outputs, n_outputs)
     if initial is not None and settings.image_training_type != RANDOM:

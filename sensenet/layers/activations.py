@@ -127,8 +127,8 @@ class Activation(ActivatedLayer):
         """See `LayerSpec.dump`."""
         return {"activation_function": self.activation_function}
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
+        """See `LayerSpec.initialize`."""
         return self, shapes[0]
 
     def build(self, tensors: Sequence[Any]) -> Built:

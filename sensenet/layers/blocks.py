@@ -26,8 +26,8 @@ from sensenet.layers.base import (
     Layers,
     Shape,
     build_layers,
-    fit_layers,
     forward_layers,
+    initialize_layers,
     trained_layers,
 )
 from sensenet.layers.dense import Dense
@@ -54,16 +54,18 @@ class SumBlock(ActivatedLayer):
         paths = {name: getattr(self, name) for name in self.paths}
         return {**paths, "activation_function": self.activation_function}
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
-        fitted: dict[str, Any] = {}
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
+        """See `LayerSpec.initialize`."""
+        initialized: dict[str, Any] = {}
         ends: list[Shape] = []
         for k, name in enumerate(self.paths):
-            fitted[name], end = fit_layers(getattr(self, name), shapes[0], (*seed, k), f"{path}.{name}")
+            initialized[name], end = initialize_layers(
+                getattr(self, name), shapes[0], (*seed, k), f"{path}.{name}"
+            )
             ends.append(end)
-        return replace(self, **fitted)._fit_sum(ends, path), ends[0]
+        return replace(self, **initialized)._match_ends(ends, path), ends[0]
 
-    def _fit_sum(self, ends: Sequence[Shape], path: str) -> Self:
+    def _match_ends(self, ends: Sequence[Shape], path: str) -> Self:
         if ends[0] != ends[1]:
             both = " and ".join(
                 f"{list(end)} from {name}" for name, end in zip(self.paths, ends, strict=True)
@@ -154,7 +156,7 @@ class DenseResidualBlock(SumBlock):
         fit_identity: where x and the dense path differ in width, x is cut, or tiled and cut, to the path's
             width: so it is in the legacy form. The modern form says it with an identity path of one dense
             layer of zeros and ones.
-        widths: of x and of the dense path, known when the block is fitted.
+        widths: of x and of the dense path, known when the block is initialized.
     """
 
     type_name: ClassVar[str] = "dense_residual_block"
@@ -173,9 +175,9 @@ class DenseResidualBlock(SumBlock):
             raw["identity_path"] = (Dense(weights=matrix, offset=offset, number_of_nodes=self.widths[1]),)
         return raw
 
-    def _fit_sum(self, ends: Sequence[Shape], path: str) -> Self:
+    def _match_ends(self, ends: Sequence[Shape], path: str) -> Self:
         if not self.fit_identity:
-            super()._fit_sum(ends, path)
+            super()._match_ends(ends, path)
         return replace(self, widths=(ends[1][-1], ends[0][-1]))
 
     def _matched(self, x: Any, ops: Any) -> Any:

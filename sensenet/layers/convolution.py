@@ -22,7 +22,7 @@ from sensenet.layers.activations import (
     parse_activation,
 )
 from sensenet.layers.base import Built, Layers, LayerSpec, Shape
-from sensenet.layers.initializers import Parameter, fitted_array, in_float32, parameter, parse_seed
+from sensenet.layers.initializers import Parameter, in_float32, initialized_array, parameter, parse_seed
 from sensenet.layers.windows import (
     MAX_WINDOW,
     Pair,
@@ -116,8 +116,8 @@ class Convolution(ActivatedLayer):
         windows = {"strides": list(self.strides), "padding": self.padding}
         return {**kernels, "bias": bias, **sizes, **windows, "activation_function": self.activation_function}
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
+        """See `LayerSpec.initialize`."""
         height, width, channels = image_shape(shapes[0], path)
         wanted = dict(zip(self.kernels, self._kernel_shapes(channels), strict=True))
         filters = self._filters(channels)
@@ -128,7 +128,7 @@ class Convolution(ActivatedLayer):
             check_operations((*places, *shape), path)
         seed = seed if self.seed is None else (self.seed, *seed)
         arrays: dict[str, Any] = {
-            name: fitted_array(value, wanted.get(name, (filters,)), (*seed, k), f"{path}.{name}")
+            name: initialized_array(value, wanted.get(name, (filters,)), (*seed, k), f"{path}.{name}")
             for k, (name, value) in enumerate(self.arrays().items())
         }
         return replace(self, **arrays), (*places, filters)

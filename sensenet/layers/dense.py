@@ -18,7 +18,7 @@ from sensenet.layers.activations import (
     parse_activation,
 )
 from sensenet.layers.base import Built, Layers, LayerSpec, Shape
-from sensenet.layers.initializers import Parameter, fitted_array, in_float32, parameter, parse_seed
+from sensenet.layers.initializers import Parameter, in_float32, initialized_array, parameter, parse_seed
 
 MAX_NODES = 1_000_000
 
@@ -65,12 +65,12 @@ class Dense(ActivatedLayer):
             raw["seed"] = self.seed
         return raw | {"activation_function": self.activation_function}
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
+        """See `LayerSpec.initialize`."""
         columns, nodes = shapes[0][-1], self.number_of_nodes
         seed = seed if self.seed is None or not isinstance(self.weights, str) else (self.seed, *seed)
-        weights = fitted_array(self.weights, (columns, nodes), seed, f"{path}.weights")
-        offset = fitted_array(self.offset, (nodes,), seed, f"{path}.offset")
+        weights = initialized_array(self.weights, (columns, nodes), seed, f"{path}.weights")
+        offset = initialized_array(self.offset, (nodes,), seed, f"{path}.offset")
         return replace(self, weights=weights, offset=offset), (*shapes[0][:-1], nodes)
 
     def build(self, tensors: Sequence[Any]) -> Built:

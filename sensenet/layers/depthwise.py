@@ -54,10 +54,10 @@ class DepthwiseConvolution2D(Convolution):
             sizes["number_of_filters"] = self.number_of_filters
         return sizes
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
-        fitted, output = super().fit(shapes, seed, path)
-        return replace(fitted, number_of_filters=output[-1]), output
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
+        """See `LayerSpec.initialize`."""
+        initialized, output = super().initialize(shapes, seed, path)
+        return replace(initialized, number_of_filters=output[-1]), output
 
     def _kernel_shapes(self, channels: int) -> tuple[Shape, ...]:
         return ((*self.kernel_dimensions, channels, self.depth_multiplier),)

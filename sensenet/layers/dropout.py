@@ -60,8 +60,8 @@ class Dropout(LayerSpec):
             raw["block_size"] = self.block_size
         return raw if self.seed is None else raw | {"seed": self.seed}
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
+        """See `LayerSpec.initialize`."""
         if self.dropout_type == BLOCK:
             image_shape(shapes[0], path)
         if self.seed is not None:

@@ -13,7 +13,7 @@ from sensenet.document.parsing import number, required
 from sensenet.errors import ModelFormatError
 from sensenet.layers.base import Built, Layers, LayerSpec, Shape
 from sensenet.layers.fused import BatchNormalization as FusedBatchNormalization
-from sensenet.layers.initializers import Parameter, fitted_array, parameter
+from sensenet.layers.initializers import Parameter, initialized_array, parameter
 
 DEFAULT_EPSILON = 1e-3
 MAX_EPSILON = 1e3
@@ -56,10 +56,10 @@ class BatchNormalization(LayerSpec):
         arrays = UNTRAINED if short else {name: getattr(self, name) for name in UNTRAINED}
         return {**arrays, "epsilon": self.epsilon}
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
+        """See `LayerSpec.initialize`."""
         arrays: dict[str, Any] = {
-            name: fitted_array(getattr(self, name), shapes[0][-1:], seed, f"{path}.{name}")
+            name: initialized_array(getattr(self, name), shapes[0][-1:], seed, f"{path}.{name}")
             for name in UNTRAINED
         }
         if np.any(arrays["variance"] + np.float32(self.epsilon) < 0):

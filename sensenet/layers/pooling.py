@@ -52,8 +52,8 @@ class Pool2D(LayerSpec):
         """See `LayerSpec.dump`."""
         return {"pool_size": list(self.pool_size), "strides": list(self.strides), "padding": self.padding}
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
+        """See `LayerSpec.initialize`."""
         height, width, channels = image_shape(shapes[0], path)
         places = window_places(
             (height, width), self.pool_size, self.strides, self.padding, f"{path}.pool_size"
@@ -103,8 +103,8 @@ class GlobalPool2D(LayerSpec):
         """See `LayerSpec.dump`."""
         return {}
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
+        """See `LayerSpec.initialize`."""
         return self, image_shape(shapes[0], path)[2:]
 
     def build(self, tensors: Sequence[Any]) -> Built:

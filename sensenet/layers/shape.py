@@ -37,8 +37,8 @@ class Flatten(PlainLayer):
 
     type_name: ClassVar[str] = "flatten"
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
+        """See `LayerSpec.initialize`."""
         return self, (math.prod(shapes[0]),)
 
     def build(self, tensors: Sequence[Any]) -> Built:
@@ -57,8 +57,8 @@ class Concatenate(PlainLayer):
     type_name: ClassVar[str] = "concatenate"
     takes_many: ClassVar[bool] = True
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
+        """See `LayerSpec.initialize`."""
         if any(shape[:-1] != shapes[0][:-1] for shape in shapes):
             raise ModelFormatError(
                 f"{path}.inputs: expected inputs alike in all but their channels, got {_listed(shapes)}"
@@ -80,8 +80,8 @@ class Add(PlainLayer):
     type_name: ClassVar[str] = "add"
     takes_many: ClassVar[bool] = True
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
+        """See `LayerSpec.initialize`."""
         if any(shape != shapes[0] for shape in shapes):
             raise ModelFormatError(f"{path}.inputs: expected inputs of one shape, got {_listed(shapes)}")
         return self, shapes[0]
@@ -133,8 +133,8 @@ class Padding2D(LayerSpec):
         """See `LayerSpec.dump`."""
         return {"padding": [list(side) for side in self.padding]}
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
+        """See `LayerSpec.initialize`."""
         height, width, channels = image_shape(shapes[0], path)
         return self, (height + sum(self.padding[0]), width + sum(self.padding[1]), channels)
 
@@ -174,8 +174,8 @@ class Upsampling2D(LayerSpec):
         """See `LayerSpec.dump`."""
         return {"size": list(self.size), "method": self.method}
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
+        """See `LayerSpec.initialize`."""
         height, width, channels = image_shape(shapes[0], path)
         return self, (height * self.size[0], width * self.size[1], channels)
 
@@ -214,8 +214,8 @@ class SplitChannels(LayerSpec):
         """See `LayerSpec.dump`."""
         return {"number_of_splits": self.number_of_splits, "group_index": self.group_index}
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
+        """See `LayerSpec.initialize`."""
         if shapes[0][-1] % self.number_of_splits:
             raise ModelFormatError(
                 f"{path}.number_of_splits: expected a divisor of the input's {shapes[0][-1]} channels, "

@@ -118,8 +118,8 @@ def _category_texts(value: Any) -> tuple[str, ...]:
         return text.lower(), text
     if isinstance(value, int) or not isinstance(value, (numbers.Real, Decimal)):
         return (text,)
-    is_whole = math.isfinite(value) and value == int(value)
-    return (str(int(value)), text) if is_whole else (text,)
+    whole = math.floor(value) if math.isfinite(value) else None
+    return (str(whole), text) if whole == value else (text,)
 
 
 def raw_codecs(fields: Sequence[Field]) -> tuple[ColumnCodec, ...]:

@@ -84,7 +84,7 @@ def weights_path(name: str, policy: DownloadPolicy = PATIENT) -> Path:
 
 
 def pretrained_layers(name: str, policy: DownloadPolicy = PATIENT) -> PretrainedLayers:
-    """The fitted layers of a published network: (image layers, readout layers).
+    """The initialized layers of a published network: (image layers, readout layers).
 
     Raises:
         SettingsError, WeightsError: as `weights_path`.

@@ -37,6 +37,27 @@ def test_other_keys_are_kept() -> None:
     assert parse_model(document).raw["training_options"] == {"seed": 3}
 
 
+@pytest.mark.parametrize(
+    "output",
+    [
+        {"type": "numeric", "name": "price", "mean": 1.0, "stdev": 2.0},
+        {"type": "categorical", "name": "answer", "values": ["a", "b"]},
+        {"type": "bounding_box", "name": "objects", "values": ["a"]},
+        {"type": "categorical", "values": ["a"]},
+    ],
+)
+def test_fields_and_outputs_keep_their_names(output: dict[str, Any]) -> None:
+    once = dump_model(parse_model(documents.classifier(output_exposition=output)))
+    assert once["output_exposition"] == output
+    assert once["preprocess"] == documents.FIELDS
+
+
+def test_truth_values_as_names_of_classes_are_the_texts_of_json() -> None:
+    output = {"type": "categorical", "values": [True, False, 1, 2.5, "x"]}
+    document = documents.classifier(output_exposition=output)
+    assert parse_model(document).output.values == ("true", "false", "1", "2.5", "x")
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_a_short_document_has_sizes_in_place_of_numbers_and_keeps_its_trees(document: dict[str, Any]) -> None:
     short = shorten(document)

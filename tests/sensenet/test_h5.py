@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import sensenet
+from sensenet.document.model import dump_model
 from sensenet.errors import ModelFormatError, WeightsError
 from sensenet.formats.h5 import read_weights, stored_weights, write_weights
 
@@ -43,6 +44,17 @@ def test_keras_itself_reads_what_we_write(tmp_path: Path) -> None:
     other.load_weights(tmp_path / "w.h5")
     points = np.ones((2, 3), np.float32)
     np.testing.assert_array_equal(model(points), other(points))
+
+
+def test_the_document_of_a_model_follows_its_weights(tmp_path: Path) -> None:
+    document = documents.search()
+    other = sensenet.create_model(document)
+    changed = randomised(other.keras_model(), 1)
+    write_weights(changed, tmp_path / "w.h5")
+    other.load_weights(tmp_path / "w.h5")
+    again = sensenet.create_model(dump_model(other.spec))
+    np.testing.assert_array_equal(again(documents.POINTS), other(documents.POINTS))
+    assert abs(again(documents.POINTS) - sensenet.create_model(document)(documents.POINTS)).max() > 0.01
 
 
 def test_the_layout_is_the_legacy_one(tmp_path: Path) -> None:
