@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 import keras
 import numpy as np
 import tensorflow as tf
+from typing_extensions import override
 
 from sensenet.document.parsing import required
 from sensenet.errors import ModelFormatError
@@ -41,21 +42,22 @@ class SumBlock(ActivatedLayer):
     """
 
     @classmethod
+    @override
     def parse(cls, raw: Mapping[str, Any], path: str, nested: Callable[[Any, str], Layers]) -> Self:
-        """See `LayerSpec.parse`."""
         paths: dict[str, Any] = {
             name: nested(required(raw, name, path), f"{path}.{name}") for name in cls.paths
         }
         activation = parse_activation(raw.get("activation_function"), f"{path}.activation_function")
         return cls(**paths, activation_function=activation)
 
+    @override
     def dump(self, short: bool) -> dict[str, Any]:
-        """See `LayerSpec.dump`; the paths are specs still (`dump_layers` goes down into them)."""
+        """The paths are specs still (`dump_layers` goes down into them)."""
         paths = {name: getattr(self, name) for name in self.paths}
         return {**paths, "activation_function": self.activation_function}
 
+    @override
     def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.initialize`."""
         initialized: dict[str, Any] = {}
         ends: list[Shape] = []
         for k, name in enumerate(self.paths):
@@ -73,21 +75,21 @@ class SumBlock(ActivatedLayer):
             raise ModelFormatError(f"{path}: expected paths of one shape, got {both}")
         return self
 
+    @override
     def build(self, tensors: Sequence[Any]) -> Built:
-        """See `LayerSpec.build`."""
         first, second = (build_layers(getattr(self, name), tensors[0]) for name in self.paths)
         total = keras.layers.Add()([first.output, self._matched(second.output, keras.ops)])
         if self.activation_function is not None:
             total = keras.layers.Activation(keras_activation(self.activation_function))(total)
         return Built(total, (first.parts, second.parts))
 
+    @override
     def trained(self, parts: Sequence[Any]) -> Self:
-        """See `LayerSpec.trained`."""
         remaining = iter(parts)
         return self.with_paths(lambda layers: trained_layers(layers, next(remaining)))
 
+    @override
     def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """See `LayerSpec.forward`."""
         first, second = (forward_layers(getattr(self, name), tensors[0]) for name in self.paths)
         return apply_activation(self.activation_function, first + self._matched(second, tf))
 
@@ -166,8 +168,8 @@ class DenseResidualBlock(SumBlock):
     fit_identity: bool = False
     widths: tuple[int, int] | None = None
 
+    @override
     def dump(self, short: bool) -> dict[str, Any]:
-        """See `LayerSpec.dump`."""
         raw = super().dump(short)
         if self.fit_identity and self.widths is not None and self.widths[0] != self.widths[1]:
             matrix = selection(*self.widths)

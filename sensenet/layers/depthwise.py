@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import keras
 import numpy as np
 import tensorflow as tf
+from typing_extensions import override
 
 from sensenet.document.parsing import integer, required
 from sensenet.layers.base import Shape
@@ -54,8 +55,8 @@ class DepthwiseConvolution2D(Convolution):
             sizes["number_of_filters"] = self.number_of_filters
         return sizes
 
+    @override
     def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.initialize`."""
         initialized, output = super().initialize(shapes, seed, path)
         return replace(initialized, number_of_filters=output[-1]), output
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import tensorflow as tf
+from typing_extensions import override
 
 from sensenet.document.parsing import number, required
 from sensenet.errors import ModelFormatError
@@ -38,8 +39,8 @@ class BatchNormalization(LayerSpec):
     epsilon: float = DEFAULT_EPSILON
 
     @classmethod
+    @override
     def parse(cls, raw: Mapping[str, Any], path: str, nested: Callable[[Any, str], Layers]) -> Self:
-        """See `LayerSpec.parse`."""
         epsilon = raw.get("epsilon")
         arrays: dict[str, Any] = {
             name: parameter(required(raw, name, path), f"{path}.{name}", 1) for name in UNTRAINED
@@ -51,13 +52,13 @@ class BatchNormalization(LayerSpec):
             else number(epsilon, f"{path}.epsilon", 0, MAX_EPSILON),
         )
 
+    @override
     def dump(self, short: bool) -> dict[str, Any]:
-        """See `LayerSpec.dump`."""
         arrays = UNTRAINED if short else {name: getattr(self, name) for name in UNTRAINED}
         return {**arrays, "epsilon": self.epsilon}
 
+    @override
     def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.initialize`."""
         arrays: dict[str, Any] = {
             name: initialized_array(getattr(self, name), shapes[0][-1:], seed, f"{path}.{name}")
             for name in UNTRAINED
@@ -68,15 +69,15 @@ class BatchNormalization(LayerSpec):
             )
         return replace(self, **arrays), shapes[0]
 
+    @override
     def build(self, tensors: Sequence[Any]) -> Built:
-        """See `LayerSpec.build`."""
         layer = FusedBatchNormalization(epsilon=self.epsilon)
         output = layer(tensors[0])
         layer.set_weights([self.gamma, self.beta, self.mean, self.variance])
         return Built(output, (layer,))
 
+    @override
     def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """See `LayerSpec.forward`."""
         scale, shift = (values.astype(np.float32) for values in self.affine())
         return tensors[0] * tf.constant(scale) + tf.constant(shift)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import keras
+from typing_extensions import override
 
 from sensenet.document.fields import ImageField
 from sensenet.document.image_network import ImageMetadata, ImageNetworkSpec
@@ -28,8 +29,8 @@ class TreeFeatures(keras.layers.Layer):
         super().__init__(**options)
         self._forests = forests
 
+    @override
     def call(self, inputs: Any) -> Any:
-        """See the class."""
         return keras.ops.concatenate([tree_features(self._forests, inputs), inputs], axis=1)
 
 
@@ -41,8 +42,8 @@ class NormalizedPixels(keras.layers.Layer):
         super().__init__(**options)
         self._metadata = metadata
 
+    @override
     def call(self, inputs: Any) -> Any:
-        """See the class."""
         return normalize(inputs, self._metadata.loading_method, self._metadata.mean_image)
 
 
