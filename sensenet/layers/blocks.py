@@ -177,11 +177,13 @@ class DenseResidualBlock(SumBlock):
             raw["identity_path"] = (Dense(weights=matrix, offset=offset, number_of_nodes=self.widths[1]),)
         return raw
 
+    @override
     def _match_ends(self, ends: Sequence[Shape], path: str) -> Self:
         if not self.fit_identity:
             super()._match_ends(ends, path)
         return replace(self, widths=(ends[1][-1], ends[0][-1]))
 
+    @override
     def _matched(self, x: Any, ops: Any) -> Any:
         """`x` cut, or tiled and cut, to the width of the dense path."""
         if self.widths is None or self.widths[0] == self.widths[1]:

@@ -190,21 +190,27 @@ class Convolution2D(Convolution):
     number_of_filters: int
 
     @classmethod
+    @override
     def _parse_sizes(cls, raw: Mapping[str, Any], kernels: Sequence[Parameter], path: str) -> dict[str, Any]:
         return {"number_of_filters": parse_filters(raw, kernels[0], path)}
 
+    @override
     def _dump_sizes(self, trained: bool) -> dict[str, Any]:
         return {} if trained else {"number_of_filters": self.number_of_filters}
 
+    @override
     def _kernel_shapes(self, channels: int) -> tuple[Shape, ...]:
         return ((*self.kernel_dimensions, channels, self.number_of_filters),)
 
+    @override
     def _filters(self, channels: int) -> int:
         return self.number_of_filters
 
+    @override
     def _convolved(self, image: tf.Tensor) -> tf.Tensor:
         return tf.nn.conv2d(image, tf.convert_to_tensor(self.kernel), self.strides, self.padding.upper())
 
+    @override
     def _keras_layer(self, **shared: Any) -> Any:
         return keras.layers.Conv2D(self.number_of_filters, kernel_initializer="zeros", **shared)
 

@@ -156,7 +156,7 @@ def convert(
         raise SettingsError(
             "extract_image_features: an extractor has no other format; convert the model itself"
         )
-    return FORMATS[to_format](made, output_path)
+    return FORMATS[to_format].write(made, output_path)
 
 
 @contextmanager
