@@ -46,7 +46,6 @@ __all__ = [
     "Output",
     "dump_model",
     "dumps",
-    "find_network",
     "parse_model",
     "shorten",
 ]
@@ -121,17 +120,10 @@ class ModelSpec:
         return f"networks[{position}].layers" if self.is_search else "layers"
 
 
-def find_network(document: Any) -> dict[str, Any]:
-    """The network inside `document`: itself, or below `object`, `deepnet`, `model` and `network`.
-
-    Raises:
-        ModelFormatError: there is none; lists the keys found.
-    """
-    return _unwrap(document)[0]
-
-
-def _unwrap(document: Any) -> tuple[dict[str, Any], dict[int, str]]:
+def _find_network(document: Any) -> tuple[dict[str, Any], dict[int, str]]:
     """The network inside `document`, and the names by column that the resource around it gives its fields.
+
+    The network is the document itself, or below `object`, `deepnet`, `model` and `network`.
 
     Raises:
         ModelFormatError: there is none; lists the keys found.
@@ -172,7 +164,7 @@ def parse_model(document: Any) -> ModelSpec:
     Raises:
         ModelFormatError: names the place, the expectation and the value.
     """
-    raw, names = _unwrap(document)
+    raw, names = _find_network(document)
     is_search = raw.get("networks") is not None
     forests = None if raw.get("trees") is None else parse_forests(raw["trees"])
     images = None if raw.get("image_network") is None else parse_image_network(raw["image_network"])

@@ -28,7 +28,7 @@ from sensenet.inputs import Points
 from sensenet.models.predict.images import ImageFeatures, RawImages, raw_images
 from sensenet.models.predict.tables import run
 from sensenet.models.settings import Settings
-from sensenet.models.sources import Source, final_numbers
+from sensenet.models.sources import Source, denormalized
 from sensenet.preprocess.tabular import column_codecs, raw_codecs, total_columns
 
 
@@ -84,7 +84,7 @@ class BundleSource(_FunctionSource):
     def predict(self, points: Points) -> np.ndarray:
         matrix = points.matrix if self.images is None else self.images.fill(points)
         predicted = run(partial(apply, self.saved.preprocessed), matrix)
-        return final_numbers(predicted, self.output, self.settings)
+        return denormalized(predicted, self.output, self.settings)
 
 
 @dataclass(frozen=True, eq=False)

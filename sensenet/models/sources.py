@@ -114,7 +114,7 @@ class DocumentSource(Source):
     @override
     def predict(self, points: Points) -> np.ndarray:
         matrix = points.matrix if self.images is None else self.images.fill(points)
-        return final_numbers(run(self.compiled, matrix), self.document.output, self.settings)
+        return denormalized(run(self.compiled, matrix), self.document.output, self.settings)
 
     @override
     def functions(self) -> SavedFunctions:
@@ -133,7 +133,7 @@ class DocumentSource(Source):
         return self._of_initialized(with_weights(self.document, path), self.settings)
 
 
-def final_numbers(predicted: np.ndarray, output: Output, settings: Settings) -> np.ndarray:
+def denormalized(predicted: np.ndarray, output: Output, settings: Settings) -> np.ndarray:
     """What networks give as the model answers it: numbers denormalised unless the settings say otherwise.
 
     Args:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sensenet
-from sensenet.document.model import dump_model, dumps, find_network, parse_model, shorten
+from sensenet.document.model import dump_model, dumps, parse_model, shorten
 from sensenet.errors import ModelFormatError, SensenetError
 
 DOCUMENTS = [documents.classifier(), documents.regression(), documents.search()]
@@ -90,7 +90,7 @@ def test_a_document_without_end_is_not_followed_forever() -> None:
     endless: dict[str, Any] = {}
     endless["model"] = endless
     with pytest.raises(ModelFormatError, match="expected a network"):
-        find_network(endless)
+        parse_model(endless)
 
 
 junk = st.recursive(
