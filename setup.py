@@ -27,6 +27,11 @@ setup(
         "h5py>=3.10",
         "requests>=2.31",
         "tqdm>=4.66",
+        "scipy>=1.11",
+        "threadpoolctl>=3.2",
+        "filelock>=3.13",
+        "keras>=3.10",
+        "typing_extensions>=4.9",
     ],
     extras_require={
         "test": [

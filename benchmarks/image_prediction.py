@@ -33,17 +33,15 @@ def write_document(name: str, path: Path) -> None:
     import numpy as np
 
     from sensenet.document.model import dump_model, parse_model
-    from sensenet.layers import dump_layers
-    from sensenet.models.predict.tables import fit_model
+    from sensenet.models.predict.tables import initialize_model
     from sensenet.pretrained import network_document
 
     spec = parse_model(network_document(name))
     assert spec.image_network is not None
     if spec.image_network.branches is None:
-        fitted = fit_model(spec, seed=1)
-        document = dump_model(fitted.spec) | {"layers": dump_layers(fitted.networks[0])}
+        document = dump_model(initialize_model(spec, seed=1))
     else:
-        document = dump_model(replace(spec, image_network=spec.image_network.fit(seed=1)))
+        document = dump_model(replace(spec, image_network=spec.image_network.initialize(seed=1)))
     encode = lambda array: array.astype(np.float64).tolist()  # noqa: E731
     path.write_text(json.dumps(document, default=encode), encoding="utf-8")
 

@@ -130,10 +130,10 @@ def find_objects(decoded: Decoded, placement: Placement, rule: Suppression) -> B
     """
     likely = decoded.scores > np.float32(rule.threshold)
     boxes = in_original(Decoded(*(each[likely] for each in decoded)), placement)
-    return boxes.take(suppress(boxes, rule))
+    return boxes.take(non_max_suppression(boxes, rule))
 
 
-def suppress(boxes: Boxes, rule: Suppression) -> np.ndarray:
+def non_max_suppression(boxes: Boxes, rule: Suppression) -> np.ndarray:
     """Greedy non-maximum suppression: the positions of the boxes kept, best first; of equal ones the earlier.
 
     Boxes without an area overlap nothing.

@@ -25,6 +25,7 @@ FORMS = (
     "frame"
 )
 NUMBERS = "biuf"
+MAX_LISTED = 20
 PIXELS = 3
 SEVERAL_PIXELS = 4
 
@@ -211,7 +212,7 @@ def _keyed_value(field: Field, point: Mapping[Any, Any], number: int) -> Any:
     for key in (field.name, field.index, str(field.index)):
         if key is not None and key in point:
             return point[key]
-    keys = ", ".join(map(brief, list(point)[:20]))
+    keys = ", ".join(map(brief, list(point)[:MAX_LISTED]))
     raise InputError(
         f"row {number}: {field} is missing (null says that a value is unknown); the keys are {keys}"
     )
@@ -230,32 +231,40 @@ def _encode_array(codecs: Sequence[ColumnCodec], points: np.ndarray) -> Points:
     if not any(isinstance(codec.field, (CategoricalField, ImageField)) for codec in codecs):
         in_place = indices == list(range(matrix.shape[1]))
         return Points(encode_numbers(codecs, matrix if in_place else matrix[:, indices]))
-    columns = [
-        _category_column(matrix[:, codec.field.index])
-        if isinstance(codec.field, CategoricalField)
-        else matrix[:, codec.field.index]
-        for codec in codecs
-    ]
-    return _encode_columns(codecs, columns, len(matrix))
-
-
-def _category_column(values: np.ndarray) -> list[Any]:
-    """A column of numbers as categories: an array of floats has no other way to say the category "1" than 1.0."""
-    listed = values.tolist()
-    return [int(value) if isinstance(value, float) and value.is_integer() else value for value in listed]
+    return _encode_columns(codecs, [matrix[:, index] for index in indices], len(matrix))
 
 
 def _encode_frame(codecs: Sequence[ColumnCodec], frame: Any) -> Points:
-    names = list(frame.columns)
+    labels = list(frame.columns)
     columns = []
     for codec in codecs:
-        field = codec.field
-        if field.name is not None and field.name in names:
-            key = field.name
-        elif field.index < len(names):
-            key = names[field.index]
-        else:
-            raise InputError(f"{field} is missing, the frame has {len(names)} columns")
-        column = frame[key]
+        column = frame[_column_label(codec.field, labels)]
         columns.append(column.to_list() if hasattr(column, "to_list") else list(column))
     return _encode_columns(codecs, columns, len(frame))
+
+
+def _column_label(field: Field, labels: list[Any]) -> Any:
+    """The label of a field's column: its name, or its index where the columns, or the field, have no names."""
+    keys: list[Any] = [] if field.name is None else [field.name]
+    if field.name is None or all(map(_is_index, labels)):
+        keys += [field.index, str(field.index)]
+    label = next((key for key in keys if key in labels), None)
+    if label is None:
+        listed = ", ".join(map(brief, labels[:MAX_LISTED])) + (", ..." if len(labels) > MAX_LISTED else "")
+        hint = (
+            ""
+            if field.name is not None
+            else (
+                f"; the model's document gives it no name, by which it could be found: call its column "
+                f"{field.index}, name it in the document, or pass lists or an array"
+            )
+        )
+        raise InputError(f"{field} is missing, the frame's columns are {listed or 'none'}{hint}")
+    if labels.count(label) > 1:
+        raise InputError(f"{field}: the frame has {labels.count(label)} columns {brief(label)}")
+    return label
+
+
+def _is_index(label: Any) -> bool:
+    """Whether a frame's label says where its column stands, as those do that frames give of their own."""
+    return isinstance(label, (int, np.integer)) or (isinstance(label, str) and label.isdecimal())

@@ -11,7 +11,7 @@ import keras
 from sensenet.errors import ModelFormatError
 from sensenet.layers import LayerSpec, without_dropout
 from sensenet.layers.activations import keras_activation
-from sensenet.layers.base import Layers, Shape, build_layers, fit_layers, trained_layers
+from sensenet.layers.base import Layers, Shape, build_layers, initialize_layers, trained_layers
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Network:
         return without_dropout(trained_layers(self.layers, self.parts))
 
 
-def fit_network(
+def initialize_network(
     layers: Sequence[LayerSpec], input_shape: int | Shape, seed: int = 0, path: str = "layers"
 ) -> tuple[Layers, int]:
     """Layers whose untrained parameters are drawn and whose arrays fit, and the channels of their output.
@@ -53,8 +53,8 @@ def fit_network(
     """
     if not layers:
         raise ModelFormatError(f"{path}: expected at least one layer, got none")
-    fitted, shape = fit_layers(tuple(layers), _row_shape(input_shape), (seed,), path)
-    return fitted, shape[-1]
+    initialized, shape = initialize_layers(tuple(layers), _row_shape(input_shape), (seed,), path)
+    return initialized, shape[-1]
 
 
 def _row_shape(input_shape: int | Shape) -> Shape:
@@ -72,15 +72,15 @@ def build_network(layers: Sequence[LayerSpec], input_shape: int | Shape, seed: i
     Raises:
         ModelFormatError: no layers, or an array that does not fit its input; gives the place.
     """
-    fitted, _ = fit_network(layers, input_shape, seed)
-    last, final_activation = fitted[-1].split_activation()
+    initialized, _ = initialize_network(layers, input_shape, seed)
+    last, final_activation = initialized[-1].split_activation()
     source = keras.Input(_row_shape(input_shape), dtype="float32")
-    built = build_layers((*fitted[:-1], last), source)
+    built = build_layers((*initialized[:-1], last), source)
     output = built.output
     if final_activation is not None:
         output = keras.layers.Activation(keras_activation(final_activation))(output)
     return Network(
-        layers=fitted,
+        layers=initialized,
         model=keras.Model(source, output),
         logits_model=keras.Model(source, built.output),
         final_activation=final_activation,

@@ -17,7 +17,7 @@ from pyramid.images.root import image_confinement
 from pyramid.images.rows import listed
 from pyramid.settings.options import ReadOptions
 from sensenet.errors import InputError
-from sensenet.preprocess.reading import ImageLoader, ImageSource
+from sensenet.preprocess.reading import ImageLoader, ImageReading
 
 LEAST_SIDE, MARGIN, TITLE = 96, 6, 14
 MOST_TEXT = 80
@@ -41,7 +41,7 @@ def augmented_batches(training: Training, count: int) -> Iterator[list[Picture]]
     settings = training.job(training.candidates[0], training.max_total_seconds)
     augmentations = parse_augmentations(settings.image_augmentations, settings.augmentation_ranges)
     options = ReadOptions.of(settings)
-    source = ImageSource(
+    source = ImageReading(
         path_prefix=options.image_root,
         input_image_format="file",
         exif_rotation=bool(settings.exif_rotation),

@@ -185,7 +185,7 @@ def _read(origin: Origin, workspace: Workspace) -> ImageNetworkSpec:
     if spec.branches is not None:
         raise _violation("base_image_network", f"{origin.name} finds boxes and has no features")
     try:
-        return spec.fit()
+        return spec.initialize()
     except ModelFormatError as error:
         raise WorkspaceError(f"the image network of {origin.name} cannot be used: {error}") from error
 
@@ -194,7 +194,7 @@ def _with_metadata(spec: ImageNetworkSpec, options: NetworkOptions) -> ImageNetw
     """The network as an image job with these options would take images."""
     metadata = job_metadata(spec.metadata, options)
     try:
-        return replace(spec, metadata=metadata).fit()
+        return replace(spec, metadata=metadata).initialize()
     except ModelFormatError as error:
         raise _violation("input_image_shape", str(error)) from error
 

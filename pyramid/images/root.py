@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from pyramid.errors import DataError
 from sensenet.errors import InputError
 from sensenet.preprocess.image_files import Confinement
-from sensenet.preprocess.reading import ImageSource, file_bytes
+from sensenet.preprocess.reading import ImageReading, file_bytes
 
 REMARK = 'image_root; the setting "allow_outside_root": true would allow it'
 
@@ -39,17 +39,17 @@ def image_confinement(root: Root) -> Confinement | None:
         raise DataError(f"image_root cannot be used: {error}") from error
 
 
-def image_source(root: Root) -> ImageSource:
+def image_source(root: Root) -> ImageReading:
     """How image files are read for a model, which is given their bytes.
 
     Raises:
         DataError: an `image_root` with a null character.
     """
-    return ImageSource(path_prefix=root.image_root, confinement=image_confinement(root))
+    return ImageReading(path_prefix=root.image_root, confinement=image_confinement(root))
 
 
 def predict_files(
-    predict: Callable[[list[bytes]], Any], names: Sequence[str], source: ImageSource
+    predict: Callable[[list[bytes]], Any], names: Sequence[str], source: ImageReading
 ) -> tuple[Any, list[str]]:
     """What `predict` says of the content of some files, or, of each that cannot be read, why.
 
@@ -62,7 +62,7 @@ def predict_files(
         return None, [problem for name in names if (problem := _problem(predict, name, source))]
 
 
-def _problem(predict: Callable[[list[bytes]], Any], name: str, source: ImageSource) -> str | None:
+def _problem(predict: Callable[[list[bytes]], Any], name: str, source: ImageReading) -> str | None:
     try:
         predict([file_bytes(name, source)])
     except InputError as error:

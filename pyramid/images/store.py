@@ -85,7 +85,7 @@ def open_images(
             return str(error), False
         if memory is not None:
             memory[position] = _bytes(pixels)[0]
-        return None, file_asks_for_rotation(files[position], loader.source)
+        return None, file_asks_for_rotation(files[position], loader.reading)
 
     broken, turned = {}, 0
     with ThreadPoolExecutor(min(os.cpu_count() or 1, MAX_THREADS)) as pool:

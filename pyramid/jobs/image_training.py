@@ -39,7 +39,7 @@ from pyramid.train.images import ImageData, ImageFitOptions, train_phases
 from pyramid.workspace import Submodel, Workspace, check_there
 from sensenet.errors import SensenetError
 from sensenet.formats.h5 import encode_weights
-from sensenet.preprocess.reading import ImageLoader, ImageSource
+from sensenet.preprocess.reading import ImageLoader, ImageReading
 
 # where reading the images, training and writing begin and end in the progress of the job
 READ, TRAINED, REPORTED = 0.1, 0.97, 0.98
@@ -126,7 +126,7 @@ def _open(rows: ImageRows, start: Start, settings: BaseSettings, report: Report)
         DataError: files that cannot be read, unless they are to be skipped; or none that can.
     """
     metadata, options = start.spec.metadata, ReadOptions.of(settings)
-    source = ImageSource(
+    source = ImageReading(
         path_prefix=options.image_root,
         input_image_format="file",
         color_space=options.color_space or "rgb",

@@ -15,10 +15,8 @@ from pyramid.workspace import Submodel, read_json
 from sensenet.document.model import dump_model, parse_model
 from sensenet.errors import ModelFormatError, WeightsError
 from sensenet.layers import dump_layers, without_dropout
-from sensenet.models.keras_model import build_model
-from sensenet.models.predict.tables import fit_model
-from sensenet.models.settings import Settings
-from sensenet.models.sources import DocumentSource
+from sensenet.models.keras_model import build_model, with_weights
+from sensenet.models.predict.tables import initialize_model
 
 NETWORK_KEYS = ("preprocess", "output_exposition", "layers", "image_network")
 SHOWN_KEYS = (
@@ -48,13 +46,14 @@ def trained_keras_model(start: Start, info: Mapping[str, Any]) -> keras.Model:
     Args:
         info: fit info with `NETWORK_KEYS`.
     """
-    image = replace(start.spec, layers=start.image.trained_layers())
-    document = {
-        **_networks(info),
-        "layers": dump_layers(start.readout.trained_layers()),
-        "image_network": image.dump(),
-    }
-    return build_model(fit_model(parse_model(document))).model
+    spec = parse_model(_networks(info))
+    (readout,) = spec.networks
+    trained = replace(
+        spec,
+        networks=(replace(readout, layers=start.readout.trained_layers()),),
+        image_network=replace(start.spec, layers=start.image.trained_layers()),
+    )
+    return build_model(initialize_model(trained)).model
 
 
 def image_document(submodel: Submodel) -> dict[str, Any]:
@@ -75,15 +74,12 @@ def image_document(submodel: Submodel) -> dict[str, Any]:
         )
     check_belonging(submodel, info)
     try:
-        untrained = DocumentSource.of_model(parse_model(_networks(info)), Settings())
-        fitted = untrained.with_weights(submodel.weights).fitted
+        spec = with_weights(parse_model(_networks(info)), submodel.weights)
     except (ModelFormatError, WeightsError) as error:
         raise WorkspaceError(
             f"{submodel.root}, which an image_training job writes, cannot be used: {error}"
         ) from error
-    (network,), (layers,) = fitted.spec.networks, fitted.networks
-    document = dump_model(replace(fitted.spec, networks=(replace(network, layers=layers),)))
-    return {**{key: info[key] for key in SHOWN_KEYS}, **document}
+    return {**{key: info[key] for key in SHOWN_KEYS}, **dump_model(spec)}
 
 
 def _networks(info: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def start_networks(options: NetworkOptions, layers: ReadoutOptions, objective: O
     # as this job trains it, it is no longer of any published version
     metadata = replace(job_metadata(spec.metadata, options), version=None)
     with _refusing("base_image_network"):
-        spec = replace(spec, metadata=metadata).fit(layers.seed)
+        spec = replace(spec, metadata=metadata).initialize(layers.seed)
         image = build_network(spec.layers, spec.input_shape, layers.seed)
     readout = _readout(layers, spec.metadata.outputs, objective.n_outputs)
     if initial is not None and options.training_type.starts_trained:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,11 +81,46 @@ Field = NumericField | BinaryField | CategoricalField | ImageField
 
 
 @dataclass(frozen=True)
+class FieldInfo:
+    """What callers need to know of an input field.
+
+    Attributes:
+        name: its key in rows that are dicts, and in frames; None if the document tells none.
+        type: numeric, categorical or image.
+        index: its position in rows that are lists.
+        values: the categories; None for other types.
+    """
+
+    name: str | None
+    type: str
+    index: int
+    values: tuple[str, ...] | None
+
+
+def field_infos(fields: Iterable[Field]) -> tuple[FieldInfo, ...]:
+    """What callers need to know of each of `fields`."""
+    return tuple(
+        FieldInfo(
+            name=field.name,
+            type=str(field.dump()["type"]),
+            index=field.index,
+            values=field.values if isinstance(field, CategoricalField) else None,
+        )
+        for field in fields
+    )
+
+
+@dataclass(frozen=True)
 class NumericOutput:
-    """A number: the network's output * stdev + mean."""
+    """A number: the network's output * stdev + mean.
+
+    Attributes:
+        name: of the objective; None if the document tells none.
+    """
 
     mean: float
     stdev: float
+    name: str | None = None
 
     @property
     def size(self) -> int:
@@ -94,14 +129,19 @@ class NumericOutput:
 
     def dump(self) -> dict[str, Any]:
         """The model's `output_exposition`."""
-        return {"type": "numeric", "mean": self.mean, "stdev": self.stdev}
+        return {"type": "numeric", **_named(self.name), "mean": self.mean, "stdev": self.stdev}
 
 
 @dataclass(frozen=True)
 class CategoricalOutput:
-    """One probability for each of `values`."""
+    """One probability for each of `values`.
+
+    Attributes:
+        name: of the objective; None if the document tells none.
+    """
 
     values: tuple[str, ...]
+    name: str | None = None
 
     @property
     def size(self) -> int:
@@ -110,18 +150,23 @@ class CategoricalOutput:
 
     def dump(self) -> dict[str, Any]:
         """The model's `output_exposition`."""
-        return {"type": "categorical", "values": list(self.values)}
+        return {"type": "categorical", **_named(self.name), "values": list(self.values)}
 
 
 @dataclass(frozen=True)
 class BoxOutput:
-    """Boxes, each around one of `values`."""
+    """Boxes, each around one of `values`.
+
+    Attributes:
+        name: of the objective; None if the document tells none.
+    """
 
     values: tuple[str, ...]
+    name: str | None = None
 
     def dump(self) -> dict[str, Any]:
         """The model's `output_exposition`."""
-        return {"type": "bounding_box", "values": list(self.values)}
+        return {"type": "bounding_box", **_named(self.name), "values": list(self.values)}
 
 
 Output = NumericOutput | CategoricalOutput | BoxOutput
@@ -144,13 +189,13 @@ def parse_output(raw_output: Any, path: str = "output_exposition") -> Output:
         ModelFormatError: names the place, the expectation and the value.
     """
     raw = mapping(raw_output, path)
-    kind = required(raw, "type", path)
+    kind, name = required(raw, "type", path), _name(raw, path)
     if kind == "numeric":
-        return NumericOutput(_number(raw, "mean", path), _deviation(raw, path))
+        return NumericOutput(_number(raw, "mean", path), _deviation(raw, path), name)
     if kind not in ("categorical", "bounding_box"):
         expected(f"{path}.type", '"numeric", "categorical" or "bounding_box"', kind)
     values = text_list(required(raw, "values", path), f"{path}.values")
-    return CategoricalOutput(values) if kind == "categorical" else BoxOutput(values)
+    return CategoricalOutput(values, name) if kind == "categorical" else BoxOutput(values, name)
 
 
 def n_columns(field: Field, image_features: int = 0) -> int:
@@ -171,15 +216,24 @@ def n_columns(field: Field, image_features: int = 0) -> int:
 
 
 def _place(field: _Field) -> dict[str, Any]:
-    return {"index": field.index} if field.name is None else {"index": field.index, "name": field.name}
+    return {"index": field.index, **_named(field.name)}
+
+
+def _named(name: str | None) -> dict[str, str]:
+    return {} if name is None else {"name": name}
+
+
+def _name(raw: Mapping[str, Any], path: str) -> str | None:
+    name = raw.get("name")
+    if name is not None and not isinstance(name, str):
+        expected(f"{path}.name", "a text", name)
+    return name
 
 
 def _parse_field(raw: Mapping[str, Any], path: str) -> Field:
     kind = required(raw, "type", path)
     index = integer(required(raw, "index", path), f"{path}.index", 0, MAX_INDEX)
-    name = raw.get("name")
-    if name is not None and not isinstance(name, str):
-        expected(f"{path}.name", "a text", name)
+    name = _name(raw, path)
     if kind == "categorical":
         values = text_list(required(raw, "values", path), f"{path}.values")
         return CategoricalField(index=index, name=name, values=values)

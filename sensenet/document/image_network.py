@@ -11,7 +11,7 @@ import numpy as np
 from sensenet.document.parsing import array, expected, integer, mapping, number, required, sequence
 from sensenet.errors import ModelFormatError
 from sensenet.layers import dump_layers, parse_layers
-from sensenet.layers.base import MAX_OUTPUT, Layers, Shape, fit_layers, walk_all
+from sensenet.layers.base import MAX_OUTPUT, Layers, Shape, initialize_layers, walk_all
 from sensenet.preprocess.image import LOADING_METHODS, RESCALE_TYPES
 
 CHANNELS = 3
@@ -113,7 +113,7 @@ class ImageNetworkSpec:
         """The `image_network` of the document; arrays stay float32 NumPy, or are names if `short`."""
         return {"layers": dump_layers(self.layers, short), "metadata": self.metadata.dump()}
 
-    def fit(self, seed: int = 0, path: str = "image_network") -> ImageNetworkSpec:
+    def initialize(self, seed: int = 0, path: str = "image_network") -> ImageNetworkSpec:
         """The same network with every parameter an array that fits, and `outputs` known.
 
         Raises:
@@ -121,7 +121,7 @@ class ImageNetworkSpec:
         """
         if not self.layers:
             raise ModelFormatError(f"{path}.layers: expected at least one layer, got none")
-        layers, output = fit_layers(self.layers, self.input_shape, (seed,), f"{path}.layers")
+        layers, output = initialize_layers(self.layers, self.input_shape, (seed,), f"{path}.layers")
         if self.branches is not None:
             return replace(self, layers=layers)
         if len(output) != 1:
@@ -155,8 +155,8 @@ class ImageNetworkSpec:
 
 
 def layer_shapes(layers: Layers, shape: Shape) -> list[Shape]:
-    """The shape of every (fitted) layer's output for an input of `shape`."""
-    return walk_all(layers, shape, lambda position, layer, shapes: layer.fit(shapes, (0,), "")[1])
+    """The shape of every (initialized) layer's output for an input of `shape`."""
+    return walk_all(layers, shape, lambda position, layer, shapes: layer.initialize(shapes, (0,), "")[1])
 
 
 def parse_image_network(raw_network: Any, path: str = "image_network") -> ImageNetworkSpec:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,6 @@ __all__ = [
     "Output",
     "dump_model",
     "dumps",
-    "find_network",
     "parse_model",
     "shorten",
 ]
@@ -121,16 +120,20 @@ class ModelSpec:
         return f"networks[{position}].layers" if self.is_search else "layers"
 
 
-def find_network(document: Any) -> dict[str, Any]:
-    """The network inside `document`: itself, or below `object`, `deepnet`, `model` and `network`.
+def _find_network(document: Any) -> tuple[dict[str, Any], dict[int, str]]:
+    """The network inside `document`, and the names by column that the resource around it gives its fields.
+
+    The network is the document itself, or below `object`, `deepnet`, `model` and `network`.
 
     Raises:
         ModelFormatError: there is none; lists the keys found.
     """
     current, path = mapping(document, "document"), ""
+    names: dict[int, str] = {}
     for _ in range(MAX_WRAPPING):
         if "layers" in current or "networks" in current:
-            return dict(current)
+            return dict(current), names
+        names |= _column_names(current.get("fields"))
         inner = next((key for key in WRAPPERS if isinstance(current.get(key), Mapping)), None)
         if inner is None:
             break
@@ -142,16 +145,26 @@ def find_network(document: Any) -> dict[str, Any]:
     )
 
 
+def _column_names(fields: Any) -> dict[int, str]:
+    """The names in a resource's `{id: {"name", "column_number", ...}, ...}`; what has another form has none."""
+    entries = fields.values() if isinstance(fields, Mapping) else ()
+    places = [
+        (entry.get("column_number"), entry.get("name")) for entry in entries if isinstance(entry, Mapping)
+    ]
+    return {column: name for column, name in places if type(column) is int and isinstance(name, str)}
+
+
 def parse_model(document: Any) -> ModelSpec:
     """Parse a model document.
 
     Args:
-        document: the network, or a BigML resource around it; arrays may be nested lists or NumPy arrays.
+        document: the network, or a BigML resource around it, whose `fields` name those that `preprocess` does not;
+            arrays may be nested lists or NumPy arrays.
 
     Raises:
         ModelFormatError: names the place, the expectation and the value.
     """
-    raw = find_network(document)
+    raw, names = _find_network(document)
     is_search = raw.get("networks") is not None
     forests = None if raw.get("trees") is None else parse_forests(raw["trees"])
     images = None if raw.get("image_network") is None else parse_image_network(raw["image_network"])
@@ -170,7 +183,10 @@ def parse_model(document: Any) -> ModelSpec:
     if "preprocess" not in raw:
         raise ModelFormatError('document: "preprocess" is missing')
     return ModelSpec(
-        preprocess=parse_fields(raw["preprocess"]),
+        preprocess=tuple(
+            field if field.name is not None else replace(field, name=names.get(field.index))
+            for field in parse_fields(raw["preprocess"])
+        ),
         output=_find_output(raw, entries),
         networks=networks,
         forests=forests,

@@ -97,7 +97,7 @@ def text_list(value: Any, path: str) -> tuple[str, ...]:
     for position, name in enumerate(names):
         if not isinstance(name, (str, int, float)):
             expected(f"{path}[{position}]", "a text", name)
-    return tuple(name if isinstance(name, str) else str(name) for name in names)
+    return tuple(str(name).lower() if isinstance(name, bool) else str(name) for name in names)
 
 
 def array(value: Any, path: str, dimensions: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 
 import keras
 import tensorflow as tf
+from typing_extensions import override
 
 from sensenet.document.parsing import expected, hint, required
 from sensenet.layers.base import Built, Layers, LayerSpec, Shape
@@ -106,8 +107,8 @@ class ActivatedLayer(LayerSpec):
 
     activation_function: str | None = None
 
+    @override
     def split_activation(self) -> tuple[LayerSpec, str | None]:
-        """See `LayerSpec.split_activation`."""
         return replace(self, activation_function=None), self.activation_function
 
 
@@ -118,24 +119,24 @@ class Activation(ActivatedLayer):
     type_name: ClassVar[str] = "activation"
 
     @classmethod
+    @override
     def parse(cls, raw: Mapping[str, Any], path: str, nested: Callable[[Any, str], Layers]) -> Self:
-        """See `LayerSpec.parse`."""
         name = required(raw, "activation_function", path)
         return cls(activation_function=parse_activation(name, f"{path}.activation_function"))
 
+    @override
     def dump(self, short: bool) -> dict[str, Any]:
-        """See `LayerSpec.dump`."""
         return {"activation_function": self.activation_function}
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    @override
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
         return self, shapes[0]
 
+    @override
     def build(self, tensors: Sequence[Any]) -> Built:
-        """See `LayerSpec.build`."""
         layer = keras.layers.Activation(keras_activation(self.activation_function))
         return Built(layer(tensors[0]), (layer,))
 
+    @override
     def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """See `LayerSpec.forward`."""
         return apply_activation(self.activation_function, tensors[0])

@@ -63,7 +63,7 @@ class LayerSpec(ABC):
         """The JSON object without `type` and `inputs`; arrays stay float32 NumPy, or are names if `short`."""
 
     @abstractmethod
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
         """The same spec with every parameter an array that fits its inputs, and the shape of its output.
 
         Args:
@@ -77,11 +77,11 @@ class LayerSpec(ABC):
 
     @abstractmethod
     def build(self, tensors: Sequence[Any]) -> Built:
-        """Connect the (fitted) spec as Keras layers to symbolic `tensors`."""
+        """Connect the (initialized) spec as Keras layers to symbolic `tensors`."""
 
     @abstractmethod
     def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """The (fitted) layer's formula for prediction; arrays (or tensors) become constants (or captures)."""
+        """The (initialized) layer's formula for prediction; arrays (or tensors) become constants (or captures)."""
 
     def arrays(self) -> dict[str, Any]:
         """The spec's parameters by name, in the order of weight files."""
@@ -101,7 +101,7 @@ class LayerSpec(ABC):
         return replace(self, **changed)
 
     def followed_by(self, scale: np.ndarray, shift: np.ndarray) -> LayerSpec | None:
-        """One (fitted) layer for this one and `x * scale + shift` behind it; None where it cannot say that.
+        """One (initialized) layer for this one and `x * scale + shift` behind it; None where it cannot say that.
 
         Args:
             scale, shift: float64, one number a channel of the output.
@@ -132,24 +132,24 @@ def walk(layers: Layers, source: Tensor, step: Callable[[int, LayerSpec, list[Te
     return (walk_all(layers, source, step) or [source])[-1]
 
 
-def fit_layers(layers: Layers, shape: Shape, seed: Sequence[int], path: str) -> tuple[Layers, Shape]:
-    """`LayerSpec.fit` for a list of layers whose input has `shape`.
+def initialize_layers(layers: Layers, shape: Shape, seed: Sequence[int], path: str) -> tuple[Layers, Shape]:
+    """`LayerSpec.initialize` for a list of layers whose input has `shape`.
 
     Raises:
         ModelFormatError: an array that does not fit, or an output of more than `MAX_OUTPUT` numbers.
     """
-    fitted = []
+    initialized = []
 
     def step(position: int, layer: LayerSpec, shapes: list[Shape]) -> Shape:
-        spec, output = layer.fit(shapes, (*seed, position), f"{path}[{position}]")
+        spec, output = layer.initialize(shapes, (*seed, position), f"{path}[{position}]")
         if math.prod(output) > MAX_OUTPUT:
             sizes = " x ".join(map(str, output))
             raise ModelFormatError(f"{path}[{position}]: an output of {sizes} numbers is too large")
-        fitted.append(spec)
+        initialized.append(spec)
         return output
 
     output = walk(layers, shape, step)
-    return tuple(fitted), output
+    return tuple(initialized), output
 
 
 def build_all(layers: Layers, tensor: Any) -> list[Built]:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 import keras
 import numpy as np
 import tensorflow as tf
+from typing_extensions import override
 
 from sensenet.document.parsing import required
 from sensenet.errors import ModelFormatError
@@ -26,8 +27,8 @@ from sensenet.layers.base import (
     Layers,
     Shape,
     build_layers,
-    fit_layers,
     forward_layers,
+    initialize_layers,
     trained_layers,
 )
 from sensenet.layers.dense import Dense
@@ -41,29 +42,32 @@ class SumBlock(ActivatedLayer):
     """
 
     @classmethod
+    @override
     def parse(cls, raw: Mapping[str, Any], path: str, nested: Callable[[Any, str], Layers]) -> Self:
-        """See `LayerSpec.parse`."""
         paths: dict[str, Any] = {
             name: nested(required(raw, name, path), f"{path}.{name}") for name in cls.paths
         }
         activation = parse_activation(raw.get("activation_function"), f"{path}.activation_function")
         return cls(**paths, activation_function=activation)
 
+    @override
     def dump(self, short: bool) -> dict[str, Any]:
-        """See `LayerSpec.dump`; the paths are specs still (`dump_layers` goes down into them)."""
+        """The paths are specs still (`dump_layers` goes down into them)."""
         paths = {name: getattr(self, name) for name in self.paths}
         return {**paths, "activation_function": self.activation_function}
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
-        fitted: dict[str, Any] = {}
+    @override
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
+        initialized: dict[str, Any] = {}
         ends: list[Shape] = []
         for k, name in enumerate(self.paths):
-            fitted[name], end = fit_layers(getattr(self, name), shapes[0], (*seed, k), f"{path}.{name}")
+            initialized[name], end = initialize_layers(
+                getattr(self, name), shapes[0], (*seed, k), f"{path}.{name}"
+            )
             ends.append(end)
-        return replace(self, **fitted)._fit_sum(ends, path), ends[0]
+        return replace(self, **initialized)._match_ends(ends, path), ends[0]
 
-    def _fit_sum(self, ends: Sequence[Shape], path: str) -> Self:
+    def _match_ends(self, ends: Sequence[Shape], path: str) -> Self:
         if ends[0] != ends[1]:
             both = " and ".join(
                 f"{list(end)} from {name}" for name, end in zip(self.paths, ends, strict=True)
@@ -71,21 +75,21 @@ class SumBlock(ActivatedLayer):
             raise ModelFormatError(f"{path}: expected paths of one shape, got {both}")
         return self
 
+    @override
     def build(self, tensors: Sequence[Any]) -> Built:
-        """See `LayerSpec.build`."""
         first, second = (build_layers(getattr(self, name), tensors[0]) for name in self.paths)
         total = keras.layers.Add()([first.output, self._matched(second.output, keras.ops)])
         if self.activation_function is not None:
             total = keras.layers.Activation(keras_activation(self.activation_function))(total)
         return Built(total, (first.parts, second.parts))
 
+    @override
     def trained(self, parts: Sequence[Any]) -> Self:
-        """See `LayerSpec.trained`."""
         remaining = iter(parts)
         return self.with_paths(lambda layers: trained_layers(layers, next(remaining)))
 
+    @override
     def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """See `LayerSpec.forward`."""
         first, second = (forward_layers(getattr(self, name), tensors[0]) for name in self.paths)
         return apply_activation(self.activation_function, first + self._matched(second, tf))
 
@@ -154,7 +158,7 @@ class DenseResidualBlock(SumBlock):
         fit_identity: where x and the dense path differ in width, x is cut, or tiled and cut, to the path's
             width: so it is in the legacy form. The modern form says it with an identity path of one dense
             layer of zeros and ones.
-        widths: of x and of the dense path, known when the block is fitted.
+        widths: of x and of the dense path, known when the block is initialized.
     """
 
     type_name: ClassVar[str] = "dense_residual_block"
@@ -164,8 +168,8 @@ class DenseResidualBlock(SumBlock):
     fit_identity: bool = False
     widths: tuple[int, int] | None = None
 
+    @override
     def dump(self, short: bool) -> dict[str, Any]:
-        """See `LayerSpec.dump`."""
         raw = super().dump(short)
         if self.fit_identity and self.widths is not None and self.widths[0] != self.widths[1]:
             matrix = selection(*self.widths)
@@ -173,11 +177,13 @@ class DenseResidualBlock(SumBlock):
             raw["identity_path"] = (Dense(weights=matrix, offset=offset, number_of_nodes=self.widths[1]),)
         return raw
 
-    def _fit_sum(self, ends: Sequence[Shape], path: str) -> Self:
+    @override
+    def _match_ends(self, ends: Sequence[Shape], path: str) -> Self:
         if not self.fit_identity:
-            super()._fit_sum(ends, path)
+            super()._match_ends(ends, path)
         return replace(self, widths=(ends[1][-1], ends[0][-1]))
 
+    @override
     def _matched(self, x: Any, ops: Any) -> Any:
         """`x` cut, or tiled and cut, to the width of the dense path."""
         if self.widths is None or self.widths[0] == self.widths[1]:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 import keras
 import numpy as np
 import tensorflow as tf
+from typing_extensions import override
 
 from sensenet.document.parsing import integer, required
 from sensenet.layers.activations import (
@@ -22,7 +23,7 @@ from sensenet.layers.activations import (
     parse_activation,
 )
 from sensenet.layers.base import Built, Layers, LayerSpec, Shape
-from sensenet.layers.initializers import Parameter, fitted_array, in_float32, parameter, parse_seed
+from sensenet.layers.initializers import Parameter, in_float32, initialized_array, parameter, parse_seed
 from sensenet.layers.windows import (
     MAX_WINDOW,
     Pair,
@@ -82,8 +83,8 @@ class Convolution(ActivatedLayer):
         """The layer in Keras, its arrays not yet set."""
 
     @classmethod
+    @override
     def parse(cls, raw: Mapping[str, Any], path: str, nested: Callable[[Any, str], Layers]) -> Self:
-        """See `LayerSpec.parse`."""
         arrays: dict[str, Any] = {
             name: parameter(required(raw, name, path), f"{path}.{name}", 4) for name in cls.kernels
         }
@@ -101,8 +102,8 @@ class Convolution(ActivatedLayer):
             seed=parse_seed(raw, path),
         )
 
+    @override
     def dump(self, short: bool) -> dict[str, Any]:
-        """See `LayerSpec.dump`."""
         kernels = {name: getattr(self, name) for name in self.kernels}
         named = [value for value in kernels.values() if isinstance(value, str)]
         bias, sizes = self.bias, self._dump_sizes(trained=not short and not named)
@@ -116,8 +117,8 @@ class Convolution(ActivatedLayer):
         windows = {"strides": list(self.strides), "padding": self.padding}
         return {**kernels, "bias": bias, **sizes, **windows, "activation_function": self.activation_function}
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    @override
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
         height, width, channels = image_shape(shapes[0], path)
         wanted = dict(zip(self.kernels, self._kernel_shapes(channels), strict=True))
         filters = self._filters(channels)
@@ -128,13 +129,13 @@ class Convolution(ActivatedLayer):
             check_operations((*places, *shape), path)
         seed = seed if self.seed is None else (self.seed, *seed)
         arrays: dict[str, Any] = {
-            name: fitted_array(value, wanted.get(name, (filters,)), (*seed, k), f"{path}.{name}")
+            name: initialized_array(value, wanted.get(name, (filters,)), (*seed, k), f"{path}.{name}")
             for k, (name, value) in enumerate(self.arrays().items())
         }
         return replace(self, **arrays), (*places, filters)
 
+    @override
     def build(self, tensors: Sequence[Any]) -> Built:
-        """See `LayerSpec.build`."""
         layer = self._keras_layer(
             kernel_size=self.kernel_dimensions,
             strides=self.strides,
@@ -146,19 +147,20 @@ class Convolution(ActivatedLayer):
         layer.set_weights(list(self.arrays().values()))
         return Built(output, (layer,))
 
+    @override
     def trained(self, parts: Sequence[Any]) -> Self:
-        """See `LayerSpec.trained`."""
         return replace(super().trained(parts), seed=None)
 
+    @override
     def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """See `LayerSpec.forward`."""
         convolved = self._convolved(tensors[0])  # (rows, height, width, filters)
         if self.bias is not None and np.any(self.bias):
             convolved = tf.nn.bias_add(convolved, tf.convert_to_tensor(self.bias))
         return apply_activation(self.activation_function, convolved)
 
+    @override
     def followed_by(self, scale: np.ndarray, shift: np.ndarray) -> LayerSpec | None:
-        """See `LayerSpec.followed_by`: the last kernel takes the scale in, the bias both."""
+        """The last kernel takes the scale in, the bias both."""
         if self.activation_function is not None:
             return None
         last = self.kernels[-1]
@@ -188,21 +190,27 @@ class Convolution2D(Convolution):
     number_of_filters: int
 
     @classmethod
+    @override
     def _parse_sizes(cls, raw: Mapping[str, Any], kernels: Sequence[Parameter], path: str) -> dict[str, Any]:
         return {"number_of_filters": parse_filters(raw, kernels[0], path)}
 
+    @override
     def _dump_sizes(self, trained: bool) -> dict[str, Any]:
         return {} if trained else {"number_of_filters": self.number_of_filters}
 
+    @override
     def _kernel_shapes(self, channels: int) -> tuple[Shape, ...]:
         return ((*self.kernel_dimensions, channels, self.number_of_filters),)
 
+    @override
     def _filters(self, channels: int) -> int:
         return self.number_of_filters
 
+    @override
     def _convolved(self, image: tf.Tensor) -> tf.Tensor:
         return tf.nn.conv2d(image, tf.convert_to_tensor(self.kernel), self.strides, self.padding.upper())
 
+    @override
     def _keras_layer(self, **shared: Any) -> Any:
         return keras.layers.Conv2D(self.number_of_filters, kernel_initializer="zeros", **shared)
 

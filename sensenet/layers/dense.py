@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import keras
 import numpy as np
 import tensorflow as tf
+from typing_extensions import override
 
 from sensenet.document.parsing import integer, required
 from sensenet.layers.activations import (
@@ -18,7 +19,7 @@ from sensenet.layers.activations import (
     parse_activation,
 )
 from sensenet.layers.base import Built, Layers, LayerSpec, Shape
-from sensenet.layers.initializers import Parameter, fitted_array, in_float32, parameter, parse_seed
+from sensenet.layers.initializers import Parameter, in_float32, initialized_array, parameter, parse_seed
 
 MAX_NODES = 1_000_000
 
@@ -42,8 +43,8 @@ class Dense(ActivatedLayer):
     seed: int | None = None
 
     @classmethod
+    @override
     def parse(cls, raw: Mapping[str, Any], path: str, nested: Callable[[Any, str], Layers]) -> Self:
-        """See `LayerSpec.parse`."""
         weights = parameter(required(raw, "weights", path), f"{path}.weights", 2)
         return cls(
             weights=weights,
@@ -55,8 +56,8 @@ class Dense(ActivatedLayer):
             seed=parse_seed(raw, path),
         )
 
+    @override
     def dump(self, short: bool) -> dict[str, Any]:
-        """See `LayerSpec.dump`."""
         raw: dict[str, Any] = {"weights": self.weights, "offset": self.offset}
         if short or isinstance(self.weights, str):
             untrained = self.weights if isinstance(self.weights, str) else "glorot_uniform"
@@ -65,16 +66,16 @@ class Dense(ActivatedLayer):
             raw["seed"] = self.seed
         return raw | {"activation_function": self.activation_function}
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    @override
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
         columns, nodes = shapes[0][-1], self.number_of_nodes
         seed = seed if self.seed is None or not isinstance(self.weights, str) else (self.seed, *seed)
-        weights = fitted_array(self.weights, (columns, nodes), seed, f"{path}.weights")
-        offset = fitted_array(self.offset, (nodes,), seed, f"{path}.offset")
+        weights = initialized_array(self.weights, (columns, nodes), seed, f"{path}.weights")
+        offset = initialized_array(self.offset, (nodes,), seed, f"{path}.offset")
         return replace(self, weights=weights, offset=offset), (*shapes[0][:-1], nodes)
 
+    @override
     def build(self, tensors: Sequence[Any]) -> Built:
-        """See `LayerSpec.build`."""
         layer = keras.layers.Dense(
             self.number_of_nodes,
             activation=keras_activation(self.activation_function),
@@ -84,12 +85,12 @@ class Dense(ActivatedLayer):
         layer.set_weights([self.weights, self.offset])
         return Built(output, (layer,))
 
+    @override
     def trained(self, parts: Sequence[Any]) -> Self:
-        """See `LayerSpec.trained`."""
         return replace(super().trained(parts), seed=None)
 
+    @override
     def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """See `LayerSpec.forward`."""
         weights = tf.convert_to_tensor(self.weights)
         if len(tensors[0].shape) == 2:
             product = tf.matmul(tensors[0], weights)  # (rows, nodes)
@@ -99,8 +100,8 @@ class Dense(ActivatedLayer):
             product = tf.nn.bias_add(product, tf.convert_to_tensor(self.offset))
         return apply_activation(self.activation_function, product)
 
+    @override
     def followed_by(self, scale: np.ndarray, shift: np.ndarray) -> LayerSpec | None:
-        """See `LayerSpec.followed_by`."""
         if self.activation_function is not None:
             return None
         weights = np.asarray(self.weights, np.float64) * scale

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import keras
 import numpy as np
 import tensorflow as tf
+from typing_extensions import override
 
 from sensenet.document.parsing import integer, required
 from sensenet.layers.base import Shape
@@ -38,6 +39,7 @@ class DepthwiseConvolution2D(Convolution):
     number_of_filters: int | None = None
 
     @classmethod
+    @override
     def _parse_sizes(cls, raw: Mapping[str, Any], kernels: Sequence[Parameter], path: str) -> dict[str, Any]:
         (kernel,) = kernels
         given = raw.get("number_of_filters")
@@ -48,30 +50,36 @@ class DepthwiseConvolution2D(Convolution):
             filters = integer(given, f"{path}.number_of_filters", 1, MAX_FILTERS)
         return {"depth_multiplier": _parse_multiplier(raw, kernel, path), "number_of_filters": filters}
 
+    @override
     def _dump_sizes(self, trained: bool) -> dict[str, Any]:
         sizes = {"depth_multiplier": self.depth_multiplier}
         if not trained and self.number_of_filters is not None:
             sizes["number_of_filters"] = self.number_of_filters
         return sizes
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
-        fitted, output = super().fit(shapes, seed, path)
-        return replace(fitted, number_of_filters=output[-1]), output
+    @override
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
+        initialized, output = super().initialize(shapes, seed, path)
+        return replace(initialized, number_of_filters=output[-1]), output
 
+    @override
     def _kernel_shapes(self, channels: int) -> tuple[Shape, ...]:
         return ((*self.kernel_dimensions, channels, self.depth_multiplier),)
 
+    @override
     def _filters(self, channels: int) -> int:
         return channels * self.depth_multiplier
 
+    @override
     def _along_filters(self, values: np.ndarray) -> np.ndarray:
         return values.reshape(-1, self.depth_multiplier)
 
+    @override
     def _convolved(self, image: tf.Tensor) -> tf.Tensor:
         kernel = tf.convert_to_tensor(self.kernel)
         return tf.nn.depthwise_conv2d(image, kernel, [1, *self.strides, 1], self.padding.upper())
 
+    @override
     def _keras_layer(self, **shared: Any) -> Any:
         return keras.layers.DepthwiseConv2D(
             depth_multiplier=self.depth_multiplier, depthwise_initializer="zeros", **shared
@@ -98,28 +106,34 @@ class SeparableConvolution2D(Convolution):
     number_of_filters: int
 
     @classmethod
+    @override
     def _parse_sizes(cls, raw: Mapping[str, Any], kernels: Sequence[Parameter], path: str) -> dict[str, Any]:
         return {
             "depth_multiplier": _parse_multiplier(raw, kernels[0], path),
             "number_of_filters": parse_filters(raw, kernels[1], path),
         }
 
+    @override
     def _dump_sizes(self, trained: bool) -> dict[str, Any]:
         filters = {} if trained else {"number_of_filters": self.number_of_filters}
         return {"depth_multiplier": self.depth_multiplier, **filters}
 
+    @override
     def _kernel_shapes(self, channels: int) -> tuple[Shape, ...]:
         inner = channels * self.depth_multiplier
         depth_shape = (*self.kernel_dimensions, channels, self.depth_multiplier)
         return depth_shape, (1, 1, inner, self.number_of_filters)
 
+    @override
     def _filters(self, channels: int) -> int:
         return self.number_of_filters
 
+    @override
     def _convolved(self, image: tf.Tensor) -> tf.Tensor:
         kernels = tf.convert_to_tensor(self.depth_kernel), tf.convert_to_tensor(self.point_kernel)
         return tf.nn.separable_conv2d(image, *kernels, [1, *self.strides, 1], self.padding.upper())
 
+    @override
     def _keras_layer(self, **shared: Any) -> Any:
         return keras.layers.SeparableConv2D(
             self.number_of_filters,

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 import keras
 import tensorflow as tf
+from typing_extensions import override
 
 from sensenet.document.parsing import expected, integer, number, required
 from sensenet.layers.base import Built, Layers, LayerSpec, Shape
@@ -42,8 +43,8 @@ class Dropout(LayerSpec):
     seed: int | None = None
 
     @classmethod
+    @override
     def parse(cls, raw: Mapping[str, Any], path: str, nested: Callable[[Any, str], Layers]) -> Self:
-        """See `LayerSpec.parse`."""
         kind = raw.get("dropout_type") or "zero"
         if not isinstance(kind, str) or kind not in DROPOUTS:
             expected(f"{path}.dropout_type", " or ".join(f'"{name}"' for name in DROPOUTS), kind)
@@ -53,15 +54,15 @@ class Dropout(LayerSpec):
             block = integer(required(raw, "block_size", path), f"{path}.block_size", 1, MAX_BLOCK)
         return cls(dropout_type=kind, rate=rate, block_size=block, seed=parse_seed(raw, path))
 
+    @override
     def dump(self, short: bool) -> dict[str, Any]:
-        """See `LayerSpec.dump`."""
         raw: dict[str, Any] = {"dropout_type": self.dropout_type, "rate": self.rate}
         if self.block_size is not None:
             raw["block_size"] = self.block_size
         return raw if self.seed is None else raw | {"seed": self.seed}
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    @override
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
         if self.dropout_type == BLOCK:
             image_shape(shapes[0], path)
         if self.seed is not None:
@@ -71,12 +72,12 @@ class Dropout(LayerSpec):
             drawn = (drawn * 1_000_003 + part + 1) % MAX_KERAS_SEED
         return replace(self, seed=drawn), shapes[0]
 
+    @override
     def build(self, tensors: Sequence[Any]) -> Built:
-        """See `LayerSpec.build`."""
         block = {} if self.block_size is None else {"block_size": self.block_size}
         layer = DROPOUTS[self.dropout_type](self.rate, **block, seed=(self.seed or 0) % MAX_KERAS_SEED)
         return Built(layer(tensors[0]), (layer,))
 
+    @override
     def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """See `LayerSpec.forward`."""
         return tensors[0]

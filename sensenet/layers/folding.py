@@ -12,7 +12,7 @@ from sensenet.layers.normalization import BatchNormalization
 
 
 def fold_normalization(layers: Layers, kept: Collection[int] = ()) -> Layers:
-    """(Fitted) layers for the same function, with batch normalisation taken into the layer before it.
+    """(Initialized) layers for the same function, with batch normalisation taken into the layer before it.
 
     It is taken in where that layer is linear and nothing else uses its output. Positions stay: an identity stands
     where the normalisation was.
@@ -49,7 +49,7 @@ def _is_identity(layer: LayerSpec) -> bool:
 
 
 def on_device(layers: Layers) -> Layers:
-    """(Fitted) layers whose arrays are eager tensors: a traced function refers to those instead of copying them."""
+    """(Initialized) layers whose arrays are eager tensors: a traced function refers to those, and copies none."""
     moved = []
     for layer in layers:
         inside = layer.with_paths(on_device)

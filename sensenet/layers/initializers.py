@@ -102,7 +102,7 @@ def parse_seed(raw: Mapping[str, Any], path: str) -> int | None:
     return None if seed is None else integer(seed, f"{path}.seed", 0, MAX_SEED)
 
 
-def fitted_array(given: Parameter, shape: Shape, seed: Sequence[int], path: str) -> np.ndarray:
+def initialized_array(given: Parameter, shape: Shape, seed: Sequence[int], path: str) -> np.ndarray:
     """`given` if it has `shape`, or what the initializer of that name draws.
 
     Raises:

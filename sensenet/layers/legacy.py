@@ -16,7 +16,7 @@ import numpy as np
 from sensenet.document.parsing import expected, integer, required
 from sensenet.errors import ModelFormatError
 from sensenet.layers.activations import Activation, parse_activation
-from sensenet.layers.base import NETWORK_INPUT, Layers, LayerSpec, fit_layers
+from sensenet.layers.base import NETWORK_INPUT, Layers, LayerSpec, initialize_layers
 from sensenet.layers.blocks import DenseResidualBlock, is_selection
 from sensenet.layers.dense import MAX_NODES, Dense, parse_offset
 from sensenet.layers.dropout import Dropout
@@ -182,10 +182,10 @@ def to_legacy(layers: Sequence[LayerSpec], input_size: int) -> list[dict[str, An
     Raises:
         ModelFormatError: a layer that the legacy form cannot say, or that is not trained; names it.
     """
-    fitted, _ = fit_layers(tuple(layers), (input_size,), (0,), "layers")
+    initialized, _ = initialize_layers(tuple(layers), (input_size,), (0,), "layers")
     for position, layer in enumerate(layers):
         _check_trained(layer, f"layers[{position}]")
-    converted = _convert(fitted, input_size, "layers")
+    converted = _convert(initialized, input_size, "layers")
     if converted and converted[-1].residuals:
         # the published package cannot end a network with a legacy block
         converted.append(_identity(converted[-1].width))
@@ -205,7 +205,7 @@ def _identity(width: int) -> _Affine:
 
 
 def _convert(layers: Layers, width: int, path: str) -> list[_Affine]:
-    """A plain chain of fitted layers whose input has `width` columns, as legacy layers."""
+    """A plain chain of initialized layers whose input has `width` columns, as legacy layers."""
     converted: list[_Affine] = []
     for position, layer in enumerate(layers):
         place = f"{path}[{position}]"
@@ -257,5 +257,5 @@ def _convert_block(block: DenseResidualBlock, width: int, path: str) -> list[_Af
 
 
 def _array(values: Parameter) -> np.ndarray:
-    assert isinstance(values, np.ndarray), "the layers were fitted"
+    assert isinstance(values, np.ndarray), "the layers were initialized"
     return values

@@ -8,12 +8,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import tensorflow as tf
+from typing_extensions import override
 
 from sensenet.document.parsing import number, required
 from sensenet.errors import ModelFormatError
 from sensenet.layers.base import Built, Layers, LayerSpec, Shape
 from sensenet.layers.fused import BatchNormalization as FusedBatchNormalization
-from sensenet.layers.initializers import Parameter, fitted_array, parameter
+from sensenet.layers.initializers import Parameter, initialized_array, parameter
 
 DEFAULT_EPSILON = 1e-3
 MAX_EPSILON = 1e3
@@ -38,8 +39,8 @@ class BatchNormalization(LayerSpec):
     epsilon: float = DEFAULT_EPSILON
 
     @classmethod
+    @override
     def parse(cls, raw: Mapping[str, Any], path: str, nested: Callable[[Any, str], Layers]) -> Self:
-        """See `LayerSpec.parse`."""
         epsilon = raw.get("epsilon")
         arrays: dict[str, Any] = {
             name: parameter(required(raw, name, path), f"{path}.{name}", 1) for name in UNTRAINED
@@ -51,15 +52,15 @@ class BatchNormalization(LayerSpec):
             else number(epsilon, f"{path}.epsilon", 0, MAX_EPSILON),
         )
 
+    @override
     def dump(self, short: bool) -> dict[str, Any]:
-        """See `LayerSpec.dump`."""
         arrays = UNTRAINED if short else {name: getattr(self, name) for name in UNTRAINED}
         return {**arrays, "epsilon": self.epsilon}
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    @override
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
         arrays: dict[str, Any] = {
-            name: fitted_array(getattr(self, name), shapes[0][-1:], seed, f"{path}.{name}")
+            name: initialized_array(getattr(self, name), shapes[0][-1:], seed, f"{path}.{name}")
             for name in UNTRAINED
         }
         if np.any(arrays["variance"] + np.float32(self.epsilon) < 0):
@@ -68,15 +69,15 @@ class BatchNormalization(LayerSpec):
             )
         return replace(self, **arrays), shapes[0]
 
+    @override
     def build(self, tensors: Sequence[Any]) -> Built:
-        """See `LayerSpec.build`."""
         layer = FusedBatchNormalization(epsilon=self.epsilon)
         output = layer(tensors[0])
         layer.set_weights([self.gamma, self.beta, self.mean, self.variance])
         return Built(output, (layer,))
 
+    @override
     def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """See `LayerSpec.forward`."""
         scale, shift = (values.astype(np.float32) for values in self.affine())
         return tensors[0] * tf.constant(scale) + tf.constant(shift)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import keras
 import tensorflow as tf
+from typing_extensions import override
 
 from sensenet.document.parsing import required
 from sensenet.layers.base import Built, Layers, LayerSpec, Shape
@@ -38,8 +38,8 @@ class Pool2D(LayerSpec):
     padding: str
 
     @classmethod
+    @override
     def parse(cls, raw: Mapping[str, Any], path: str, nested: Callable[[Any, str], Layers]) -> Self:
-        """See `LayerSpec.parse`."""
         size = parse_pair(required(raw, "pool_size", path), f"{path}.pool_size", 1, MAX_WINDOW)
         strides = raw.get("strides")
         return cls(
@@ -48,12 +48,12 @@ class Pool2D(LayerSpec):
             padding=parse_padding(raw, path),
         )
 
+    @override
     def dump(self, short: bool) -> dict[str, Any]:
-        """See `LayerSpec.dump`."""
         return {"pool_size": list(self.pool_size), "strides": list(self.strides), "padding": self.padding}
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    @override
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
         height, width, channels = image_shape(shapes[0], path)
         places = window_places(
             (height, width), self.pool_size, self.strides, self.padding, f"{path}.pool_size"
@@ -61,8 +61,8 @@ class Pool2D(LayerSpec):
         check_operations((*places, *self.pool_size, channels), path)
         return self, (*places, channels)
 
+    @override
     def build(self, tensors: Sequence[Any]) -> Built:
-        """See `LayerSpec.build`."""
         layer = self.keras_class(self.pool_size, strides=self.strides, padding=self.padding)
         return Built(layer(tensors[0]), (layer,))
 
@@ -73,8 +73,8 @@ class MaxPool2D(Pool2D):
     type_name: ClassVar[str] = "max_pool_2d"
     keras_class: ClassVar[Any] = keras.layers.MaxPooling2D
 
+    @override
     def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """See `LayerSpec.forward`."""
         return tf.nn.max_pool2d(tensors[0], self.pool_size, self.strides, self.padding.upper())
 
 
@@ -84,8 +84,8 @@ class AveragePool2D(Pool2D):
     type_name: ClassVar[str] = "average_pool_2d"
     keras_class: ClassVar[Any] = keras.layers.AveragePooling2D
 
+    @override
     def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """See `LayerSpec.forward`."""
         return tf.nn.avg_pool2d(tensors[0], self.pool_size, self.strides, self.padding.upper())
 
 
@@ -95,26 +95,22 @@ class GlobalPool2D(LayerSpec):
     keras_class: ClassVar[Any]
 
     @classmethod
+    @override
     def parse(cls, raw: Mapping[str, Any], path: str, nested: Callable[[Any, str], Layers]) -> Self:
-        """See `LayerSpec.parse`."""
         return cls()
 
+    @override
     def dump(self, short: bool) -> dict[str, Any]:
-        """See `LayerSpec.dump`."""
         return {}
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    @override
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
         return self, image_shape(shapes[0], path)[2:]
 
+    @override
     def build(self, tensors: Sequence[Any]) -> Built:
-        """See `LayerSpec.build`."""
         layer = self.keras_class()
         return Built(layer(tensors[0]), (layer,))
-
-    @abstractmethod
-    def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """See `LayerSpec.forward`."""
 
 
 class GlobalAveragePool2D(GlobalPool2D):
@@ -123,8 +119,8 @@ class GlobalAveragePool2D(GlobalPool2D):
     type_name: ClassVar[str] = "global_average_pool_2d"
     keras_class: ClassVar[Any] = keras.layers.GlobalAveragePooling2D
 
+    @override
     def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """See `LayerSpec.forward`."""
         return tf.reduce_mean(tensors[0], [1, 2])
 
 
@@ -134,6 +130,6 @@ class GlobalMaxPool2D(GlobalPool2D):
     type_name: ClassVar[str] = "global_max_pool_2d"
     keras_class: ClassVar[Any] = keras.layers.GlobalMaxPooling2D
 
+    @override
     def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """See `LayerSpec.forward`."""
         return tf.reduce_max(tensors[0], [1, 2])

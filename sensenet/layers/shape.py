@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 import keras
 import tensorflow as tf
+from typing_extensions import override
 
 from sensenet.document.parsing import expected, integer, required, sequence
 from sensenet.errors import ModelFormatError
@@ -23,12 +24,12 @@ class PlainLayer(LayerSpec):
     """A layer that its type says all about."""
 
     @classmethod
+    @override
     def parse(cls, raw: Mapping[str, Any], path: str, nested: Callable[[Any, str], Layers]) -> Self:
-        """See `LayerSpec.parse`."""
         return cls()
 
+    @override
     def dump(self, short: bool) -> dict[str, Any]:
-        """See `LayerSpec.dump`."""
         return {}
 
 
@@ -37,17 +38,17 @@ class Flatten(PlainLayer):
 
     type_name: ClassVar[str] = "flatten"
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    @override
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
         return self, (math.prod(shapes[0]),)
 
+    @override
     def build(self, tensors: Sequence[Any]) -> Built:
-        """See `LayerSpec.build`."""
         layer = keras.layers.Flatten()
         return Built(layer(tensors[0]), (layer,))
 
+    @override
     def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """See `LayerSpec.forward`."""
         return tf.reshape(tensors[0], [-1, math.prod(tensors[0].shape[1:])])
 
 
@@ -57,20 +58,20 @@ class Concatenate(PlainLayer):
     type_name: ClassVar[str] = "concatenate"
     takes_many: ClassVar[bool] = True
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    @override
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
         if any(shape[:-1] != shapes[0][:-1] for shape in shapes):
             raise ModelFormatError(
                 f"{path}.inputs: expected inputs alike in all but their channels, got {_listed(shapes)}"
             )
         return self, (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
 
+    @override
     def build(self, tensors: Sequence[Any]) -> Built:
-        """See `LayerSpec.build`."""
         return _joined(keras.layers.Concatenate(), tensors)
 
+    @override
     def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """See `LayerSpec.forward`."""
         return tf.concat(list(tensors), -1)
 
 
@@ -80,18 +81,18 @@ class Add(PlainLayer):
     type_name: ClassVar[str] = "add"
     takes_many: ClassVar[bool] = True
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    @override
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
         if any(shape != shapes[0] for shape in shapes):
             raise ModelFormatError(f"{path}.inputs: expected inputs of one shape, got {_listed(shapes)}")
         return self, shapes[0]
 
+    @override
     def build(self, tensors: Sequence[Any]) -> Built:
-        """See `LayerSpec.build`."""
         return _joined(keras.layers.Add(), tensors)
 
+    @override
     def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """See `LayerSpec.forward`."""
         return tf.add_n(list(tensors))
 
 
@@ -117,8 +118,8 @@ class Padding2D(LayerSpec):
     padding: tuple[Pair, Pair]
 
     @classmethod
+    @override
     def parse(cls, raw: Mapping[str, Any], path: str, nested: Callable[[Any, str], Layers]) -> Self:
-        """See `LayerSpec.parse`."""
         place = f"{path}.padding"
         sides = sequence(required(raw, "padding", path), place)
         if len(sides) != 2:
@@ -129,22 +130,22 @@ class Padding2D(LayerSpec):
         )
         return cls(padding=(rows, columns))
 
+    @override
     def dump(self, short: bool) -> dict[str, Any]:
-        """See `LayerSpec.dump`."""
         return {"padding": [list(side) for side in self.padding]}
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    @override
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
         height, width, channels = image_shape(shapes[0], path)
         return self, (height + sum(self.padding[0]), width + sum(self.padding[1]), channels)
 
+    @override
     def build(self, tensors: Sequence[Any]) -> Built:
-        """See `LayerSpec.build`."""
         layer = keras.layers.ZeroPadding2D(self.padding)
         return Built(layer(tensors[0]), (layer,))
 
+    @override
     def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """See `LayerSpec.forward`."""
         return tf.pad(tensors[0], [(0, 0), *self.padding, (0, 0)])
 
 
@@ -162,30 +163,30 @@ class Upsampling2D(LayerSpec):
     method: str
 
     @classmethod
+    @override
     def parse(cls, raw: Mapping[str, Any], path: str, nested: Callable[[Any, str], Layers]) -> Self:
-        """See `LayerSpec.parse`."""
         method = required(raw, "method", path)
         if method not in UPSAMPLING_METHODS:
             expected(f"{path}.method", " or ".join(f'"{name}"' for name in UPSAMPLING_METHODS), method)
         size = parse_pair(required(raw, "size", path), f"{path}.size", 1, MAX_WINDOW)
         return cls(size=size, method=method)
 
+    @override
     def dump(self, short: bool) -> dict[str, Any]:
-        """See `LayerSpec.dump`."""
         return {"size": list(self.size), "method": self.method}
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    @override
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
         height, width, channels = image_shape(shapes[0], path)
         return self, (height * self.size[0], width * self.size[1], channels)
 
+    @override
     def build(self, tensors: Sequence[Any]) -> Built:
-        """See `LayerSpec.build`."""
         layer = keras.layers.UpSampling2D(self.size, interpolation=self.method)
         return Built(layer(tensors[0]), (layer,))
 
+    @override
     def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """See `LayerSpec.forward`."""
         height, width = tensors[0].shape[1:3]
         return tf.image.resize(tensors[0], [height * self.size[0], width * self.size[1]], self.method)
 
@@ -204,18 +205,18 @@ class SplitChannels(LayerSpec):
     group_index: int
 
     @classmethod
+    @override
     def parse(cls, raw: Mapping[str, Any], path: str, nested: Callable[[Any, str], Layers]) -> Self:
-        """See `LayerSpec.parse`."""
         splits = integer(required(raw, "number_of_splits", path), f"{path}.number_of_splits", 1, MAX_SPLITS)
         group = integer(required(raw, "group_index", path), f"{path}.group_index", 0, splits - 1)
         return cls(number_of_splits=splits, group_index=group)
 
+    @override
     def dump(self, short: bool) -> dict[str, Any]:
-        """See `LayerSpec.dump`."""
         return {"number_of_splits": self.number_of_splits, "group_index": self.group_index}
 
-    def fit(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
-        """See `LayerSpec.fit`."""
+    @override
+    def initialize(self, shapes: Sequence[Shape], seed: Sequence[int], path: str) -> tuple[Self, Shape]:
         if shapes[0][-1] % self.number_of_splits:
             raise ModelFormatError(
                 f"{path}.number_of_splits: expected a divisor of the input's {shapes[0][-1]} channels, "
@@ -223,12 +224,12 @@ class SplitChannels(LayerSpec):
             )
         return self, (*shapes[0][:-1], shapes[0][-1] // self.number_of_splits)
 
+    @override
     def build(self, tensors: Sequence[Any]) -> Built:
-        """See `LayerSpec.build`."""
         return Built(self._group(tensors[0]), ())
 
+    @override
     def forward(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """See `LayerSpec.forward`."""
         return self._group(tensors[0])
 
     def _group(self, tensor: Any) -> Any:

@@ -10,8 +10,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 import tensorflow as tf
+from typing_extensions import override
 
-from sensenet.document.fields import Field, ImageField
+from sensenet.document.fields import CategoricalOutput, Field, ImageField, NumericOutput
 from sensenet.document.image_network import ImageMetadata
 from sensenet.errors import ModelFormatError, WeightsError
 from sensenet.formats.smbundle.functions import (
@@ -27,26 +28,23 @@ from sensenet.inputs import Points
 from sensenet.models.predict.images import ImageFeatures, RawImages, raw_images
 from sensenet.models.predict.tables import run
 from sensenet.models.settings import Settings
-from sensenet.preprocess.tabular import ColumnCodec, column_codecs, raw_codecs, total_columns
+from sensenet.models.sources import Source, denormalized
+from sensenet.preprocess.tabular import column_codecs, raw_codecs, total_columns
 
 
 @dataclass(frozen=True, eq=False)
-class BundleSource:
-    """Functions that a bundle of ours holds: of the preprocessed matrix, and of pixels.
+class _FunctionSource(Source):
+    """Finished functions, behind which there are no layers.
 
     Attributes:
         saved: the functions.
-        codecs, images, takes_raw: see `sources.Source`.
     """
 
     saved: SavedFunctions
-    codecs: tuple[ColumnCodec, ...]
-    images: ImageFeatures | None
-    takes_raw = False
 
     @property
+    @override
     def spec(self) -> NoReturn:
-        """See `sources.Source`."""
         raise no_layers()
 
     @property
@@ -58,37 +56,50 @@ class BundleSource:
         """
         return output_shape(self.saved.preprocessed or self.saved.raw)[-1]
 
-    def predict(self, points: Points) -> np.ndarray:
-        """See `sources.Source`."""
-        matrix = points.matrix if self.images is None else self.images.fill(points)
-        return run(partial(apply, self.saved.preprocessed), matrix)
-
-    def functions(self, normalized: bool) -> SavedFunctions:
-        """See `sources.Source`."""
+    @override
+    def functions(self) -> SavedFunctions:
         return self.saved
 
+    @override
     def keras_model(self) -> NoReturn:
-        """See `sources.Source`."""
         raise no_layers()
 
+    @override
     def with_weights(self, path: str | os.PathLike[str]) -> NoReturn:
-        """See `sources.Source`."""
         raise no_layers()
 
 
 @dataclass(frozen=True, eq=False)
-class RawBundleSource(BundleSource):
-    """The only function of a bundle of the published package: of raw values.
+class BundleSource(_FunctionSource):
+    """Functions that a bundle of ours holds: of the preprocessed matrix, and of pixels.
+
+    Attributes:
+        output, settings: of the model.
+    """
+
+    output: NumericOutput | CategoricalOutput
+    settings: Settings
+
+    @override
+    def predict(self, points: Points) -> np.ndarray:
+        matrix = points.matrix if self.images is None else self.images.fill(points)
+        predicted = run(partial(apply, self.saved.preprocessed), matrix)
+        return denormalized(predicted, self.output, self.settings)
+
+
+@dataclass(frozen=True, eq=False)
+class RawBundleSource(_FunctionSource):
+    """The only function of a bundle of the published package: of raw values, to denormalised numbers.
 
     Attributes:
         raw_images: what makes its pixels; None without image fields.
     """
 
-    raw_images: RawImages | None = None
-    takes_raw = True
+    raw_images: RawImages | None
 
+    @override
     def predict(self, points: Points) -> np.ndarray:
-        """See `sources.Source`; with images row by row, for the function takes images of one size only."""
+        # with images row by row, for the function takes images of one size only
         if self.raw_images is None:
             return run(lambda matrix: self._call(**{NUMERIC_INPUT: matrix}), points.matrix)
         has_table = any(not isinstance(codec.field, ImageField) for codec in self.codecs)
@@ -105,26 +116,42 @@ class RawBundleSource(BundleSource):
 
 
 def bundle_source(
-    saved: SavedFunctions, fields: Sequence[Field], metadata: ImageMetadata | None, settings: Settings
-) -> BundleSource:
+    saved: SavedFunctions,
+    fields: Sequence[Field],
+    output: NumericOutput | CategoricalOutput,
+    metadata: ImageMetadata | None,
+    settings: Settings,
+) -> BundleSource | RawBundleSource:
     """The source of a bundle's functions.
 
     Args:
         saved: the functions.
-        fields: of the model.
+        fields, output: of the model.
         metadata: of its image network; None without image fields, or in bundles of the published package.
         settings: of the model.
 
     Raises:
-        ModelFormatError: functions that do not take the columns of `fields`.
+        ModelFormatError: functions that do not take the columns of `fields`, or do not give those of `output`.
     """
+    source = _source(saved, fields, output, metadata, settings)
+    if (width := source.output_width) not in (None, output.size):
+        raise ModelFormatError(f"saved_model.pb: expected a function of {output.size} outputs, got {width}")
+    return source
+
+
+def _source(
+    saved: SavedFunctions,
+    fields: Sequence[Field],
+    output: NumericOutput | CategoricalOutput,
+    metadata: ImageMetadata | None,
+    settings: Settings,
+) -> BundleSource | RawBundleSource:
     n_images = sum(isinstance(field, ImageField) for field in fields)
     if saved.preprocessed is None:
-        codecs = raw_codecs(fields)
         if n_images < len(fields):
             _check_columns(saved.raw, NUMERIC_INPUT, len(fields))
         images = raw_images(saved.raw, n_images, settings) if n_images else None
-        return RawBundleSource(saved, codecs, None, images)
+        return RawBundleSource(raw_codecs(fields), None, saved, images)
     features, n_features = None, 0
     if n_images:
         if metadata is None or saved.features is None or not isinstance(metadata.outputs, int):
@@ -134,7 +161,7 @@ def bundle_source(
         n_features = metadata.outputs
     codecs = column_codecs(fields, n_features)
     _check_columns(saved.preprocessed, None, total_columns(codecs))
-    return BundleSource(saved, codecs, features)
+    return BundleSource(codecs, features, saved, output, settings)
 
 
 def _check_features(function: Any, metadata: ImageMetadata) -> None:

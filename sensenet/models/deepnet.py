@@ -13,14 +13,16 @@ from sensenet.document.fields import (
     BoxOutput,
     CategoricalOutput,
     Field,
+    FieldInfo,
     ImageField,
     NumericOutput,
     Output,
+    field_infos,
     parse_fields,
     parse_output,
 )
 from sensenet.document.image_network import parse_metadata
-from sensenet.document.model import ModelSpec, parse_model
+from sensenet.document.model import ModelSpec, dump_model, parse_model
 from sensenet.document.parsing import text_list
 from sensenet.errors import ModelFormatError, SettingsError
 from sensenet.forks import check_fork
@@ -33,6 +35,8 @@ from sensenet.models.settings import RULES, Settings
 from sensenet.models.sources import DocumentSource, Source
 
 DEEPNET_TYPE = "Deepnet"
+FINISHED_SETTINGS = ("regression_normalize", "rescale_type", "color_space")
+"""What a function of raw values, as in bundles of the published package, has settled."""
 
 
 class Deepnet:
@@ -51,12 +55,22 @@ class Deepnet:
 
     @property
     def spec(self) -> ModelSpec:
-        """The model's document, parsed; its image network holds the arrays that it has now.
+        """The model's document, parsed; its layers hold the arrays that they have now.
 
         Raises:
             WeightsError: the model came from a bundle, which has no layers.
         """
         return self._source.spec
+
+    @property
+    def fields(self) -> tuple[FieldInfo, ...]:
+        """Name, type, index and values of each input field."""
+        return field_infos(self._fields)
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The names of the columns of a prediction; None for a regression."""
+        return self._output.values if isinstance(self._output, CategoricalOutput) else None
 
     @property
     def _preprocessors(self) -> list[dict[str, Any]]:
@@ -65,8 +79,8 @@ class Deepnet:
 
     @property
     def _classes(self) -> list[str] | None:
-        """The names of the output's columns; None for a regression."""
-        return list(self._output.values) if isinstance(self._output, CategoricalOutput) else None
+        """`classes` as a list."""
+        return None if self.classes is None else list(self.classes)
 
     def __call__(self, points: Any) -> np.ndarray:
         """Predict.
@@ -82,12 +96,7 @@ class Deepnet:
             ForkError: see `sensenet.forks`.
         """
         check_fork()
-        predicted = self._source.predict(encode_points(self._source.codecs, points))
-        if not isinstance(self._output, NumericOutput) or self._source.takes_raw:
-            return predicted
-        if self.settings.regression_normalize:
-            return predicted
-        return predicted * np.float32(self._output.stdev) + np.float32(self._output.mean)
+        return self._source.predict(encode_points(self._source.codecs, points))
 
     def save_bundle(
         self, path: str | os.PathLike[str], tfjs_path: str | os.PathLike[str] | None = None
@@ -103,8 +112,7 @@ class Deepnet:
         """
         check_fork()
         refuse_tfjs(tfjs_path)
-        functions = self._source.functions(bool(self.settings.regression_normalize))
-        return save_bundle(functions, self._saved(), path)
+        return save_bundle(self._source.functions(), self._saved(), path)
 
     def save_weights(self, path: str | os.PathLike[str]) -> None:
         """Write the weights in Keras' legacy HDF5 layout.
@@ -137,7 +145,7 @@ class Deepnet:
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles are made anew: of the document as it is now, or of a bundle."""
         if isinstance(self._source, DocumentSource):
-            return remade, (_deepnet_of_document, self._source.document(), self.settings)
+            return remade, (_deepnet_of_document, dump_model(self._source.document), self.settings)
         return remade, (model_of_bundle, bundle_bytes(self))
 
     def _saved(self) -> dict[str, Any]:
@@ -150,7 +158,7 @@ class Deepnet:
             "_preprocessors": self._preprocessors,
             "_ncolumns": len(self._fields),
             "_nimages": sum(isinstance(field, ImageField) for field in self._fields),
-            "_output_exposition": None if self._source.takes_raw else self._output.dump(),
+            "_output_exposition": self._output.dump(),
             "_image_metadata": None if images is None else images.metadata.dump_for_bundle(),
         }
 
@@ -186,12 +194,10 @@ def deepnet_of_bundle(functions: SavedFunctions, saved: dict[str, Any], settings
     merged = merged_settings(saved, settings)
     raw = saved.get("_image_metadata")
     metadata = None if raw is None else parse_metadata(raw, "_image_metadata")
-    source = bundle_source(functions, fields, metadata, merged)
-    if source.takes_raw:
-        refuse_settings(settings, ("regression_normalize", "rescale_type", "color_space"))
     output = _bundled_output(saved)
-    if (width := source.output_width) not in (None, output.size):
-        raise ModelFormatError(f"saved_model.pb: expected a function of {output.size} outputs, got {width}")
+    source = bundle_source(functions, fields, output, metadata, merged)
+    if functions.preprocessed is None:
+        refuse_settings(settings, FINISHED_SETTINGS)
     return Deepnet(fields, output, merged, source)
 
 

@@ -12,20 +12,20 @@ import numpy as np
 import tensorflow as tf
 
 from sensenet.detection import Boxes, Decoded, as_dicts
-from sensenet.document.fields import BoxOutput, Field, ImageField, parse_fields
+from sensenet.document.fields import BoxOutput, Field, FieldInfo, ImageField, field_infos, parse_fields
 from sensenet.document.image_network import ImageNetworkSpec, parse_metadata
 from sensenet.document.model import ModelSpec, parse_model
 from sensenet.document.parsing import text_list
 from sensenet.errors import ModelFormatError
 from sensenet.forks import check_fork
-from sensenet.formats.h5 import read_weights, write_weights
+from sensenet.formats.h5 import write_weights
 from sensenet.formats.smbundle.functions import SavedFunctions, check_outputs, save_bundle
 from sensenet.formats.smbundle.serving import box_function, rescaled
 from sensenet.inputs import encode_images
 from sensenet.models.bundled import no_layers
 from sensenet.models.copies import bundle_bytes, model_of_bundle, remade
 from sensenet.models.deepnet import merged_settings, refuse_settings, refuse_tfjs
-from sensenet.models.keras_model import build_detector, trained_images
+from sensenet.models.keras_model import build_detector, detector_with_weights
 from sensenet.models.predict.boxes import BoxFinder, Finder, RawBoxFinder, box_outputs, compile_boxes
 from sensenet.models.predict.images import raw_images
 from sensenet.models.settings import Settings
@@ -86,7 +86,7 @@ class Detector:
         finder: Finder,
         network: ImageNetworkSpec | None = None,
     ):
-        """Join the image field, the classes, what finds boxes, and the (fitted) network if there is a document."""
+        """Join the image field, the classes, what finds boxes, and the (initialized) network if there is a document."""
         self.settings = settings
         self._field = field
         self._output = output
@@ -98,14 +98,24 @@ class Detector:
         return (self._field,)
 
     @property
+    def fields(self) -> tuple[FieldInfo, ...]:
+        """Name, type, index and values of the input field."""
+        return field_infos(self._fields)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of what can be found."""
+        return self._output.values
+
+    @property
     def _preprocessors(self) -> list[dict[str, Any]]:
         """The input field as a document has it."""
         return [self._field.dump()]
 
     @property
     def _classes(self) -> list[str]:
-        """The names of what can be found."""
-        return list(self._output.values)
+        """`classes` as a list."""
+        return list(self.classes)
 
     def __call__(self, images: Any) -> Any:
         """Find objects.
@@ -200,10 +210,7 @@ class Detector:
             WeightsError: its weights are not those of this detector's layers, or the detector came from a bundle.
         """
         check_fork()
-        network = self._layers()
-        built = build_detector(network)
-        read_weights(built.model, path)
-        self._network = trained_images(network, built)
+        self._network = detector_with_weights(self._layers(), path)
         self._finder = _finder(self._network, self.settings)
 
     def keras_model(self) -> keras.Model:
@@ -258,7 +265,7 @@ def detector_of_model(spec: ModelSpec, settings: Settings) -> Detector:
             'image_network: a "bounding_box" output and branches in metadata.outputs need each other'
         )
     field = _image_field(spec.preprocess, "preprocess")
-    network = spec.image_network.fit()
+    network = spec.image_network.initialize()
     network.check_branches(len(spec.output.values))
     return Detector(field, spec.output, settings, _finder(network, settings), network)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sensenet.document.fields import Field, ImageField, parse_fields
+from sensenet.document.fields import Field, FieldInfo, ImageField, field_infos, parse_fields
 from sensenet.document.image_network import ImageNetworkSpec, parse_image_network
 from sensenet.document.model import ModelSpec
 from sensenet.errors import ModelFormatError
@@ -47,7 +47,7 @@ class FeatureExtractor:
         self.settings = settings
         self._field = field
         check_fork()
-        self._network = pooled(network).fit()
+        self._network = pooled(network).initialize()
         self._images = ImageFeatures(
             self._network.metadata, settings, partial(compile_features, self._network)
         )
@@ -57,10 +57,15 @@ class FeatureExtractor:
         return (self._field,)
 
     @property
+    def fields(self) -> tuple[FieldInfo, ...]:
+        """Name, type, index and values of the input field."""
+        return field_infos(self._fields)
+
+    @property
     def n_features(self) -> int:
         """How many numbers an image gives."""
         outputs = self._images.metadata.outputs
-        assert isinstance(outputs, int), "the network was fitted"
+        assert isinstance(outputs, int), "the network was initialized"
         return outputs
 
     def __call__(self, images: Any) -> np.ndarray:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sensenet.document.fields import ImageField
+from sensenet.document.fields import FieldInfo, ImageField
 from sensenet.errors import ModelFormatError
 from sensenet.inputs import encode_images
 from sensenet.models.deepnet import Deepnet
 from sensenet.models.detector import Detector
 from sensenet.models.extractor import FeatureExtractor
-from sensenet.models.wrappers import Source, create_model
+from sensenet.models.wrappers import DocumentOrPath, create_model
 
 __all__ = ["ImageModel", "image_model"]
 
@@ -37,14 +37,24 @@ class ImageModel:
         self._field = fields[0]
 
     @property
+    def fields(self) -> tuple[FieldInfo, ...]:
+        """Name, type, index and values of the input field."""
+        return self.model.fields
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The names of the classes; None for a regression, and for features."""
+        return None if isinstance(self.model, FeatureExtractor) else self.model.classes
+
+    @property
     def _preprocessors(self) -> list[dict[str, Any]]:
         """The input field as a document has it."""
         return [self._field.dump()]
 
     @property
     def _classes(self) -> list[str] | None:
-        """The names of the classes; None for a regression, and for features."""
-        return None if isinstance(self.model, FeatureExtractor) else self.model._classes
+        """`classes` as a list."""
+        return None if self.classes is None else list(self.classes)
 
     def __call__(self, images: Any) -> Any:
         """Predict.
@@ -69,7 +79,7 @@ class ImageModel:
         return self.model([[None] * index + [image] for image in values])
 
 
-def image_model(source: Source, settings: Any = None) -> ImageModel:
+def image_model(source: DocumentOrPath, settings: Any = None) -> ImageModel:
     """Make a model that takes images alone.
 
     Args:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import keras
+from typing_extensions import override
 
 from sensenet.document.fields import ImageField
 from sensenet.document.image_network import ImageMetadata, ImageNetworkSpec
 from sensenet.document.model import ModelSpec
 from sensenet.document.trees import Forest
 from sensenet.forest import tree_features
+from sensenet.formats.h5 import read_weights
 from sensenet.layers.base import build_all, build_layers, trained_layers
-from sensenet.models.predict.tables import FittedModel
+from sensenet.models.predict.tables import initialize_model
 from sensenet.preprocess.image import normalize
 from sensenet.preprocess.tabular import column_codecs
 
@@ -26,8 +29,8 @@ class TreeFeatures(keras.layers.Layer):
         super().__init__(**options)
         self._forests = forests
 
+    @override
     def call(self, inputs: Any) -> Any:
-        """See the class."""
         return keras.ops.concatenate([tree_features(self._forests, inputs), inputs], axis=1)
 
 
@@ -39,8 +42,8 @@ class NormalizedPixels(keras.layers.Layer):
         super().__init__(**options)
         self._metadata = metadata
 
+    @override
     def call(self, inputs: Any) -> Any:
-        """See the class."""
         return normalize(inputs, self._metadata.loading_method, self._metadata.mean_image)
 
 
@@ -61,20 +64,19 @@ class KerasModel(NamedTuple):
     parts: tuple[Any, ...]
 
 
-def build_model(fitted: FittedModel) -> KerasModel:
-    """Connect a model's networks side by side; the output is their mean, as standardised as the input.
+def build_model(spec: ModelSpec) -> KerasModel:
+    """Connect an (initialized) model's networks side by side; the output is their mean, as standardised as the input.
 
     The graph has the shape that the published package builds, for Keras orders layers by their depth, and weight
     files are matched by that order.
     """
-    spec = fitted.spec
     inputs, columns, image_parts = _connect_inputs(spec)
     with_trees = columns
     if spec.forests and any(network.uses_trees for network in spec.networks):
         with_trees = TreeFeatures(spec.forests)(columns)
     built = [
-        build_layers(layers, with_trees if network.uses_trees else columns)
-        for network, layers in zip(spec.networks, fitted.networks, strict=True)
+        build_layers(network.layers, with_trees if network.uses_trees else columns)
+        for network in spec.networks
     ]
     output = built[0].output if len(built) == 1 else keras.layers.Average()([one.output for one in built])
     model = keras.Model(inputs[0] if len(inputs) == 1 else inputs, output)
@@ -82,25 +84,42 @@ def build_model(fitted: FittedModel) -> KerasModel:
 
 
 def build_detector(network: ImageNetworkSpec) -> KerasModel:
-    """Connect a (fitted) detector: (n, height, width, 3) pixels -> the map of each branch."""
+    """Connect a (initialized) detector: (n, height, width, 3) pixels -> the map of each branch."""
     pixels = keras.Input(network.input_shape, dtype="float32")
     built = build_all(network.layers, NormalizedPixels(network.metadata)(pixels))
     maps = [built[branch.input].output for branch in network.branches or ()]
     return KerasModel(keras.Model(pixels, maps), tuple(one.parts for one in built), ())
 
 
-def trained_model(fitted: FittedModel, built: KerasModel) -> FittedModel:
-    """The model with the weights that the Keras model holds now."""
-    spec = fitted.spec
+def with_weights(spec: ModelSpec, path: str | os.PathLike[str]) -> ModelSpec:
+    """A model's document with the weights of an HDF5 file that we or tf-keras wrote, for a model of the same layers.
+
+    Args:
+        spec: its layers may be untrained.
+        path: of the file.
+
+    Raises:
+        ModelFormatError: not such a file, or layers that do not fit together.
+        WeightsError: its weights are not those of the model's layers.
+    """
+    spec = initialize_model(spec)
+    built = build_model(spec)
+    read_weights(built.model, path)
     if spec.image_network is not None and spec.has_images:
-        spec = replace(spec, image_network=trained_images(spec.image_network, built))
-    networks = (
-        trained_layers(layers, parts) for layers, parts in zip(fitted.networks, built.parts, strict=True)
-    )
-    return FittedModel(spec, tuple(networks))
+        spec = replace(spec, image_network=_trained_images(spec.image_network, built))
+    pairs = zip(spec.networks, built.parts, strict=True)
+    networks = (replace(network, layers=trained_layers(network.layers, parts)) for network, parts in pairs)
+    return replace(spec, networks=tuple(networks))
 
 
-def trained_images(network: ImageNetworkSpec, built: KerasModel) -> ImageNetworkSpec:
+def detector_with_weights(network: ImageNetworkSpec, path: str | os.PathLike[str]) -> ImageNetworkSpec:
+    """An (initialized) detector with the weights of an HDF5 file: see `with_weights`."""
+    built = build_detector(network)
+    read_weights(built.model, path)
+    return _trained_images(network, built)
+
+
+def _trained_images(network: ImageNetworkSpec, built: KerasModel) -> ImageNetworkSpec:
     """The image network with the weights that the Keras model holds now."""
     return replace(network, layers=trained_layers(network.layers, built.image_parts))
 

@@ -1,90 +1,93 @@
-"""Where a model's prediction comes from: its document, or (in `bundle_sources`) the functions of a bundle."""
+"""Where a deepnet's predictions come from: its document, or (in `bundled`) the functions of a bundle."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import numpy as np
+from typing_extensions import override
 
-from sensenet.document.model import ModelSpec, dump_model
-from sensenet.formats.h5 import read_weights
+from sensenet.document.fields import NumericOutput, Output
+from sensenet.document.model import ModelSpec
 from sensenet.formats.smbundle.functions import SavedFunctions
 from sensenet.formats.smbundle.serving import raw_function, rescaled
 from sensenet.inputs import Points
-from sensenet.models.keras_model import build_model, trained_model
+from sensenet.models.keras_model import build_model, with_weights
 from sensenet.models.predict.images import ImageFeatures, compile_features
-from sensenet.models.predict.tables import FittedModel, compile_model, fit_model, run
+from sensenet.models.predict.tables import compile_model, initialize_model, run
 from sensenet.models.settings import Settings
 from sensenet.preprocess.tabular import ColumnCodec, column_codecs
 
 
-class Source(Protocol):
+@dataclass(frozen=True, eq=False)
+class Source(ABC):
     """What a deepnet stands on.
 
     Attributes:
-        takes_raw: whether it predicts from raw values (see `models.serving`) and denormalises; else from the
-            preprocessed matrix, and gives numbers as standardised as it took them.
-        codecs: how its columns are made.
-        images: the features of the image fields; None without such fields, or where it takes raw values.
+        codecs: how the columns that it predicts from are made.
+        images: the features of the image fields; None without such fields, or where it takes their pixels.
     """
 
-    @property
-    def takes_raw(self) -> bool:
-        """See the class."""
+    codecs: tuple[ColumnCodec, ...]
+    images: ImageFeatures | None
 
     @property
-    def codecs(self) -> tuple[ColumnCodec, ...]:
-        """See the class."""
-
-    @property
-    def images(self) -> ImageFeatures | None:
-        """See the class."""
-
-    @property
+    @abstractmethod
     def spec(self) -> ModelSpec:
-        """The parsed document."""
+        """The parsed document, with the arrays that the model has now.
 
+        Raises:
+            WeightsError: it has no layers.
+        """
+
+    @abstractmethod
     def predict(self, points: Points) -> np.ndarray:
-        """(rows, outputs) float32."""
+        """(rows, outputs) float32: what the model answers, numbers denormalised unless its settings say otherwise.
 
-    def functions(self, normalized: bool) -> SavedFunctions:
-        """What a SavedModel of the model holds; `normalized` leaves numeric outputs standardised."""
+        Raises:
+            InputError: an image that cannot be read; names row and field.
+        """
 
+    @abstractmethod
+    def functions(self) -> SavedFunctions:
+        """What a SavedModel of the model holds."""
+
+    @abstractmethod
     def keras_model(self) -> keras.Model:
-        """The Keras model of the preprocessed inputs."""
+        """The Keras model of the preprocessed inputs; numbers come out standardised.
 
+        Raises:
+            WeightsError: it has no layers.
+        """
+
+    @abstractmethod
     def with_weights(self, path: str | os.PathLike[str]) -> Source:
-        """The same with the weights of an HDF5 file."""
+        """The same with the weights of an HDF5 file.
+
+        Raises:
+            ModelFormatError: not a weight file.
+            WeightsError: the weights of other layers, or it has no layers itself.
+        """
 
 
-class DocumentSource:
+@dataclass(frozen=True, eq=False)
+class DocumentSource(Source):
     """A model's document.
 
     Attributes:
-        fitted: its layers, all arrays.
-        codecs, images, takes_raw: see `Source`.
+        document: its layers, all arrays.
+        settings: of the model.
+        compiled: the function of the preprocessed matrix.
     """
 
-    takes_raw = False
-
-    def __init__(self, fitted: FittedModel, settings: Settings):
-        """Compile the prediction from the preprocessed matrix.
-
-        Raises:
-            ModelFormatError: forests that do not fit; gives the place.
-        """
-        spec = fitted.spec
-        self.fitted = fitted
-        self.codecs = column_codecs(spec.preprocess, spec.image_features)
-        self.images: ImageFeatures | None = None
-        if (network := spec.image_network) is not None and spec.has_images:
-            self.images = ImageFeatures(network.metadata, settings, partial(compile_features, network))
-        self._settings = settings
-        self.compiled = compile_model(fitted)
+    document: ModelSpec
+    settings: Settings
+    compiled: Any
 
     @classmethod
     def of_model(cls, spec: ModelSpec, settings: Settings) -> DocumentSource:
@@ -93,37 +96,51 @@ class DocumentSource:
         Raises:
             ModelFormatError: layers or forests that do not fit together; gives the place.
         """
-        return cls(fit_model(spec), settings)
+        return cls._of_initialized(initialize_model(spec), settings)
+
+    @classmethod
+    def _of_initialized(cls, spec: ModelSpec, settings: Settings) -> DocumentSource:
+        images = None
+        if (network := spec.image_network) is not None and spec.has_images:
+            images = ImageFeatures(network.metadata, settings, partial(compile_features, network))
+        codecs = column_codecs(spec.preprocess, spec.image_features)
+        return cls(codecs, images, spec, settings, compile_model(spec))
 
     @property
+    @override
     def spec(self) -> ModelSpec:
-        """See `Source`."""
-        return self.fitted.spec
+        return self.document
 
-    def document(self) -> dict[str, Any]:
-        """The model's document with the arrays that it has now."""
-        pairs = zip(self.spec.networks, self.fitted.networks, strict=True)
-        networks = tuple(replace(network, layers=layers) for network, layers in pairs)
-        return dump_model(replace(self.spec, networks=networks))
-
+    @override
     def predict(self, points: Points) -> np.ndarray:
-        """See `Source`."""
         matrix = points.matrix if self.images is None else self.images.fill(points)
-        return run(self.compiled, matrix)
+        return denormalized(run(self.compiled, matrix), self.document.output, self.settings)
 
-    def functions(self, normalized: bool) -> SavedFunctions:
-        """See `Source`."""
+    @override
+    def functions(self) -> SavedFunctions:
         pixels = None if self.images is None else rescaled(self.images.function, self.images.loader)
-        raw = raw_function(self.fitted.spec, self.codecs, self.compiled, normalized, pixels)
+        normalized = bool(self.settings.regression_normalize)
+        raw = raw_function(self.document, self.codecs, self.compiled, normalized, pixels)
         features = None if self.images is None else self.images.function
         return SavedFunctions(raw, self.compiled, features, None)
 
+    @override
     def keras_model(self) -> keras.Model:
-        """See `Source`."""
-        return build_model(self.fitted).model
+        return build_model(self.document).model
 
+    @override
     def with_weights(self, path: str | os.PathLike[str]) -> DocumentSource:
-        """See `Source`."""
-        built = build_model(self.fitted)
-        read_weights(built.model, path)
-        return DocumentSource(trained_model(self.fitted, built), self._settings)
+        return self._of_initialized(with_weights(self.document, path), self.settings)
+
+
+def denormalized(predicted: np.ndarray, output: Output, settings: Settings) -> np.ndarray:
+    """What networks give as the model answers it: numbers denormalised unless the settings say otherwise.
+
+    Args:
+        predicted: (rows, outputs) float32; numbers as standardised as the networks learnt them.
+        output: of the model.
+        settings: of the model.
+    """
+    if not isinstance(output, NumericOutput) or settings.regression_normalize:
+        return predicted
+    return predicted * np.float32(output.stdev) + np.float32(output.mean)

@@ -34,7 +34,7 @@ from sensenet.models.extractor import FeatureExtractor, extractor_of_model, pool
 from sensenet.models.settings import Settings
 from sensenet.pretrained import NETWORKS, image_network, pretrained_layers
 
-Source = Mapping[str, Any] | str | os.PathLike[str]
+DocumentOrPath = Mapping[str, Any] | str | os.PathLike[str]
 Model = Deepnet | Detector | FeatureExtractor
 
 PUBLISHED = tuple(name for name, network in NETWORKS.items() if network.version is not None)
@@ -44,7 +44,7 @@ BUNDLE_TYPES: Mapping[str, Callable[..., Deepnet | Detector]] = MappingProxyType
 )
 
 
-def create_model(source: Source, settings: Mapping[str, Any] | None = None) -> Any:
+def create_model(source: DocumentOrPath, settings: Mapping[str, Any] | None = None) -> Any:
     """Make a model that predicts.
 
     >>> model = create_model({
@@ -82,7 +82,7 @@ def create_model(source: Source, settings: Mapping[str, Any] | None = None) -> A
 
 
 def create_image_feature_extractor(
-    source: Deepnet | Detector | Source, settings: Mapping[str, Any] | None = None
+    source: Deepnet | Detector | DocumentOrPath, settings: Mapping[str, Any] | None = None
 ) -> FeatureExtractor:
     """Make what gives the features of images: the output of the network's last pooling, or flattening, layer.
 
@@ -123,7 +123,7 @@ def create_image_feature_extractor(
 
 
 def convert(
-    model: Model | Source,
+    model: Model | DocumentOrPath,
     settings: Mapping[str, Any] | None,
     output_path: str | os.PathLike[str],
     to_format: str,
@@ -156,7 +156,7 @@ def convert(
         raise SettingsError(
             "extract_image_features: an extractor has no other format; convert the model itself"
         )
-    return FORMATS[to_format](made, output_path)
+    return FORMATS[to_format].write(made, output_path)
 
 
 @contextmanager

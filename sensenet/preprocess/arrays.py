@@ -12,16 +12,15 @@ from sensenet.errors import InputError
 from sensenet.preprocess.limits import MAX_PIXELS
 
 MAX_NESTING = 3
-MAX_CHANNELS = 4
+CHANNELS = (1, 3, 4)
 
 
-def array_pixels(values: Any, alpha: bool = False) -> np.ndarray:
+def array_pixels(values: Any) -> np.ndarray:
     """The pixels of an array, (h, w, 3 or 4) uint8. The array itself stays as it is.
 
     Args:
-        values: (h, w), (h, w, 1) or (h, w, 3), or (h, w, 4) where `alpha`, numbers in anything that NumPy can read.
-            uint8 are pixels. Others are multiplied by 255 if all are in 0..1, and then truncated.
-        alpha: whether a fourth channel is allowed.
+        values: (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), of which the last is alpha, numbers in anything that NumPy
+            can read. uint8 are pixels. Others are multiplied by 255 if all are in 0..1, and then truncated.
 
     Raises:
         InputError: another shape or kind, or numbers outside 0..255.
@@ -32,14 +31,11 @@ def array_pixels(values: Any, alpha: bool = False) -> np.ndarray:
         pixels = np.asarray(values)
     except Exception as error:  # whatever an object's own conversion raises
         raise InputError(f"expected an array of numbers: {error!s:.200}") from None
-    channels = (1, 3, 4) if alpha else (1, 3)
     if pixels.dtype.kind not in "buif":
         raise InputError(f"expected an array of numbers, got {pixels.dtype.name}")
-    if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in channels)) or not pixels.size:
-        counts = ", ".join(map(str, channels))
-        hint = "" if alpha else ' (4 with "color_space" rgba or bgra)'
+    if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in CHANNELS)) or not pixels.size:
         raise InputError(
-            f"expected (height, width) or (height, width, channels) of {counts} channels{hint}, "
+            "expected (height, width) or (height, width, channels) of 1, 3 or 4 channels (the fourth is alpha), "
             f"got the shape {pixels.shape}"
         )
     if pixels.dtype != np.uint8:
@@ -59,7 +55,7 @@ def _check_nesting(values: Sequence[Any]) -> None:
     size = 1
     for _ in range(MAX_NESTING):
         size *= max(map(len, level))
-        if size > MAX_PIXELS * MAX_CHANNELS:
+        if size > MAX_PIXELS * max(CHANNELS):
             raise InputError(f"expected an image of 1 to {MAX_PIXELS:,} pixels, got lists of more")
         inner = chain.from_iterable(level)
         level = list({id(item): item for item in inner if isinstance(item, (list, tuple))}.values())

@@ -25,7 +25,7 @@ MAX_THREADS = 16
 
 
 @dataclass(frozen=True)
-class ImageSource:
+class ImageReading:
     """How the images of a model are passed.
 
     Attributes:
@@ -33,7 +33,9 @@ class ImageSource:
         input_image_format: file, image_bytes, or pixel_values (arrays, nested lists, Pillow images); None: each value
             says by its type what it is.
         color_space: rgb, rgba, bgr or bgra, in any case: what the channels are. It holds for images of every form,
-            for files too, as in the published package. Only with an alpha channel may arrays have four.
+            for files too, as in the published package. The alpha of arrays of four channels is dropped, never blended:
+            before the image is rescaled where it is not named here, else behind it, so that it counts in the mean of
+            pad, as in the published package.
         exif_rotation: whether the EXIF orientation of files and Pillow images is applied.
         confinement: where files have to lie; None: anywhere.
     """
@@ -46,7 +48,7 @@ class ImageSource:
 
     @property
     def has_alpha(self) -> bool:
-        """Whether arrays may have an alpha channel."""
+        """Whether arrays keep their alpha channel until they are rescaled."""
         return self.color_space.lower().endswith("a")
 
 
@@ -67,21 +69,21 @@ class _Form(NamedTuple):
 
     types: tuple[type, ...]
     expectation: str
-    read: Callable[[Any, ImageSource], Any]
+    read: Callable[[Any, ImageReading], Any]
 
 
-def read_image(value: Any, source: ImageSource, place: str) -> Any:
+def read_image(value: Any, reading: ImageReading, place: str) -> Any:
     """The pixels of one image at its own size.
 
     Args:
         value: a path, compressed bytes, an array or nested list of numbers (see `arrays.array_pixels`), a Pillow
             image, or a missing value (None, NaN), which is one black pixel.
-        source: how images are passed.
+        reading: how images are passed.
         place: what to call the image in an error.
 
     Returns:
-        (h, w, 3) uint8 in the channel order that `source` tells, or (h, w, 4) for an array with alpha; a tensor or a
-        NumPy array.
+        (h, w, 3) uint8 in the channel order that `reading` tells, or (h, w, 4) for an array with the alpha that it
+        tells; a tensor or a NumPy array.
 
     Raises:
         InputError: not an image, or one that cannot be read; says where and why.
@@ -89,29 +91,29 @@ def read_image(value: Any, source: ImageSource, place: str) -> Any:
     try:
         if is_missing(value):
             return np.zeros((1, 1, 3), np.uint8)
-        return _form(value, source.input_image_format).read(value, source)
+        return _form(value, reading.input_image_format).read(value, reading)
     except InputError as error:
         raise InputError(f"{place}: {error}") from None
 
 
-def file_bytes(name: str | os.PathLike[str], source: ImageSource) -> bytes:
+def file_bytes(name: str | os.PathLike[str], reading: ImageReading) -> bytes:
     """The content of an image file.
 
     Raises:
         InputError: it cannot be read, or lies outside of the confinement; gives its path.
     """
-    return read_named_file(source.path_prefix, os.fsdecode(name), source.confinement)
+    return read_named_file(reading.path_prefix, os.fsdecode(name), reading.confinement)
 
 
-def file_asks_for_rotation(name: str | os.PathLike[str], source: ImageSource) -> bool:
-    """Whether the EXIF data of a file ask for a rotation that `source` does not apply.
+def file_asks_for_rotation(name: str | os.PathLike[str], reading: ImageReading) -> bool:
+    """Whether the EXIF data of a file ask for a rotation that `reading` does not apply.
 
     A file that cannot be read asks for nothing: reading its pixels tells what is wrong.
     """
-    if source.exif_rotation:
+    if reading.exif_rotation:
         return False
     try:
-        return asks_for_rotation(file_bytes(name, source))
+        return asks_for_rotation(file_bytes(name, reading))
     except InputError:
         return False
 
@@ -119,35 +121,35 @@ def file_asks_for_rotation(name: str | os.PathLike[str], source: ImageSource) ->
 class ImageLoader:
     """Reads images and rescales them for one network.
 
-    >>> loader = ImageLoader(224, 224, "crop", ImageSource())
+    >>> loader = ImageLoader(224, 224, "crop", ImageReading())
     >>> loader.load(["bus.jpg"], lambda i: f"row {i}").pixels.shape  # doctest: +SKIP
     TensorShape([1, 224, 224, 3])
 
     Attributes:
-        width, height, rescale_type, source: what it was made with.
+        width, height, rescale_type, reading: what it was made with.
     """
 
-    def __init__(self, width: int, height: int, rescale_type: str, source: ImageSource):
+    def __init__(self, width: int, height: int, rescale_type: str, reading: ImageReading):
         """Compile what rescales.
 
         Args:
             width, height: that the network takes.
             rescale_type: one of `image.RESCALE_TYPES`.
-            source: how images are passed.
+            reading: how images are passed.
 
         Raises:
             SettingsError: an unknown rescale type.
         """
         self.width, self.height = width, height
         self.rescale_type = rescale_type
-        self.source = source
+        self.reading = reading
 
         def prepare(image: tf.Tensor) -> tf.Tensor:
-            pixels = to_rgb(rescale(image, width, height, rescale_type), source.color_space)
+            pixels = to_rgb(rescale(image, width, height, rescale_type), reading.color_space)
             pixels.set_shape((height, width, 3))
             return pixels[None]
 
-        channels = None if source.has_alpha else 3
+        channels = None if reading.has_alpha else 3
         signature = tf.TensorSpec((None, None, channels), tf.uint8)
         self._prepare = tf.function(
             prepare, input_signature=[signature], autograph=False
@@ -166,7 +168,7 @@ class ImageLoader:
         """
 
         def one(position: int) -> tuple[tf.Tensor, tuple[int, int]]:
-            image = read_image(images[position], self.source, describe(position))
+            image = read_image(images[position], self.reading, describe(position))
             height, width = image.shape[:2]
             return self._prepare(tf.convert_to_tensor(image)), (height, width)
 
@@ -187,26 +189,27 @@ def _in_threads(function: Callable[[int], Any], positions: Sequence[int]) -> lis
         return list(pool.map(function, positions))
 
 
-def _read_path(value: str | os.PathLike[str], source: ImageSource) -> Any:
+def _read_path(value: str | os.PathLike[str], reading: ImageReading) -> Any:
     if not os.fspath(value):
         raise InputError("expected a path, got an empty text")
-    data = file_bytes(value, source)
+    data = file_bytes(value, reading)
     try:
-        return decode_image(data, source.exif_rotation)
+        return decode_image(data, reading.exif_rotation)
     except InputError as error:
-        raise InputError(f"{Path(source.path_prefix) / os.fsdecode(value)}: {error}") from None
+        raise InputError(f"{Path(reading.path_prefix) / os.fsdecode(value)}: {error}") from None
 
 
-def _read_bytes(value: Any, source: ImageSource) -> Any:
-    return decode_image(bytes(value), source.exif_rotation)
+def _read_bytes(value: Any, reading: ImageReading) -> Any:
+    return decode_image(bytes(value), reading.exif_rotation)
 
 
-def _read_pillow(value: Image.Image, source: ImageSource) -> np.ndarray:
-    return pillow_pixels(value, source.exif_rotation)
+def _read_pillow(value: Image.Image, reading: ImageReading) -> np.ndarray:
+    return pillow_pixels(value, reading.exif_rotation)
 
 
-def _read_array(value: Any, source: ImageSource) -> np.ndarray:
-    return array_pixels(value, source.has_alpha)
+def _read_array(value: Any, reading: ImageReading) -> np.ndarray:
+    pixels = array_pixels(value)
+    return pixels if reading.has_alpha else pixels[..., :3]
 
 
 _FILE = _Form((str, os.PathLike), "a path", _read_path)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import math
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -65,12 +67,22 @@ class ColumnCodec:
         return parsed
 
     def code(self, value: Any) -> int:
-        """The position of a category among the field's values; -1 for a missing or an unknown one."""
+        """The position of a category among the field's values; -1 for a missing or an unknown one.
+
+        Other values than texts are compared as text: 1 and 1.0 are "1", true is "true".
+        """
         if isinstance(value, str):
             return self.codes.get(value, -1)
         if is_missing(value) or type(value) in CONTAINERS:
             return -1
-        return self.codes.get(str(value), -1)
+        return next((self.codes[text] for text in _category_texts(value) if text in self.codes), -1)
+
+    def positions(self, values: Any) -> np.ndarray:
+        """`code` of every value of a column: (rows,) int64."""
+        if isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
+            distinct, places = np.unique(values, return_inverse=True)
+            return np.array([self.code(value) for value in distinct], np.int64)[places]
+        return np.fromiter(map(self.code, values), np.int64, len(values))
 
     def numbers(self, values: Any) -> np.ndarray:
         """The raw numbers of a whole column: (rows,) float64.
@@ -94,9 +106,20 @@ def is_missing(value: Any) -> bool:
     """Whether `value` is None, NaN, or what frames use for a missing value."""
     return (
         value is None
-        or (isinstance(value, float) and value != value)
+        or (isinstance(value, (float, np.floating)) and value != value)
         or type(value).__name__ in MISSING_TYPES
     )
+
+
+def _category_texts(value: Any) -> tuple[str, ...]:
+    """How documents may write a value as a category, the usual text first."""
+    text = str(value)
+    if isinstance(value, (bool, np.bool_)):
+        return text.lower(), text
+    if isinstance(value, int) or not isinstance(value, (numbers.Real, Decimal)):
+        return (text,)
+    whole = math.floor(value) if math.isfinite(value) else None
+    return (str(whole), text) if whole == value else (text,)
 
 
 def raw_codecs(fields: Sequence[Field]) -> tuple[ColumnCodec, ...]:
@@ -172,7 +195,7 @@ def encode_columns(codecs: Sequence[ColumnCodec], columns: Sequence[Any], n_rows
         if isinstance(codec.field, ImageField):
             continue
         if isinstance(codec.field, CategoricalField):
-            codes = np.fromiter(map(codec.code, values), np.int64, n_rows)
+            codes = codec.positions(values)
             known = codes >= 0
             if codec.one_hot:
                 encoded[rows[known], codec.start + codes[known]] = 1.0

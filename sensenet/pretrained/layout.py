@@ -12,14 +12,14 @@ from sensenet.document.parsing import shown
 from sensenet.errors import ModelFormatError, WeightsError
 from sensenet.formats.h5 import stored_weights
 from sensenet.layers import parse_layers
-from sensenet.layers.base import Layers, fit_layers
+from sensenet.layers.base import Layers, initialize_layers
 from sensenet.pretrained.networks import network_document
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 class PretrainedLayers(NamedTuple):
-    """The fitted layers of a published network.
+    """The initialized layers of a published network.
 
     Attributes:
         image: from normalised pixels (height, width, 3) to features (or a detector's maps).
@@ -45,8 +45,8 @@ def read_layers(name: str, path: str | os.PathLike[str]) -> PretrainedLayers:
     width, height, channels = document["image_network"]["metadata"]["input_image_shape"]
     image, readout = filled[: len(image)], filled[len(image) :]
     try:
-        image, shape = fit_layers(image, (height, width, channels), (0,), "image_network.layers")
-        readout, _ = fit_layers(readout, shape, (0,), "layers")
+        image, shape = initialize_layers(image, (height, width, channels), (0,), "image_network.layers")
+        readout, _ = initialize_layers(readout, shape, (0,), "layers")
     except ModelFormatError as error:
         raise _not_the_weights(path, name, str(error)) from error
     return PretrainedLayers(image, readout)

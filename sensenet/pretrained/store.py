@@ -7,13 +7,13 @@ it in `<file>.sha256` (the format of `sha256sum`) and is checked whenever the fi
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import BaseFileLock, FileLock, Timeout
 
 from sensenet.errors import SettingsError, WeightsError
 from sensenet.files import (
@@ -84,7 +84,7 @@ def weights_path(name: str, policy: DownloadPolicy = PATIENT) -> Path:
 
 
 def pretrained_layers(name: str, policy: DownloadPolicy = PATIENT) -> PretrainedLayers:
-    """The fitted layers of a published network: (image layers, readout layers).
+    """The initialized layers of a published network: (image layers, readout layers).
 
     Raises:
         SettingsError, WeightsError: as `weights_path`.
@@ -172,27 +172,32 @@ def _cache_of(name: str, path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _locked(path: Path, policy: DownloadPolicy) -> Iterator[None]:
-    """Hold the lock of a weight file; the system takes it back from a process that dies."""
-    with path.with_name(f"{path.name}.lock").open("a") as file:
-        started = time.monotonic()
-        is_told = False
-        while not _try_lock(file.fileno()):
-            waited_seconds = time.monotonic() - started
-            if waited_seconds >= policy.lock_wait_seconds:
-                raise WeightsError(
-                    f"waited {waited_seconds:.0f} s for another process that downloads {path} (it holds the lock "
-                    f"{file.name}): end that process, or put the file there by hand"
-                )
-            if waited_seconds >= QUIET_WAIT_SECONDS and not is_told:
-                print(f"waiting for another process that downloads {path}", file=sys.stderr)
-                is_told = True
-            time.sleep(LOCK_POLL_SECONDS)
-        yield
+    """Hold the lock of a weight file; the system takes it back from a process that dies.
 
-
-def _try_lock(descriptor: int) -> bool:
+    Raises:
+        WeightsError: another process holds it for longer than the policy waits.
+    """
+    lock = FileLock(path.with_name(f"{path.name}.lock"))
+    quiet_seconds = min(QUIET_WAIT_SECONDS, policy.lock_wait_seconds)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        if not _acquired(lock, quiet_seconds):
+            if quiet_seconds < policy.lock_wait_seconds:
+                print(f"waiting for another process that downloads {path}", file=sys.stderr)
+            lock.acquire(policy.lock_wait_seconds - quiet_seconds, LOCK_POLL_SECONDS)
+    except Timeout as error:
+        raise WeightsError(
+            f"waited {policy.lock_wait_seconds:.0f} s for another process that downloads {path} (it holds the lock "
+            f"{lock.lock_file}): end that process, or put the file there by hand"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _acquired(lock: BaseFileLock, timeout_seconds: float) -> bool:
+    try:
+        lock.acquire(timeout_seconds, LOCK_POLL_SECONDS)
+    except Timeout:
         return False
     return True

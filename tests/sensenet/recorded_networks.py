@@ -12,7 +12,7 @@ import numpy as np
 from sensenet.document.image_network import ImageNetworkSpec
 from sensenet.document.model import dump_model, parse_model
 from sensenet.layers import dump_layers, parse_layers
-from sensenet.layers.base import Layers, fit_layers
+from sensenet.layers.base import Layers, initialize_layers
 from sensenet.pretrained import network_document
 
 BATCH_NORMALIZATION = {
@@ -35,8 +35,8 @@ def recorded_document(name: str, scales: dict[str, Any]) -> dict[str, Any]:
     images = spec.image_network
     assert images is not None
     draws = _draws(scales)
-    layers, shape = fit_layers(images.layers, images.input_shape, (0,), "image_network.layers")
-    readout, _ = fit_layers(parse_layers(document["layers"] or []), shape, (0,), "layers")
+    layers, shape = initialize_layers(images.layers, images.input_shape, (0,), "image_network.layers")
+    readout, _ = initialize_layers(parse_layers(document["layers"] or []), shape, (0,), "layers")
     images = ImageNetworkSpec(_drawn(layers, draws), images.metadata)
     return {**dump_model(spec), "image_network": images.dump(), "layers": dump_layers(_drawn(readout, draws))}
 

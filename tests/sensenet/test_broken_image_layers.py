@@ -8,11 +8,11 @@ from layer_documents import IMAGE, RELU, block, convolution, depthwise, separabl
 
 from sensenet.errors import ModelFormatError
 from sensenet.layers import parse_layers
-from sensenet.layers.base import fit_layers
+from sensenet.layers.base import initialize_layers
 
 
 def fit(*raw: dict[str, Any]) -> None:
-    fit_layers(parse_layers(list(raw)), IMAGE, (0,), "layers")
+    initialize_layers(parse_layers(list(raw)), IMAGE, (0,), "layers")
 
 
 BROKEN = {

@@ -17,8 +17,8 @@ from sensenet.detection import (
     decode,
     find_objects,
     in_original,
+    non_max_suppression,
     padded,
-    suppress,
 )
 from sensenet.document.image_network import Branch
 from sensenet.preprocess.image import placement
@@ -152,7 +152,7 @@ def slow_suppress(boxes: Boxes, rule: Suppression) -> list[int]:
 @given(cases())
 @settings(max_examples=300, deadline=None)
 def test_suppression_is_greedy(case: Case) -> None:
-    assert suppress(*case).tolist() == slow_suppress(*case)
+    assert non_max_suppression(*case).tolist() == slow_suppress(*case)
 
 
 @given(cases())
@@ -164,7 +164,7 @@ def test_suppression_over_all_classes_is_tensorflows(case: Case) -> None:
     theirs = tf.image.non_max_suppression(
         ordered, boxes.scores, rule.max_objects, rule.iou_threshold, rule.threshold
     )
-    ours = suppress(boxes, Suppression(rule.threshold, rule.iou_threshold, rule.max_objects, True))
+    ours = non_max_suppression(boxes, Suppression(rule.threshold, rule.iou_threshold, rule.max_objects, True))
     assert ours.tolist() == theirs.numpy().tolist()
 
 
@@ -179,13 +179,13 @@ def many_boxes(n: int) -> Boxes:
 def test_suppression_of_many_boxes(class_agnostic: bool) -> None:
     boxes = many_boxes(10_647)
     rule = Suppression(0.4, 0.45, 100_000, class_agnostic)
-    kept = suppress(boxes, rule)
+    kept = non_max_suppression(boxes, rule)
     if class_agnostic:
         arguments = boxes.corners.astype(np.float32), boxes.scores, 100_000, 0.45, 0.4
         assert kept.tolist() == tf.image.non_max_suppression(*arguments).numpy().tolist()
     else:
         by_class = [
-            members[suppress(boxes.take(members), rule)]
+            members[non_max_suppression(boxes.take(members), rule)]
             for label in range(80)
             for members in [np.flatnonzero(boxes.classes == label)]
         ]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sensenet
-from sensenet.document.model import dump_model, dumps, find_network, parse_model, shorten
+from sensenet.document.model import dump_model, dumps, parse_model, shorten
 from sensenet.errors import ModelFormatError, SensenetError
 
 DOCUMENTS = [documents.classifier(), documents.regression(), documents.search()]
@@ -35,6 +35,27 @@ def test_other_keys_are_kept() -> None:
     document = documents.classifier(importances=[0.5, 0.5, 0.0], training_options={"seed": 3})
     assert dump_model(parse_model(document))["importances"] == [0.5, 0.5, 0.0]
     assert parse_model(document).raw["training_options"] == {"seed": 3}
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        {"type": "numeric", "name": "price", "mean": 1.0, "stdev": 2.0},
+        {"type": "categorical", "name": "answer", "values": ["a", "b"]},
+        {"type": "bounding_box", "name": "objects", "values": ["a"]},
+        {"type": "categorical", "values": ["a"]},
+    ],
+)
+def test_fields_and_outputs_keep_their_names(output: dict[str, Any]) -> None:
+    once = dump_model(parse_model(documents.classifier(output_exposition=output)))
+    assert once["output_exposition"] == output
+    assert once["preprocess"] == documents.FIELDS
+
+
+def test_truth_values_as_names_of_classes_are_the_texts_of_json() -> None:
+    output = {"type": "categorical", "values": [True, False, 1, 2.5, "x"]}
+    document = documents.classifier(output_exposition=output)
+    assert parse_model(document).output.values == ("true", "false", "1", "2.5", "x")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -69,7 +90,7 @@ def test_a_document_without_end_is_not_followed_forever() -> None:
     endless: dict[str, Any] = {}
     endless["model"] = endless
     with pytest.raises(ModelFormatError, match="expected a network"):
-        find_network(endless)
+        parse_model(endless)
 
 
 junk = st.recursive(

@@ -18,7 +18,7 @@ from layer_documents import (
 )
 
 from sensenet.layers import dump_layers, parse_layers
-from sensenet.layers.base import Layers, fit_layers, forward_all
+from sensenet.layers.base import Layers, forward_all, initialize_layers
 from sensenet.layers.folding import fold_normalization, on_device
 
 LINEAR: dict[str, tuple[dict[str, Any], int]] = {
@@ -30,8 +30,8 @@ LINEAR: dict[str, tuple[dict[str, Any], int]] = {
 }
 
 
-def fitted(raw: list[dict[str, Any]]) -> Layers:
-    return fit_layers(parse_layers(raw), IMAGE, (0,), "layers")[0]
+def initialized(raw: list[dict[str, Any]]) -> Layers:
+    return initialize_layers(parse_layers(raw), IMAGE, (0,), "layers")[0]
 
 
 def outputs(layers: Layers) -> list[np.ndarray]:
@@ -44,7 +44,7 @@ def count(layers: Layers) -> int:
 
 
 def check_fold(raw: list[dict[str, Any]], remaining: int, kept: tuple[int, ...] = ()) -> None:
-    layers = fitted(raw)
+    layers = initialized(raw)
     folded = fold_normalization(layers, kept)
     assert count(folded) == remaining
     assert len(folded) == len(layers)
@@ -92,13 +92,15 @@ def test_only_what_nothing_else_uses_is_folded(
 
 def test_a_fold_beyond_float32_is_left_alone() -> None:
     huge = normalization(3) | {"gamma": [3e38] * 3, "variance": [1e-6] * 3}
-    layers = fitted([convolution(4, 3) | {"kernel": np.full((3, 3, 4, 3), 1e6)}, huge])
+    layers = initialized([convolution(4, 3) | {"kernel": np.full((3, 3, 4, 3), 1e6)}, huge])
     assert count(fold_normalization(layers)) == 1
 
 
 def test_arrays_on_the_device_are_captured_by_traced_functions_and_give_the_same_numbers() -> None:
     path = [convolution(4, 4), normalization(4)]
-    layers = fitted([block("resnet_block", path, []), separable(4, 1, 3), {"type": "flatten"}, dense(126, 2)])
+    layers = initialized(
+        [block("resnet_block", path, []), separable(4, 1, 3), {"type": "flatten"}, dense(126, 2)]
+    )
     moved = on_device(layers)
 
     @tf.function

@@ -5,14 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import image_documents as images
 import keras
 import model_documents as documents
 import numpy as np
 import pytest
 
 import sensenet
+from sensenet.document.model import dump_model, parse_model, shorten
 from sensenet.errors import ModelFormatError, WeightsError
 from sensenet.formats.h5 import read_weights, stored_weights, write_weights
+from sensenet.models.keras_model import with_weights
 
 
 def small_model() -> keras.Model:
@@ -43,6 +46,30 @@ def test_keras_itself_reads_what_we_write(tmp_path: Path) -> None:
     other.load_weights(tmp_path / "w.h5")
     points = np.ones((2, 3), np.float32)
     np.testing.assert_array_equal(model(points), other(points))
+
+
+def test_the_document_of_a_model_follows_its_weights(tmp_path: Path) -> None:
+    document = documents.search()
+    other = sensenet.create_model(document)
+    changed = randomised(other.keras_model(), 1)
+    write_weights(changed, tmp_path / "w.h5")
+    other.load_weights(tmp_path / "w.h5")
+    again = sensenet.create_model(dump_model(other.spec))
+    np.testing.assert_array_equal(again(documents.POINTS), other(documents.POINTS))
+    assert abs(again(documents.POINTS) - sensenet.create_model(document)(documents.POINTS)).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    "document", [documents.search(), images.mixed("size front kind back")], ids=["table", "images"]
+)
+def test_an_untrained_document_takes_the_weights_of_a_file(tmp_path: Path, document: dict[str, Any]) -> None:
+    sensenet.create_model(document).save_weights(tmp_path / "w.h5")
+    filled = with_weights(parse_model(shorten(document)), tmp_path / "w.h5")
+    points = documents.POINTS if "networks" in document else images.POINTS
+    expected = sensenet.create_model(document)(points)
+    np.testing.assert_allclose(
+        sensenet.create_model(dump_model(filled))(points), expected, rtol=1e-5, atol=1e-6
+    )
 
 
 def test_the_layout_is_the_legacy_one(tmp_path: Path) -> None:

@@ -166,9 +166,9 @@ def test_a_list_of_paths_is_one_row_for_a_model_and_images_where_there_are_only_
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (np.zeros(5), "expected (height, width) or (height, width, channels) of 1, 3 channels"),
-        (np.zeros((4, 4, 2)), 'of 1, 3 channels (4 with "color_space" rgba or bgra), got the shape (4, 4, 2)'),
-        (np.zeros((4, 4, 4), np.uint8), "got the shape (4, 4, 4)"),
+        (np.zeros(5), "expected (height, width) or (height, width, channels) of 1, 3 or 4 channels"),
+        (np.zeros((4, 4, 2)), "of 1, 3 or 4 channels (the fourth is alpha), got the shape (4, 4, 2)"),
+        (np.zeros((4, 4, 5), np.uint8), "got the shape (4, 4, 5)"),
         (np.zeros((0, 4, 3), np.uint8), "got the shape (0, 4, 3)"),
         (np.full((4, 4), np.nan), "expected numbers in 0..1 or in 0..255, got nan to nan"),
         (np.full((4, 4), np.inf), "expected numbers in 0..1 or in 0..255, got inf to inf"),
@@ -264,9 +264,12 @@ def test_bgr_turns_the_channels_of_arrays_and_files_around(color_space: str) -> 
     assert abs(bgr(COLOUR) - rgb(COLOUR)) > 1
 
 
-@pytest.mark.parametrize(("color_space", "order"), [("rgba", 1), ("RGBA", 1), ("bgra", -1), ("BGRA", -1)])
+@pytest.mark.parametrize(
+    ("color_space", "order"),
+    [(None, 1), ("rgb", 1), ("rgba", 1), ("RGBA", 1), ("bgr", -1), ("bgra", -1), ("BGRA", -1)],
+)
 @pytest.mark.parametrize("alpha", [0, 100])
-def test_alpha_is_dropped(color_space: str, order: int, alpha: int) -> None:
+def test_alpha_is_dropped(color_space: str | None, order: int, alpha: int) -> None:
     rgb = sensenet.create_model(images.flat(images.SIDE))
     model = sensenet.create_model(images.flat(images.SIDE), {"color_space": color_space})
     image = np.concatenate([COLOUR[..., ::order], np.full((9, 20, 1), alpha, np.uint8)], axis=2)
@@ -278,6 +281,15 @@ def test_alpha_is_dropped(color_space: str, order: int, alpha: int) -> None:
     )
     # of files alpha is dropped anyhow
     np.testing.assert_array_equal(model(encoded(image)), rgb(COLOUR))
+    np.testing.assert_array_equal(model(image.tolist()), rgb(COLOUR))
+
+
+@pytest.mark.parametrize("color_space", [None, "bgr"])
+def test_dropped_alpha_does_not_count_in_the_padding(color_space: str | None) -> None:
+    settings = {"color_space": color_space, "rescale_type": "pad"}
+    model = sensenet.create_model(images.flat(images.SIDE), settings)
+    image = np.concatenate([COLOUR, np.zeros((9, 20, 1), np.uint8)], axis=2)
+    np.testing.assert_array_equal(model(image), model(COLOUR))
 
 
 def test_the_prefix_is_the_folder_of_paths(tmp_path: Path) -> None:

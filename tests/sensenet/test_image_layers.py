@@ -22,14 +22,14 @@ from layer_documents import (
 
 from sensenet.document.model import dumps
 from sensenet.layers import dump_layers, parse_layers
-from sensenet.layers.base import fit_layers, forward_layers
+from sensenet.layers.base import forward_layers, initialize_layers
 from sensenet.network import build_network
 
 PICTURES = np.random.default_rng(2).normal(size=(2, *IMAGE))
 
 
 def computed(*raw: dict[str, Any], pictures: np.ndarray = PICTURES) -> np.ndarray:
-    layers, _ = fit_layers(parse_layers(list(raw)), pictures.shape[1:], (0,), "layers")
+    layers, _ = initialize_layers(parse_layers(list(raw)), pictures.shape[1:], (0,), "layers")
     return forward_layers(layers, tf.constant(pictures, tf.float32)).numpy()
 
 
@@ -179,13 +179,13 @@ def graphs(draw: st.DrawFn) -> list[dict[str, Any]]:
 @settings(max_examples=25, deadline=None)
 @given(graphs())
 def test_any_graph_of_layers_is_read_as_it_was_written_and_runs(raw: list[dict[str, Any]]) -> None:
-    layers, shape = fit_layers(parse_layers(raw), IMAGE, (0,), "layers")
+    layers, shape = initialize_layers(parse_layers(raw), IMAGE, (0,), "layers")
     written = dumps(dump_layers(layers))
     again = parse_layers(orjson.loads(written))
     assert dumps(dump_layers(again)) == written
     first, second = (
         forward_layers(each, tf.constant(PICTURES, tf.float32))
-        for each in (layers, fit_layers(again, IMAGE, (0,), "layers")[0])
+        for each in (layers, initialize_layers(again, IMAGE, (0,), "layers")[0])
     )
     assert tuple(first.shape[1:]) == shape
     np.testing.assert_array_equal(first, second)

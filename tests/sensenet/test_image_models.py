@@ -187,7 +187,7 @@ def test_a_missing_image_is_black_and_a_frame_may_say_nan() -> None:
         ([images.POINTS[0], images.POINTS[1][:4]], 'row 1: field "kind" (index 4) is missing, the row has 4 values'),
         ({"front": None, "size": 1}, 'row 0: field "kind" (index 4) is missing'),
         ([named(images.POINTS[0]), {"size": 1}], 'row 1: field "front" (index 0) is missing'),
-        (PlainFrame({"front": [None], "size": [1]}), 'field "kind" (index 4) is missing, the frame has 2 columns'),
+        (PlainFrame({"front": [None], "size": [1]}), 'field "kind" (index 4) is missing, the frame\'s columns are'),
         (np.zeros((2, 4)), 'row 0: field "kind" (index 4) is missing, the rows have 4 values'),
         (np.zeros((2, 8, 8, 3), np.uint8), "expected an array of one or two dimensions, got 4"),
         ([b"junk", 1, 0, None, "a"], 'row 0, field "front" (index 0): expected an image in one of JPEG'),

@@ -27,7 +27,7 @@ import sensenet
 from sensenet.errors import InputError, SettingsError
 from sensenet.models.image import image_model
 from sensenet.preprocess.image import rescale
-from sensenet.preprocess.reading import ImageLoader, ImageSource, read_image
+from sensenet.preprocess.reading import ImageLoader, ImageReading, read_image
 
 SUFFIXES = {"JPEG": "jpg", "PNG": "png", "BMP": "bmp", "GIF": "gif", "TIFF": "tif", "WEBP": "webp"}
 FORMATS = tuple(SUFFIXES)
@@ -54,14 +54,14 @@ def oriented(form: str, orientation: int = ROTATED) -> bytes:
 
 
 def read(value: Any, **source: Any) -> np.ndarray:
-    pixels = np.asarray(read_image(value, ImageSource(**source), PLACE))
+    pixels = np.asarray(read_image(value, ImageReading(**source), PLACE))
     assert pixels.dtype == np.uint8
     return pixels
 
 
 def refused(value: Any, reason: str, **source: Any) -> None:
     with pytest.raises(InputError, match=rf"(?s)^{PLACE}: .*{reason}"):
-        read_image(value, ImageSource(**source), PLACE)
+        read_image(value, ImageReading(**source), PLACE)
 
 
 @pytest.fixture(autouse=True)
@@ -373,7 +373,7 @@ def test_values_up_to_one_are_shares_of_255_and_all_are_truncated(
         (np.array([[0.5, np.nan]]), "nan"),
         (np.array([[0.5, np.inf]]), "inf"),
         (np.zeros((2, 3, 2)), r"the shape \(2, 3, 2\)"),
-        (np.zeros((2, 3, 4)), "rgba or bgra.*the shape"),
+        (np.zeros((2, 3, 5)), "alpha.*the shape"),
         (np.zeros((1, 2, 3, 3)), "the shape"),
         (np.zeros(5), "the shape"),
         (np.zeros((0, 5, 3)), "the shape"),
@@ -391,10 +391,17 @@ def test_what_is_no_picture_is_an_error_that_says_why(values: Any, reason: str) 
 
 
 @pytest.mark.parametrize("color_space", ["rgba", "BGRA"])
-def test_four_channels_are_taken_where_the_colour_space_has_alpha(color_space: str) -> None:
+def test_alpha_is_kept_where_the_colour_space_has_it(color_space: str) -> None:
     values = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
     np.testing.assert_array_equal(read(values, color_space=color_space), values)
     np.testing.assert_array_equal(read(COLOUR, color_space=color_space), COLOUR)
+
+
+@pytest.mark.parametrize("color_space", ["rgb", "BGR"])
+def test_alpha_is_dropped_where_the_colour_space_has_none(color_space: str) -> None:
+    values = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    np.testing.assert_array_equal(read(values, color_space=color_space), values[..., :3])
+    np.testing.assert_array_equal(read(values.tolist(), color_space=color_space), values[..., :3])
 
 
 # --- forms -----------------------------------------------------------------------------------------------------
@@ -449,7 +456,7 @@ def test_images_of_all_forms_and_sizes_are_loaded_in_order(tmp_path: Path, resca
     path = tmp_path / "image.png"
     path.write_bytes(encoded(COLOUR, "PNG"))
     images = [path, None, COLOUR[:, :5], GREY / 255, encoded(COLOUR[:7], "BMP"), Image.fromarray(COLOUR)] * 5
-    loader = ImageLoader(20, 12, rescale_type, ImageSource())
+    loader = ImageLoader(20, 12, rescale_type, ImageReading())
     loaded = loader.load(images, described)
     assert loaded.pixels.dtype == tf.float32
     assert loaded.sizes.dtype == np.int64
@@ -462,13 +469,13 @@ def test_images_of_all_forms_and_sizes_are_loaded_in_order(tmp_path: Path, resca
 
 
 def test_no_images_are_no_pixels() -> None:
-    loaded = ImageLoader(20, 12, "pad", ImageSource()).load([], described)
+    loaded = ImageLoader(20, 12, "pad", ImageReading()).load([], described)
     assert (loaded.pixels.shape, loaded.sizes.shape) == ((0, 12, 20, 3), (0, 2))
 
 
 def test_sizes_are_those_of_the_picture_as_it_is_turned() -> None:
     for exif_rotation, size in ((False, [15, 24]), (True, [24, 15])):
-        loader = ImageLoader(20, 12, "pad", ImageSource(exif_rotation=exif_rotation))
+        loader = ImageLoader(20, 12, "pad", ImageReading(exif_rotation=exif_rotation))
         assert loader.load([oriented("JPEG")], described).sizes.tolist() == [size]
 
 
@@ -476,7 +483,7 @@ def test_sizes_are_those_of_the_picture_as_it_is_turned() -> None:
     ("color_space", "order"), [("bgr", [2, 1, 0]), ("BGRA", [2, 1, 0]), ("RGBA", [0, 1, 2])]
 )
 def test_the_colour_space_holds_for_arrays_and_for_files(color_space: str, order: list[int]) -> None:
-    loader = ImageLoader(24, 15, "warp", ImageSource(color_space=color_space))
+    loader = ImageLoader(24, 15, "warp", ImageReading(color_space=color_space))
     loaded = loader.load([COLOUR, encoded(COLOUR, "PNG")], described)
     np.testing.assert_array_equal(loaded.pixels, np.stack([COLOUR[..., order]] * 2))
 
@@ -484,36 +491,36 @@ def test_the_colour_space_holds_for_arrays_and_for_files(color_space: str, order
 def test_alpha_is_dropped_after_it_counted_in_the_padding() -> None:
     values = np.zeros((1, 2, 4), np.uint8)
     values[..., 3] = 255
-    loaded = ImageLoader(2, 2, "pad", ImageSource(color_space="rgba")).load([values], described)
+    loaded = ImageLoader(2, 2, "pad", ImageReading(color_space="rgba")).load([values], described)
     np.testing.assert_array_equal(loaded.pixels[0, :, 0], [[0] * 3, [63.75] * 3])
 
 
 @pytest.mark.parametrize("rescale_type", ["warp", "pad", "crop"])
 def test_a_missing_image_is_black_all_over(rescale_type: str) -> None:
-    pixels = ImageLoader(7, 9, rescale_type, ImageSource()).load([None], described).pixels
+    pixels = ImageLoader(7, 9, rescale_type, ImageReading()).load([None], described).pixels
     np.testing.assert_array_equal(pixels, np.zeros((1, 9, 7, 3)))
 
 
 def test_the_first_bad_image_of_many_is_named() -> None:
     images = [COLOUR, None, b"bad", COLOUR, "missing", COLOUR]
     with pytest.raises(InputError, match=r"^row 2: expected an image"):
-        ImageLoader(4, 4, "warp", ImageSource()).load(images, described)
+        ImageLoader(4, 4, "warp", ImageReading()).load(images, described)
 
 
 def test_an_unknown_rescale_type_is_an_error_when_the_loader_is_made() -> None:
     with pytest.raises(SettingsError, match="rescale_type"):
-        ImageLoader(4, 4, "fit", ImageSource())
+        ImageLoader(4, 4, "fit", ImageReading())
 
 
 def test_loading_leaves_no_thread_and_keeps_the_warning_filters() -> None:
-    loader = ImageLoader(4, 4, "warp", ImageSource())
+    loader = ImageLoader(4, 4, "warp", ImageReading())
     before = (threading.active_count(), list(warnings.filters))
     loader.load([encoded(COLOUR, form) for form in FORMATS] * 8, described)
     assert (threading.active_count(), list(warnings.filters)) == before
 
 
 def test_one_loader_serves_many_threads() -> None:
-    loader = ImageLoader(12, 12, "pad", ImageSource())
+    loader = ImageLoader(12, 12, "pad", ImageReading())
     images = [encoded(COLOUR, form) for form in FORMATS]
     expected = loader.load(images, described).pixels.numpy()
     results: list[np.ndarray] = []
@@ -576,7 +583,7 @@ def test_what_only_looks_like_scans_is_not_counted() -> None:
 def test_messages_do_not_show_the_content(head: bytes, exif_rotation: bool) -> None:
     secret = b"Xsecret:42424242:" * 20
     with pytest.raises(InputError) as caught:
-        read_image(head + secret, ImageSource(exif_rotation=exif_rotation), PLACE)
+        read_image(head + secret, ImageReading(exif_rotation=exif_rotation), PLACE)
     text = str(caught.value)
     for start in range(8):
         number = secret[start : start + 4]

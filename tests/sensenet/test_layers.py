@@ -24,7 +24,7 @@ from sensenet.document.model import dumps
 from sensenet.errors import ModelFormatError
 from sensenet.layers import LAYERS, dump_layers, parse_layers
 from sensenet.layers.activations import ACTIVATIONS
-from sensenet.layers.base import fit_layers, forward_layers
+from sensenet.layers.base import forward_layers, initialize_layers
 from sensenet.network import build_network
 
 CASES = [
@@ -64,7 +64,9 @@ def test_every_layer_type_survives_training_and_writing(
     points = rows(8, *shape)
     before = network.model(points).numpy()
     predicted = forward_layers(network.layers, tf.constant(points))
-    assert fit_layers(layers, shape, (0,), "layers")[1] == before.shape[1:] == tuple(predicted.shape[1:])
+    assert (
+        initialize_layers(layers, shape, (0,), "layers")[1] == before.shape[1:] == tuple(predicted.shape[1:])
+    )
     np.testing.assert_allclose(predicted, before, atol=1e-5, rtol=1e-5)
 
     train_a_step(network.model, points)

@@ -97,6 +97,57 @@ def test_a_model_tells_its_fields_and_classes() -> None:
     assert sensenet.create_model(documents.regression())._classes is None
 
 
+def test_a_model_tells_its_fields_and_classes_in_public(tmp_path: Path) -> None:
+    made = sensenet.create_model(documents.classifier())
+    for model in (made, sensenet.create_model(made.save_bundle(tmp_path / "model"))):
+        assert model.classes == ("yes", "no", "maybe")
+        told = [(field.name, field.type, field.index, field.values) for field in model.fields]
+        assert told == [
+            ("size", "numeric", 0, None),
+            ("kind", "categorical", 1, ("a", "b", "c")),
+            (None, "numeric", 3, None),
+        ]
+    assert sensenet.create_model(documents.regression()).classes is None
+
+
+def resource(fields: Any, preprocess: Any) -> dict[str, Any]:
+    network = documents.classifier(preprocess=preprocess)
+    return {"object": {"deepnet": {"network": network, "fields": fields}}, "resource": "deepnet/1"}
+
+
+def test_a_resource_names_the_fields_that_the_network_does_not(tmp_path: Path) -> None:
+    nameless = [{key: value for key, value in field.items() if key != "name"} for field in documents.FIELDS]
+    fields = {
+        "000001": {"name": "kind", "column_number": 1, "optype": "categorical"},
+        "000002": {"name": "not used", "column_number": 2},
+        "000000": {"name": "size", "column_number": 0},
+        "000003": {"name": "flag", "column_number": 3},
+    }
+    made = sensenet.create_model(resource(fields, nameless))
+    (tmp_path / "again.json").write_bytes(dumps(dump_model(made.spec)))
+    row = {"flag": 2.0, "kind": "a", "size": 1.5}
+    models = [
+        made,
+        sensenet.create_model(made.save_bundle(tmp_path / "model")),
+        sensenet.create_model(tmp_path / "again.json"),
+    ]
+    for model in models:
+        assert [field.name for field in model.fields] == ["size", "kind", "flag"]
+        np.testing.assert_allclose(model(row), made([1.5, "a", None, 2.0]), rtol=1e-6)
+    own = sensenet.create_model(
+        resource({**fields, "000000": {"name": "x", "column_number": 0}}, documents.FIELDS)
+    )
+    assert [field.name for field in own.fields] == ["size", "kind", "flag"]
+
+
+@pytest.mark.parametrize(
+    "fields", [None, [], {"a": None}, {"a": {"name": 3, "column_number": 0}}, {"a": {"name": "x"}}]
+)
+def test_other_fields_of_a_resource_name_nothing(fields: Any) -> None:
+    model = sensenet.create_model(resource(fields, documents.FIELDS[:2] + documents.FIELDS[2:]))
+    assert [field.name for field in model.fields] == ["size", "kind", None]
+
+
 @pytest.mark.parametrize(
     "wrap",
     [

@@ -14,7 +14,7 @@ import pytest
 
 from sensenet.errors import SettingsError
 from sensenet.layers import dump_layers, parse_layers
-from sensenet.layers.base import Layers, fit_layers
+from sensenet.layers.base import Layers, initialize_layers
 from sensenet.pretrained import NETWORKS, image_network, network_document, networks
 from sensenet.pretrained.networks.graph import IMAGE, Node, layer, published_order
 
@@ -61,16 +61,16 @@ def without_draws(raw: Any) -> Any:
     return "zeros" if raw == "glorot_uniform" else raw
 
 
-def fitted(raw_layers: list[dict[str, Any]], shape: tuple[int, ...]) -> tuple[Layers, tuple[int, ...]]:
-    return fit_layers(parse_layers(without_draws(raw_layers)), shape, (0,), "layers")
+def initialized(raw_layers: list[dict[str, Any]], shape: tuple[int, ...]) -> tuple[Layers, tuple[int, ...]]:
+    return initialize_layers(parse_layers(without_draws(raw_layers)), shape, (0,), "layers")
 
 
 def all_layers(name: str) -> tuple[Layers, Layers]:
-    """The fitted image layers and readout of a published network."""
+    """The initialized image layers and readout of a published network."""
     document = network_document(name)
     width, height, channels = document["image_network"]["metadata"]["input_image_shape"]
-    image, shape = fitted(document["image_network"]["layers"], (height, width, channels))
-    return image, fitted(document["layers"], shape)[0] if document["layers"] else ()
+    image, shape = initialized(document["image_network"]["layers"], (height, width, channels))
+    return image, initialized(document["layers"], shape)[0] if document["layers"] else ()
 
 
 def attributes_of(raw: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def test_published_networks_have_their_published_sizes(name: str) -> None:
     assert metadata["input_image_shape"] == [side, side, 3]
     if isinstance(outputs, int):
         assert metadata["outputs"] == outputs
-        assert fit_layers(image, (side, side, 3), (0,), "")[1] == (outputs,)
+        assert initialize_layers(image, (side, side, 3), (0,), "")[1] == (outputs,)
         assert readout[0].arrays()["weights"].shape == (outputs, 1000)
         return
     for branch, shape in zip(metadata["outputs"], outputs, strict=True):
@@ -203,7 +203,7 @@ def test_simple_residual_drops_blocks_behind_every_convolution(side: int, block_
 @pytest.mark.parametrize("name", sorted(set(NETWORKS) - set(FACTS)))
 def test_networks_without_published_weights_can_be_fitted(name: str) -> None:
     network = image_network(name, 40, 32)
-    _, shape = fitted(network["layers"], (32, 40, 3))
+    _, shape = initialized(network["layers"], (32, 40, 3))
     assert shape == (network["metadata"]["outputs"],) == (128,)
     assert network["metadata"]["loading_method"] == "centering"
     assert network["metadata"]["version"] is None
@@ -221,7 +221,7 @@ def test_detectors_take_other_classes_and_sizes(name: str) -> None:
     network = image_network(name, 96, 64, n_classes=2)
     for branch in network["metadata"]["outputs"]:
         assert network["layers"][branch["input"]]["number_of_filters"] == 3 * (5 + 2)
-    fitted(network["layers"], (64, 96, 3))
+    initialized(network["layers"], (64, 96, 3))
 
 
 def test_documents_name_their_classes() -> None:
@@ -258,8 +258,8 @@ def test_simple_is_the_network_of_an_old_model(conformance: Path) -> None:
         old = json.load(file)["deepnet"]["network"]["image_network"]
     network = image_network("simple", *old["metadata"]["input_image_shape"][:2])
     assert old["metadata"] == {"mean_image": None, **network["metadata"]}
-    layers, _ = fitted(network["layers"], (256, 256, 3))
-    theirs, _ = fit_layers(parse_layers(old["layers"]), (256, 256, 3), (0,), "")
+    layers, _ = initialized(network["layers"], (256, 256, 3))
+    theirs, _ = initialize_layers(parse_layers(old["layers"]), (256, 256, 3), (0,), "")
     assert dump_layers(layers, short=True) == dump_layers(theirs, short=True)
 
 

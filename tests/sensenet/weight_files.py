@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from sensenet.layers import parse_layers
-from sensenet.layers.base import fit_layers
+from sensenet.layers.base import initialize_layers
 from sensenet.pretrained import network_document
 
 Arrays = list[list[np.ndarray]]
@@ -20,9 +20,9 @@ def random_arrays(name: str, seed: int) -> Arrays:
     document = network_document(name)
     width, height, channels = document["image_network"]["metadata"]["input_image_shape"]
     image = parse_layers(document["image_network"]["layers"])
-    fitted, shape = fit_layers(image, (height, width, channels), (seed,), "")
-    readout, _ = fit_layers(parse_layers(document["layers"]), shape, (seed,), "")
-    return [list(layer.arrays().values()) for layer in fitted + readout if layer.arrays()]
+    initialized, shape = initialize_layers(image, (height, width, channels), (seed,), "")
+    readout, _ = initialize_layers(parse_layers(document["layers"]), shape, (seed,), "")
+    return [list(layer.arrays().values()) for layer in initialized + readout if layer.arrays()]
 
 
 def write_file(path: Path, layers: Sequence[Sequence[np.ndarray]]) -> Path:

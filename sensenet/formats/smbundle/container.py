@@ -142,17 +142,23 @@ def _read_header(
         entries = list(_entries(orjson.loads(encoded)))
     except (ValueError, TypeError, KeyError) as error:
         raise ModelFormatError(f"{bundle}: its header is not a list of folders ({error})") from error
-    files = [entry for _, listed in entries for entry in listed]
     folders = [folder for folder, _ in entries]
-    for name in [*folders, *(name for name, _ in files)]:
-        if name.is_absolute() or ".." in name.parts or "\\" in str(name) or "\0" in str(name):
-            raise ModelFormatError(f"{bundle}: the path {str(name)!r} leaves the folder")
+    files = [(folder / name, size) for folder, listed in entries for name, size in listed]
+    strangers = [name for _, listed in entries for name, _ in listed if PurePosixPath(name).name != name]
+    strangers += [str(name) for name in [*folders, *(name for name, _ in files)] if _leaves(name)]
+    if strangers:
+        raise ModelFormatError(f"{bundle}: the path {strangers[0]!r} leaves the folder")
     if len({name for name, _ in files}) < len(files):
         raise ModelFormatError(f"{bundle}: its header lists a file twice")
     return folders, files
 
 
-def _entries(header: Any) -> Iterator[tuple[PurePosixPath, list[tuple[PurePosixPath, int]]]]:
+def _leaves(name: PurePosixPath) -> bool:
+    return name.is_absolute() or ".." in name.parts or "\\" in str(name) or "\0" in str(name)
+
+
+def _entries(header: Any) -> Iterator[tuple[PurePosixPath, list[tuple[str, int]]]]:
+    """The folders, and what each lists: the names of its files with their sizes in bytes; names are not checked."""
     if not isinstance(header, list) or not header:
         raise ValueError("expected a list")
     for folder, _, listed in header:
@@ -160,9 +166,9 @@ def _entries(header: Any) -> Iterator[tuple[PurePosixPath, list[tuple[PurePosixP
         for name, size in listed:
             if not isinstance(size, int) or isinstance(size, bool) or size < 0:
                 raise ValueError(f"expected a size in bytes, got {size!r}")
-            if PurePosixPath(name).name != name:
-                raise ModelFormatError(f"the path {name!r} leaves the folder")
-            files.append((PurePosixPath(folder) / name, size))
+            if not isinstance(name, str):
+                raise ValueError(f"expected the name of a file, got {name!r}")
+            files.append((name, size))
         yield PurePosixPath(folder), files
 
 

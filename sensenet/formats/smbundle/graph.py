@@ -24,7 +24,7 @@ from tensorflow.python.framework import op_def_registry
 from sensenet.errors import ModelFormatError
 from sensenet.formats.smbundle.operations import LOOPS, OPERATIONS
 
-PLACEHOLDER, VARIABLE, CONSTANT = "Placeholder", "VarHandleOp", "Const"
+VARIABLE, CONSTANT = "VarHandleOp", "Const"
 MAX_CONSTANT_NUMBERS = 250_000_000
 MAX_CALLED_NODES = 1_000_000
 # how a graph is run; whatever else begins with an underscore is left behind

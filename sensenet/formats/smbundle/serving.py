@@ -55,7 +55,7 @@ class Rescaled:
 
 def rescaled(function: Any, loader: ImageLoader) -> Rescaled:
     """`function` for pixels of any size, treated as `loader` treats those of files."""
-    return Rescaled(function, loader.width, loader.height, loader.rescale_type, loader.source.color_space)
+    return Rescaled(function, loader.width, loader.height, loader.rescale_type, loader.reading.color_space)
 
 
 def raw_function(

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
+from typing_extensions import override
 
 from sensenet.detection import Boxes, Decoded, Suppression, decode, find_objects, in_original, padded
 from sensenet.document.image_network import ImageMetadata, ImageNetworkSpec
@@ -62,7 +63,7 @@ class Finder(Protocol):
         """
 
 
-class BoxFinder:
+class BoxFinder(Finder):
     """Finds boxes with a function of pixels.
 
     Attributes:
@@ -83,8 +84,8 @@ class BoxFinder:
         """The function (n, height, width, 3) -> `Decoded`, as a dict."""
         return self._make_function()
 
+    @override
     def find(self, images: Sequence[Any]) -> list[Boxes]:
-        """See `Finder`."""
         return [find_objects(decoded, place, self.rule) for decoded, place in self._decode(images)]
 
     def find_all(self, images: Sequence[Any]) -> list[Boxes]:
@@ -123,7 +124,7 @@ class BoxFinder:
 
 
 @dataclass(frozen=True, eq=False)
-class RawBoxFinder:
+class RawBoxFinder(Finder):
     """The finished function of the published package's bundles: one image of any size -> the boxes kept.
 
     Attributes:
@@ -134,8 +135,8 @@ class RawBoxFinder:
     saved: SavedFunctions
     images: RawImages
 
+    @override
     def find(self, images: Sequence[Any]) -> list[Boxes]:
-        """See `Finder`."""
         return [self._find_one(self.images.one(image, f"image {i}")) for i, image in enumerate(images)]
 
     def _find_one(self, pixels: np.ndarray) -> Boxes:

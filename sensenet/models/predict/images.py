@@ -20,18 +20,18 @@ from sensenet.layers.folding import fold_normalization, on_device
 from sensenet.models.settings import Settings
 from sensenet.preprocess.image import normalize
 from sensenet.preprocess.image_files import Confinement
-from sensenet.preprocess.reading import ImageLoader, ImageSource, read_image
+from sensenet.preprocess.reading import ImageLoader, ImageReading, read_image
 
 CHUNK_IMAGES = 32
 OPAQUE = 255
 DEFAULT_RESCALE_TYPE = "warp"
 
 
-def image_source(
+def image_reading(
     settings: Settings, exif_rotation: bool = False, confinement: Confinement | None = None
-) -> ImageSource:
+) -> ImageReading:
     """How the images of a call are read."""
-    return ImageSource(
+    return ImageReading(
         path_prefix=settings.image_path_prefix or "",
         input_image_format=settings.input_image_format,
         color_space=(settings.color_space or "rgb").lower(),
@@ -44,8 +44,8 @@ def image_loader(
     metadata: ImageMetadata, settings: Settings, rescale_type: str, confinement: Confinement | None = None
 ) -> ImageLoader:
     """What makes the pixels that an image network takes."""
-    source = image_source(settings, metadata.exif_rotation, confinement)
-    return ImageLoader(metadata.width, metadata.height, rescale_type, source)
+    reading = image_reading(settings, metadata.exif_rotation, confinement)
+    return ImageLoader(metadata.width, metadata.height, rescale_type, reading)
 
 
 def compile_features(network: ImageNetworkSpec) -> Any:
@@ -141,12 +141,12 @@ class RawImages:
     """The pixels that a function of raw values takes (see `models.serving`), as their files have them.
 
     Attributes:
-        source: how images are read.
+        reading: how images are read.
         channels: that the function takes; a missing alpha is opaque.
         several: whether it takes an axis of image fields.
     """
 
-    source: ImageSource
+    reading: ImageReading
     channels: int
     several: bool
 
@@ -174,7 +174,7 @@ class RawImages:
         return self._read(image, place)[None]
 
     def _read(self, value: Any, place: str) -> np.ndarray:
-        image = np.asarray(read_image(value, self.source, place), np.float32)
+        image = np.asarray(read_image(value, self.reading, place), np.float32)
         missing = self.channels - image.shape[-1]
         return np.pad(image, ((0, 0), (0, 0), (0, missing)), constant_values=OPAQUE) if missing > 0 else image
 
@@ -188,4 +188,4 @@ def raw_images(function: Any, n_images: int, settings: Settings) -> RawImages:
     shape = input_shape(function, IMAGE_INPUT)
     if len(shape) != (4 if n_images == 1 else 5) or shape[-1] not in (3, 4):
         raise ModelFormatError(f"saved_model.pb: expected a function of images, got one of {shape}")
-    return RawImages(image_source(settings), shape[-1], several=n_images > 1)
+    return RawImages(image_reading(settings), shape[-1], several=n_images > 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,28 +13,15 @@ from sensenet.document.fields import BoxOutput
 from sensenet.document.model import ModelSpec
 from sensenet.errors import ModelFormatError
 from sensenet.forest import tree_features
-from sensenet.layers.base import Layers, forward_layers
-from sensenet.network import fit_network
+from sensenet.layers.base import forward_layers
+from sensenet.network import initialize_network
 
 # rows of one call: small enough for the hidden layers' numbers to stay in the processor's cache
 CHUNK_ROWS = 8192
 
 
-@dataclass(frozen=True, eq=False)
-class FittedModel:
-    """A model whose layers all hold arrays that fit together.
-
-    Attributes:
-        spec: the document, its image network fitted.
-        networks: the layers of each network, fitted.
-    """
-
-    spec: ModelSpec
-    networks: tuple[Layers, ...]
-
-
-def fit_model(spec: ModelSpec, seed: int = 0) -> FittedModel:
-    """Check that every network of `spec` fits its input and output; untrained layers are drawn.
+def initialize_model(spec: ModelSpec, seed: int = 0) -> ModelSpec:
+    """`spec` with layers that all hold arrays, those of untrained layers drawn; each network fits input and output.
 
     Raises:
         ModelFormatError: gives the place; also for a detector, which has no networks behind its image network.
@@ -46,54 +33,47 @@ def fit_model(spec: ModelSpec, seed: int = 0) -> FittedModel:
         )
     if not spec.preprocess:
         raise ModelFormatError("preprocess: expected at least one field, got none")
-    spec = fit_images(spec, seed)
-    fitted = []
+    if spec.image_network is not None and spec.has_images:
+        spec = replace(spec, image_network=spec.image_network.initialize(seed))
+    networks = []
     for position, network in enumerate(spec.networks):
         path = spec.network_path(position)
         columns = spec.input_size + (spec.tree_outputs if network.uses_trees else 0)
-        layers, width = fit_network(network.layers, columns, seed + position, path)
+        layers, width = initialize_network(network.layers, columns, seed + position, path)
         if width != output.size:
             raise ModelFormatError(
                 f"{path}[{len(layers) - 1}]: expected {output.size} outputs, as output_exposition says, "
                 f"got {width}"
             )
-        fitted.append(layers)
-    return FittedModel(spec, tuple(fitted))
+        networks.append(replace(network, layers=layers))
+    return replace(spec, networks=tuple(networks))
 
 
-def fit_images(spec: ModelSpec, seed: int = 0) -> ModelSpec:
-    """`spec` with its image network fitted, if it has image fields.
-
-    Raises:
-        ModelFormatError: layers that do not fit together; gives the place.
-    """
-    if spec.image_network is None or not spec.has_images:
-        return spec
-    return replace(spec, image_network=spec.image_network.fit(seed))
-
-
-def compile_model(model: FittedModel) -> Any:
+def compile_model(spec: ModelSpec) -> Any:
     """The concrete function (rows, columns) float32 -> (rows, outputs) float32, as standardised as its input.
+
+    Args:
+        spec: an initialized model.
 
     Raises:
         ModelFormatError: a forest looks at columns that are not there.
     """
 
     def predict(inputs: tf.Tensor) -> tf.Tensor:
-        return _forward(model, inputs)
+        return _forward(spec, inputs)
 
-    signature = tf.TensorSpec((None, model.spec.input_size), tf.float32, name="inputs")
+    signature = tf.TensorSpec((None, spec.input_size), tf.float32, name="inputs")
     return tf.function(predict, input_signature=[signature], autograph=False).get_concrete_function()
 
 
-def _forward(model: FittedModel, inputs: tf.Tensor) -> tf.Tensor:
-    forests = model.spec.forests or ()
+def _forward(spec: ModelSpec, inputs: tf.Tensor) -> tf.Tensor:
+    forests = spec.forests or ()
     with_trees = inputs
-    if any(network.uses_trees for network in model.spec.networks) and forests:
+    if any(network.uses_trees for network in spec.networks) and forests:
         with_trees = tf.concat([tree_features(forests, inputs), inputs], axis=1)
     outputs = [
-        forward_layers(layers, with_trees if network.uses_trees else inputs)
-        for network, layers in zip(model.spec.networks, model.networks, strict=True)
+        forward_layers(network.layers, with_trees if network.uses_trees else inputs)
+        for network in spec.networks
     ]
     return outputs[0] if len(outputs) == 1 else tf.add_n(outputs) / len(outputs)
 
