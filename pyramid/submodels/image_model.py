@@ -83,7 +83,9 @@ def image_document(submodel: Submodel) -> dict[str, Any]:
         ) from error
     (network,), (layers,) = fitted.spec.networks, fitted.networks
     document = dump_model(replace(fitted.spec, networks=(replace(network, layers=layers),)))
-    return {**{key: info[key] for key in SHOWN_KEYS}, **document}
+    name = {key: value for key, value in info["output_exposition"].items() if key == "name"}
+    output = {"output_exposition": document["output_exposition"] | name}
+    return {**{key: info[key] for key in SHOWN_KEYS}, **document, **output}
 
 
 def _networks(info: Mapping[str, Any]) -> dict[str, Any]:
