@@ -25,7 +25,7 @@ from sklearn import datasets
 
 import sensenet
 from pyramid.tables.recipe import categorical_field, numeric_field, readout_layers, tabular_jobs
-from pyramid.train.metrics import evaluate
+from pyramid.train.metrics import evaluate_classes, evaluate_numbers
 from pyramid.worker import protocol
 
 SEED = 1
@@ -170,7 +170,7 @@ def show_scans(scans: Scans, final: dict[str, Any], report_page: Path) -> None:
     """Test metrics, paths, and a prediction."""
     model = sensenet.create_model(final["final_model_path"], {"image_path_prefix": str(scans.directory)})
     predictions = model([[row["file"]] for row in scans.test])
-    metrics = evaluate(np.array([row["label"] for row in scans.test]), predictions, "categorical")
+    metrics = evaluate_classes(np.array([row["label"] for row in scans.test]), predictions)
     print(f"  On {len(scans.test)} scans that the jobs never saw:")
     for name, value in metrics.items():
         print(f"    {name:24s} {value:.4f}")
@@ -190,9 +190,9 @@ def show(table: Table, final: dict[str, Any]) -> None:
     truth = table.test[:, -1]
     predictions = model(points)
     if objective["type"] == "categorical":
-        metrics = evaluate(truth.astype(int), predictions, "categorical")
+        metrics = evaluate_classes(truth.astype(int), predictions)
     else:
-        metrics = evaluate(truth, predictions[:, 0], "numeric")
+        metrics = evaluate_numbers(truth, predictions[:, 0])
     print(f"  On {len(truth)} rows that the jobs never saw:")
     for name, value in metrics.items():
         print(f"    {name:24s} {value:.4f}")

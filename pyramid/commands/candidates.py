@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyramid.errors import Violation
-from pyramid.images.training_types import INITIAL_MODEL, TRAINING_TYPES, image_job_id
+from pyramid.images.training_types import FINE_TUNE, INITIAL_MODEL, TRAINING_TYPES, image_job_id
 from pyramid.settings.wording import found, nearest
 from sensenet.pretrained import NETWORKS
 
@@ -68,7 +68,7 @@ def _candidate(pair: Sequence[str], earlier: Sequence[Candidate]) -> Candidate:
         return Candidate(name, how)
     models = [one.initial_model for one in earlier if one.initial_model is not None]
     number = models.index(how) if how in models else len(models)
-    return Candidate(f"{INITIAL_MODEL}_{number}", "fine_tune", how)
+    return Candidate(f"{INITIAL_MODEL}_{number}", FINE_TUNE, how)
 
 
 def _pair_problems(place: int, pair: Any) -> Iterator[Violation]:

@@ -11,7 +11,7 @@ from typing import Any
 from pyramid.commands.candidates import FROM_NOTHING, Candidate, parse_candidates
 from pyramid.commands.labels import OBJECTIVE_INDEX, LabelledImages, read_labels, scarcity
 from pyramid.errors import SettingsError, Violation
-from pyramid.fields import ImageField, Objective
+from pyramid.fields import ImageField, Objective, objective_entry
 from pyramid.fields.objectives import CategoricalObjective
 from pyramid.images.training_types import INITIAL_MODEL
 from pyramid.settings import validate
@@ -146,12 +146,11 @@ def _missing(given: Mapping[str, Any]) -> Iterator[Violation]:
 
 def _stated_objective(given: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The objective in `info_list`, where there is one that this command trains; others are reported later."""
-    fields = given.get("info_list")
-    field = fields[-1] if isinstance(fields, list) and fields else None
-    if not isinstance(field, dict):
+    field = objective_entry(given.get("info_list"))
+    if field is None:
         return None
     sound = validate.violations(_with_objective(field)) == []
-    return {"index": OBJECTIVE_INDEX} | field if sound else None
+    return {"index": OBJECTIVE_INDEX, **field} if sound else None
 
 
 def _with_objective(field: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,7 +161,7 @@ def _with_objective(field: Mapping[str, Any]) -> dict[str, Any]:
         "is_search": False,
         "output_directory": ".",
         "objective_type": field.get("type"),
-        "info_list": [{"type": "image", "index": 0}, {"index": OBJECTIVE_INDEX} | dict(field)],
+        "info_list": [ImageField(index=0).dump(), {"index": OBJECTIVE_INDEX} | dict(field)],
     }
 
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from pyramid.errors import Violation
-from pyramid.fields import OBJECTIVES, Objective, RawField, parse_objective
+from pyramid.fields import OBJECTIVES, Objective, RawField, is_trained, parse_objective
 from pyramid.fields.kinds import LARGEST, is_number
 from pyramid.fields.objectives import CategoricalObjective
 from pyramid.images.rows import scarce_classes
@@ -52,7 +52,7 @@ def read_labels(data: Any, given: RawField | None = None) -> tuple[LabelledImage
         return None, [_wrong("", f'found {found(data)}, allowed is a list of {{"file", "label", "weight"}}')]
     if not data:
         return None, [_wrong("", "found an empty list; at least one image is needed")]
-    boxes = given is not None and given["type"] not in OBJECTIVES
+    boxes = given is not None and not is_trained(given)
     if boxes or any(isinstance(row, dict) and "boxes" in row for row in data):
         return None, [_wrong("", NO_DETECTION)]
     stated = None if given is None else parse_objective(given)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,8 @@ from pyramid.fields.kinds import (
     RawField,
     refuse_rows,
 )
-from pyramid.fields.objectives import OBJECTIVES, Objective, parse_objective
+from pyramid.fields.objective import Objective
+from pyramid.fields.objectives import OBJECTIVES, is_trained, parse_objective
 
 __all__ = [
     "OBJECTIVES",
@@ -30,6 +32,8 @@ __all__ = [
     "Objective",
     "RawField",
     "has_images",
+    "is_trained",
+    "objective_entry",
     "parse_columns",
     "parse_objective",
 ]
@@ -94,6 +98,12 @@ class Fields:
         """The type of each column of the rows that the model predicts; None for columns it does not know."""
         types = {field.index: field.kind for field in self.all if field.index is not None}
         return [types.get(column) for column in range(max(types, default=-1) + 1)]
+
+
+def objective_entry(info_list: Any) -> RawField | None:
+    """The entry of the objective in what should be an `info_list`; None where there is none."""
+    entry = info_list[-1] if isinstance(info_list, list) and info_list else None
+    return entry if isinstance(entry, dict) else None
 
 
 def has_images(preprocess: Sequence[RawField]) -> bool:

@@ -6,49 +6,21 @@ See docs/training.md, "Finalizing".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pyramid.errors import DataError, WorkspaceError
-from pyramid.fields import Fields, Objective
+from pyramid.fields import Objective
 from pyramid.finalize.readout import legacy_layers
 from pyramid.images.origin import finished_image_job, is_image_job
 from pyramid.images.root import image_source, predict_files
 from pyramid.images.rows import listed
-from pyramid.settings.base_settings import BaseSettings
-from pyramid.settings.options import NetworkOptions, RootOptions, TreeOptions, job_fields
+from pyramid.settings.options import FinalOptions, RootOptions, TreeOptions
 from pyramid.submodels.image_model import image_document
 from pyramid.workspace import Submodel, Workspace, read_json
 from sensenet.document.model import parse_model
 
 HOLDOUT_KEY = "holdout_image_predictions"
 IMAGES_AT_ONCE = 32
-
-
-@dataclass(frozen=True)
-class FinalOptions:
-    """What of a finalizing job an image job's own readout hangs on."""
-
-    job_id: str
-    fields: Fields
-    network: NetworkOptions
-    trees: TreeOptions
-    files: RootOptions
-    deepnet_version: str | None
-    return_holdout_images: bool | None
-
-    @classmethod
-    def of(cls, settings: BaseSettings) -> FinalOptions:
-        """Those of a job."""
-        return cls(
-            job_id=settings.job_id,
-            fields=job_fields(settings),
-            network=NetworkOptions.of(settings),
-            trees=TreeOptions.of(settings),
-            files=RootOptions.of(settings),
-            deepnet_version=settings.deepnet_version,
-            return_holdout_images=settings.return_holdout_images,
-        )
 
 
 def image_job_to_finalize(options: FinalOptions, workspace: Workspace) -> Submodel | None:

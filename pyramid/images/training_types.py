@@ -38,10 +38,13 @@ class TrainingType:
         return any(phase.trains_images for phase in self.phases)
 
 
+FINE_TUNE = "fine_tune"
+"""The type that begins with a given network, and changes it."""
+
 TRAINING_TYPES: Mapping[str, TrainingType] = MappingProxyType(
     {
         "randomly_initialize": TrainingType((Phase(1), Phase(4), Phase(16)), starts_trained=False),
-        "fine_tune": TrainingType((Phase(1, trains_images=False), Phase(8), Phase(64))),
+        FINE_TUNE: TrainingType((Phase(1, trains_images=False), Phase(8), Phase(64))),
         "use_pretrained": TrainingType((Phase(1, trains_images=False),)),
     }
 )

@@ -17,13 +17,14 @@ from pyramid.errors import DataError
 from pyramid.images.origin import network_record
 from pyramid.progress import Report
 from pyramid.settings.base_settings import BaseSettings
+from pyramid.settings.options import SourceOptions
 from pyramid.storage.digests import array_digest, digest
 from pyramid.storage.files import dumps, naming_file, put_array, remove
 from pyramid.storage.npy import read_npy
 from pyramid.tables.cached_data import DIGESTS_KEY
 from pyramid.tables.encode import Encoding
 from pyramid.tables.representatives import representatives
-from pyramid.tables.rows import Source, SourceOptions, open_source, within
+from pyramid.tables.rows import Source, open_source, within
 from pyramid.tables.splits import stratified_sample
 from pyramid.tables.streaming import MATRIX_TYPE, Target, in_order, write_matrices
 from pyramid.tables.tree_embedding.learn import MAX_LEARNING_ROWS, Embedding, learn_embedding

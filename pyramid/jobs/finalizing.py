@@ -11,7 +11,6 @@ import numpy as np
 from pyramid.errors import WorkspaceError
 from pyramid.finalize.image import (
     HOLDOUT_KEY,
-    FinalOptions,
     image_job_to_finalize,
     image_only_document,
     predict_holdout,
@@ -20,7 +19,7 @@ from pyramid.finalize.readout import plain_document
 from pyramid.finalize.search import search_document
 from pyramid.progress import Report
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.settings.options import RootOptions, job_fields
+from pyramid.settings.options import FinalOptions
 from pyramid.storage.files import dumps
 from pyramid.workspace import Workspace, check_there, naming_file, whole_files
 from sensenet import create_model
@@ -57,9 +56,9 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
         raise WorkspaceError(f"what {workspace.root} holds does not fit together: {error}") from error
     if document.get(HOLDOUT_KEY):
         report(0.45, message="predicting the holdout images")
-        document[HOLDOUT_KEY] = predict_holdout(
-            model, document[HOLDOUT_KEY], job_fields(settings).objective, RootOptions.of(settings)
-        )
+        options = FinalOptions.of(settings)
+        held_out = document[HOLDOUT_KEY]
+        document[HOLDOUT_KEY] = predict_holdout(model, held_out, options.fields.objective, options.files)
     _write(document, model, workspace, report)
     return _result(workspace)
 

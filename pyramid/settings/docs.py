@@ -47,6 +47,7 @@ def _lines(job: Mapping[str, Any]) -> Iterator[str]:
         yield f"| `{rule['if']['properties']['type']['const']}` | {'; '.join(needs)} |"
     yield ""
     yield "Only the objective, the last field, can be of type `bounding_box`."
+    yield "A field may have a `name`, a string, which the final model keeps."
     yield ""
     yield "## Layers: `layers`"
     yield ""

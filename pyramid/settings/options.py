@@ -190,6 +190,60 @@ class DocumentOptions(Options):
     deepnet_version: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions:
+    """What opening the rows of a caching job needs: their fields, where they are, and how images become features."""
+
+    fields: Fields
+    rows: RowOptions
+    network: NetworkOptions
+    images: ReadOptions
+
+    @classmethod
+    def of(cls, settings: BaseSettings) -> Self:
+        """Those of a job.
+
+        Raises:
+            DataError, SettingsError: see `Fields.parse`.
+        """
+        return cls(
+            fields=job_fields(settings),
+            rows=RowOptions.of(settings),
+            network=NetworkOptions.of(settings),
+            images=ReadOptions.of(settings),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalOptions:
+    """What of a finalizing job an image job's own readout hangs on."""
+
+    job_id: str
+    fields: Fields
+    network: NetworkOptions
+    trees: TreeOptions
+    files: RootOptions
+    deepnet_version: str | None
+    return_holdout_images: bool | None
+
+    @classmethod
+    def of(cls, settings: BaseSettings) -> Self:
+        """Those of a job.
+
+        Raises:
+            DataError, SettingsError: see `Fields.parse`.
+        """
+        return cls(
+            job_id=settings.job_id,
+            fields=job_fields(settings),
+            network=NetworkOptions.of(settings),
+            trees=TreeOptions.of(settings),
+            files=RootOptions.of(settings),
+            deepnet_version=settings.deepnet_version,
+            return_holdout_images=settings.return_holdout_images,
+        )
+
+
 def job_fields(settings: BaseSettings) -> Fields:
     """The fields of a job.
 

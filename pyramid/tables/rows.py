@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from pyramid.errors import DataError
-from pyramid.fields import Fields, Objective
+from pyramid.fields import Objective
 from pyramid.images.features import image_features
 from pyramid.images.origin import FoundNetwork, find_network
 from pyramid.memory import memory_bytes
 from pyramid.progress import Report
-from pyramid.settings.base_settings import BaseSettings
-from pyramid.settings.options import NetworkOptions, ReadOptions, RowOptions, job_fields
+from pyramid.settings.options import SourceOptions
 from pyramid.tables.encode import Encoding
 from pyramid.tables.ser import SerRows, read_ser
 from pyramid.workspace import Workspace
@@ -37,26 +36,6 @@ class Source:
     def strata(self, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
         """(rows,) int: the class of some rows, or the quantile bin of their number."""
         return self.objective.strata(self.labels[rows])
-
-
-@dataclass(frozen=True)
-class SourceOptions:
-    """What opening the rows of a caching job needs: their fields, where they are, and how images become features."""
-
-    fields: Fields
-    rows: RowOptions
-    network: NetworkOptions
-    images: ReadOptions
-
-    @classmethod
-    def of(cls, settings: BaseSettings) -> SourceOptions:
-        """Those of a job."""
-        return cls(
-            job_fields(settings),
-            RowOptions.of(settings),
-            NetworkOptions.of(settings),
-            ReadOptions.of(settings),
-        )
 
 
 def open_source(options: SourceOptions, workspace: Workspace, report: Report, images_share: float) -> Source:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import fields
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -9,13 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, validators
 
-import pyramid.jobs
 from pyramid.errors import SettingsError
-from pyramid.settings import semantics
+from pyramid.fields import OBJECTIVES
+from pyramid.images.training_types import TRAINING_TYPES
+from pyramid.jobs import JOBS as JOBS_BY_TYPE
 from pyramid.settings.base_settings import BaseSettings, job_id_of
 from pyramid.settings.docs import page
+from pyramid.settings.options import FitOptions, Options
+from pyramid.settings.semantics import LOSSES
 from pyramid.settings.validate import SCHEMA_PATH, schema, violations
-from pyramid.train.losses import LOSSES
+from pyramid.train.losses import LOSSES as TRAINED_LOSSES
 from pyramid.train.optimizers import OPTIMIZERS
 from sensenet.pretrained import NETWORKS
 
@@ -228,7 +233,8 @@ def test_a_triplet_objective_is_not_supported() -> None:
         ([{**NUMERIC, "stdev": -1}, CLASSES], {}, "/info_list/0/stdev"),
         ([{**NUMERIC, "mean": float("nan")}, CLASSES], {}, "/info_list/0/mean"),
         ([{**NUMERIC, "mean": None}, CLASSES], {}, "/info_list/0/mean"),
-        ([{**NUMERIC, "name": "x"}, CLASSES], {}, "/info_list/0/name"),
+        ([{**NUMERIC, "name": 3}, CLASSES], {}, "/info_list/0/name"),
+        ([{**NUMERIC, "colour": "x"}, CLASSES], {}, "/info_list/0/colour"),
         ([{"index": 0}, CLASSES], {}, "/info_list/0/type"),
         ([{"index": 0, "type": "text"}, CLASSES], {}, "/info_list/0/type"),
         ([7, CLASSES], {}, "/info_list/0"),
@@ -479,19 +485,6 @@ def test_an_image_network_name_that_is_no_directory_name_is_refused(name):
     assert "/base_image_network" in {violation.path for violation in refused.value.violations}
 
 
-@pytest.mark.parametrize(
-    ("key", "registered"),
-    [
-        ("job_type", pyramid.jobs.JOBS),
-        ("descent_algorithm", OPTIMIZERS),
-        ("loss_function", LOSSES),
-        ("loss_function", [name for names in semantics.LOSSES.values() for name in names]),
-    ],
-)
-def test_the_schema_allows_what_is_registered(key, registered):
-    assert sorted(schema()["properties"][key]["enum"]) == sorted(registered)
-
-
 def test_every_image_network_is_allowed_by_its_name():
     rule = schema()["properties"]["base_image_network"]
     assert sorted(rule["examples"]) == sorted(NETWORKS)
@@ -529,3 +522,48 @@ def test_a_value_that_is_nested_too_deep_is_refused_alone(key: str, levels: int)
 
 def test_a_hundred_levels_are_allowed() -> None:
     BaseSettings({**TRAINING, "topology": nested(100)})
+
+
+@pytest.mark.parametrize(
+    ("key", "registry"),
+    [
+        ("job_type", JOBS_BY_TYPE),
+        ("image_training_type", TRAINING_TYPES),
+        ("descent_algorithm", OPTIMIZERS),
+        ("loss_function", TRAINED_LOSSES),
+        ("loss_function", [name for names in LOSSES.values() for name in names]),
+    ],
+)
+def test_the_schema_knows_what_the_registry_does(key: str, registry: Any) -> None:
+    assert sorted(schema()["properties"][key]["enum"]) == sorted(registry)
+
+
+def test_the_schema_knows_every_layer() -> None:
+    known = schema()["$defs"]["layer"]["properties"]["type"]["enum"]
+    assert set(known) <= set(import_module("sensenet.layers.registry").LAYERS)
+
+
+def test_the_objectives_that_are_trained_are_those_with_losses() -> None:
+    assert set(OBJECTIVES) == set(LOSSES) < set(schema()["properties"]["objective_type"]["enum"])
+    told = "; ".join(f"{kind}: {', '.join(LOSSES[kind])}" for kind in LOSSES)
+    assert schema()["properties"]["loss_function"]["description"] == f"{told}."
+
+
+def test_a_field_may_have_a_name() -> None:
+    job = JOBS["finalize_output"]
+    named = [{**NUMERIC, "name": "width"}, {**CLASSES, "name": "kind"}]
+    assert violations({**job, "info_list": named}) == []
+
+
+def test_options_are_settings_or_empty() -> None:
+    settings = BaseSettings({**JOBS["standard_training"], "label_smoothing_factor": None, "mixup_alpha": 0.5})
+    options = FitOptions.of(settings)
+    assert (options.optimizer.descent_algorithm, options.optimizer.beta1) == ("adam", 0.9)
+    assert (options.loss.label_smoothing_factor, options.loss.class_weights) == (0.0, ())
+    assert (options.sampling.mixup_alpha, options.sampling.balance_objective) == (0.5, False)
+    assert (options.limits.max_iterations, options.limits.patience) == (None, 32)
+
+
+@pytest.mark.parametrize("kind", list(Options.__subclasses__()), ids=lambda kind: kind.__name__)
+def test_every_option_is_a_setting(kind: type[Options]) -> None:
+    assert {field.name for field in fields(kind)} <= schema()["properties"].keys()
