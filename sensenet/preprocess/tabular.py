@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-import numbers
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,10 @@ from sensenet.document.parsing import brief
 from sensenet.errors import InputError
 
 CONTAINERS = frozenset({list, tuple, dict})
+WHOLE_NUMBER = re.compile("0|-?[1-9][0-9]{0,308}")
+"""The texts of the integers that a float can be."""
+
+MANY_ROWS = 1000
 MISSING_TYPES = frozenset({"NAType", "NaTType"})
 """Names of the types that frames use for missing values beside None and NaN."""
 
@@ -35,7 +38,7 @@ class ColumnCodec:
         width: how many columns it has.
         offset, scale: a number becomes (value - offset) / scale.
         missing: what a missing number is before that.
-        codes: position of each category.
+        codes: position of each category, see `_category_codes`.
         one_hot: whether a category becomes one column a value, or one column of its position (-1: none of them).
     """
 
@@ -45,7 +48,7 @@ class ColumnCodec:
     offset: float
     scale: float
     missing: float
-    codes: dict[str, int]
+    codes: dict[Any, int]
     one_hot: bool = True
 
     def number(self, value: Any, row: int) -> float:
@@ -71,17 +74,24 @@ class ColumnCodec:
 
         Other values than texts are compared as text: 1 and 1.0 are "1", true is "true".
         """
-        if isinstance(value, str):
-            return self.codes.get(value, -1)
-        if is_missing(value) or type(value) in CONTAINERS:
-            return -1
-        return next((self.codes[text] for text in _category_texts(value) if text in self.codes), -1)
+        kind = type(value)
+        if kind is str or kind in CONTAINERS or is_missing(value):
+            return self.codes.get(value, -1) if kind is str else -1
+        if kind is bool or kind is np.bool_:  # true is the same key as 1
+            return self.codes.get(str(value).lower(), self.codes.get(str(value), -1))
+        try:
+            position = self.codes.get(value)
+        except TypeError:  # no key at all
+            position = None
+        return self.codes.get(str(value), -1) if position is None else position
 
     def positions(self, values: Any) -> np.ndarray:
         """`code` of every value of a column: (rows,) int64."""
         if isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
-            distinct, places = np.unique(values, return_inverse=True)
-            return np.array([self.code(value) for value in distinct], np.int64)[places]
+            if len(values) > MANY_ROWS:
+                distinct, places = np.unique(values, return_inverse=True)
+                return self.positions(distinct.tolist())[places]
+            values = values.tolist()
         return np.fromiter(map(self.code, values), np.int64, len(values))
 
     def numbers(self, values: Any) -> np.ndarray:
@@ -104,22 +114,15 @@ class ColumnCodec:
 
 def is_missing(value: Any) -> bool:
     """Whether `value` is None, NaN, or what frames use for a missing value."""
-    return (
-        value is None
-        or (isinstance(value, (float, np.floating)) and value != value)
-        or type(value).__name__ in MISSING_TYPES
-    )
+    if value is None or isinstance(value, (float, np.floating)):
+        return value is None or bool(value != value)
+    return type(value).__name__ in MISSING_TYPES
 
 
-def _category_texts(value: Any) -> tuple[str, ...]:
-    """How documents may write a value as a category, the usual text first."""
-    text = str(value)
-    if isinstance(value, (bool, np.bool_)):
-        return text.lower(), text
-    if isinstance(value, int) or not isinstance(value, (numbers.Real, Decimal)):
-        return (text,)
-    whole = math.floor(value) if math.isfinite(value) else None
-    return (str(whole), text) if whole == value else (text,)
+def _category_codes(values: Sequence[str]) -> dict[Any, int]:
+    """Of each category its position, by its text, and by its number where that is whole: 1.0 is the same key as 1."""
+    codes: dict[Any, int] = {value: position for position, value in enumerate(values)}
+    return {**codes, **{int(value): codes[value] for value in codes if WHOLE_NUMBER.fullmatch(value)}}
 
 
 def raw_codecs(fields: Sequence[Field]) -> tuple[ColumnCodec, ...]:
@@ -151,7 +154,7 @@ def column_codecs(fields: Sequence[Field], image_features: int = 0) -> tuple[Col
             offset, scale = field.zero_value, field.one_value - field.zero_value
             missing = field.zero_value
         elif not isinstance(field, ImageField):
-            codes = {value: position for position, value in enumerate(field.values)}
+            codes = _category_codes(field.values)
         codecs.append(ColumnCodec(field, start, width, offset, scale, missing, codes))
         start += width
     return tuple(codecs)
