@@ -11,7 +11,6 @@ import numpy as np
 from pyramid.fields import Fields, parse_objective
 from pyramid.tables.ser import write_ser
 
-
 Field = dict[str, Any]
 Job = dict[str, Any]
 
