@@ -105,7 +105,7 @@ def run(
 
 def _fit_options(settings: BaseSettings) -> ImageFitOptions:
     fit = FitOptions.of(settings)
-    # images are augmented, not mixed, and so are their features, whose readout is to be the same from all of them
+    # mixup is of the rows of tables; images are augmented
     fit = replace(fit, sampling=replace(fit.sampling, mixup_alpha=0.0))
     phases = NetworkOptions.of(settings).training_type.phases
     return ImageFitOptions(fit, phases, settings.augmentation_seed)

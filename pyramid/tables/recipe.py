@@ -11,8 +11,7 @@ import numpy as np
 from pyramid.fields import Fields, parse_objective
 from pyramid.tables.ser import write_ser
 
-Json = Any
-Field = dict[str, Json]
+Field = dict[str, Any]
 Job = dict[str, Any]
 
 # small tables overfit: strong dropout and a modest rate did best on scikit-learn's data sets (benchmarks/quality.py)
@@ -72,7 +71,7 @@ def tabular_jobs(
     info_list: Sequence[Field],
     seed: int = 0,
     job_id: str = "model",
-    **settings: Json,
+    **keys: Any,
 ) -> list[Job]:
     """Write the rows as `rows.ser` and give the three jobs that make a model of them: cache, train, finalize.
 
@@ -81,7 +80,7 @@ def tabular_jobs(
         rows: (rows, fields) float64 in the order of `info_list`: numbers, and for categorical fields positions in
             their `values`; NaN is a missing input.
         info_list: the fields, the objective last.
-        settings: other keys of the jobs (docs/settings.md), in place of what is chosen here.
+        keys: other keys of the jobs (docs/settings.md), in place of what is chosen here.
 
     Returns:
         The jobs for `dataset_caching`, `standard_training` and `finalize_output`. The training job's `tree_inputs`
@@ -91,7 +90,7 @@ def tabular_jobs(
     directory.mkdir(parents=True, exist_ok=True)
     ser = directory / "rows.ser"
     write_ser(ser, rows, info_list)
-    objective = Fields.parse(info_list, bool(settings.get("instance_weights"))).objective
+    objective = Fields.parse(info_list, bool(keys.get("instance_weights"))).objective
     shared = {
         "job_id": job_id,
         "objective_type": objective.kind,
@@ -120,7 +119,7 @@ def tabular_jobs(
         "loss_function": objective.losses[0],
     }
     finalizing = {"job_type": "finalize_output"}
-    return [shared | job | settings for job in (caching, training, finalizing)]
+    return [shared | job | keys for job in (caching, training, finalizing)]
 
 
 def _dense(nodes: int, activation_function: str | None, seed: int) -> dict[str, Any]:
