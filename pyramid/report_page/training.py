@@ -15,6 +15,7 @@ from pyramid.report_page.render import render
 from pyramid.train.checks import Check
 from pyramid.train.image_start import Start
 from pyramid.train.images import PHASES, ImageData, predict_images, told
+from pyramid.train.traced import traced_once
 from pyramid.workspace import Submodel, Workspace, write_bytes, write_json
 
 SHEET_IMAGES, SHEET_VERSIONS = 8, 5
@@ -79,6 +80,7 @@ def _sheet(images: ImageData, settings: Any) -> list[tuple[str, np.ndarray, np.n
     plain = _with_pixels(images, positions)
     pixels = tf.constant(np.stack([image for _, image in plain]))
 
+    @traced_once
     @tf.function(autograph=False)
     def change(step: tf.Tensor) -> tf.Tensor:
         seed, indices = tf.constant(settings.augmentation_seed), tf.constant(positions, tf.int32)
