@@ -36,14 +36,14 @@ def prepare_tensorflow(debug: bool = False) -> None:
 
 
 @contextmanager
-def hidden_notices() -> Iterator[None]:
+def hidden_notices(debug: bool = False) -> Iterator[None]:
     """Keep what libraries write to descriptor 2 past Python from people; `sys.stderr` leads where it led.
 
     TensorFlow tells of oneDNN, processors and drivers before it reads the level that should silence it. Nothing is
-    hidden where that level, as `tensorflow_environment` sets it, lets some notices through.
+    hidden with `debug`, and where that level, as `tensorflow_environment` sets it, lets some notices through.
     """
     shown = sys.stderr
-    if os.environ.get(LEVEL) != NO_LEVELS or not _is_descriptor_2(shown):
+    if debug or os.environ.get(LEVEL) != NO_LEVELS or not _is_descriptor_2(shown):
         yield
         return
     kept = os.dup(2)

@@ -46,7 +46,7 @@ def run_command(program: str, debug: bool, command: Callable[[], None]) -> int:
     """
     prepare_tensorflow(debug)
     try:
-        with hidden_notices():
+        with hidden_notices(debug):
             command()
         sys.stdout.flush()
     except KeyboardInterrupt:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image, ImageDraw
 
 from pyramid.commands.config import Training
-from pyramid.commands.labels import Row
-from pyramid.errors import DataError
-from pyramid.images.augment import augment, parse_augmentations
-from pyramid.images.root import image_confinement
-from pyramid.images.rows import listed
-from sensenet.errors import InputError
-from sensenet.preprocess.reading import ImageLoader, ImageSource
+from pyramid.jobs.image_training import training_batches
+from pyramid.progress import Report
 
 LEAST_SIDE, MARGIN, TITLE = 96, 6, 14
 MOST_TEXT = 80
@@ -31,39 +25,19 @@ class Picture(NamedTuple):
     label: str
 
 
-def augmented_batches(training: Training, count: int) -> Iterator[list[Picture]]:
-    """Batches of augmented images, drawn without repetition as long as there are any left.
+def augmented_batches(training: Training, count: int, report: Report) -> Iterator[list[Picture]]:
+    """The batches of the first steps of the first candidate's training, as its job draws and augments them.
 
     Raises:
-        DataError: an image that cannot be read.
+        DataError: images that cannot be read.
     """
     settings = training.job(training.candidates[0], training.max_total_seconds)
-    augmentations = parse_augmentations(settings.image_augmentations, settings.augmentation_ranges)
-    source = ImageSource(
-        path_prefix=settings.image_root or "",
-        input_image_format="file",
-        exif_rotation=bool(settings.exif_rotation),
-        confinement=image_confinement(settings),
-    )
-    width, height, _ = settings.input_image_shape
-    loader = ImageLoader(width, height, settings.rescale_type, source)
-    rows, size = training.images.rows, min(settings.batch_size, MOST_IMAGES, len(training.images.rows))
-    rng = np.random.default_rng(settings.seed)
-    for epoch in range(count):
-        # the images of a batch are others each time, and where they are the same they are changed in other ways
-        chosen = rng.choice(len(rows), size, replace=False)
-        chosen, pixels = _readable(rows, chosen, loader, bool(settings.skip_invalid_images))
-        changed = augment(
-            pixels,
-            tf.constant(settings.augmentation_seed),
-            tf.constant(epoch),
-            tf.constant(chosen, tf.int32),
-            augmentations,
-        )
-        yield [
-            Picture(image, _label(rows[row]["label"]))
-            for image, row in zip(changed.numpy(), chosen, strict=True)
-        ]
+    batches = training_batches(settings, report)
+    for step in range(count):
+        batch = batches(step)
+        images, targets = batch.inputs.numpy()[:MOST_IMAGES], batch.targets.numpy()[:MOST_IMAGES]
+        labels = _labels(targets, settings.info_list[-1])
+        yield [Picture(image, label) for image, label in zip(images, labels, strict=True)]
 
 
 def draw_sheet(batches: Sequence[Sequence[Picture]]) -> Image.Image:
@@ -88,30 +62,12 @@ def draw_sheet(batches: Sequence[Sequence[Picture]]) -> Image.Image:
     return sheet
 
 
-def _readable(
-    rows: Sequence[Row], chosen: np.ndarray, loader: ImageLoader, skips: bool
-) -> tuple[np.ndarray, tf.Tensor]:
-    """Those of the chosen rows whose images can be read, and their (n, height, width, 3) uint8 pixels.
-
-    Raises:
-        DataError: an image cannot be read and is not to be skipped, or none can; names them.
-    """
-    pixels, problems = {}, []
-    for row in chosen:
-        try:
-            image = loader.load([rows[row]["file"]], lambda _: f"/training_data/{row}/file").pixels  # noqa: B023
-            pixels[row] = tf.cast(image, tf.uint8)
-        except InputError as error:
-            problems.append(str(error))
-    if problems and not (skips and pixels):
-        raise DataError(listed(problems))
-    return np.array(list(pixels)), tf.concat(list(pixels.values()), axis=0)
-
-
-def _label(label: Any) -> str:
-    """A label in one short line of what the pen can write."""
-    text = " ".join(label.split())[:MOST_TEXT] if isinstance(label, str) else f"{label:g}"
-    return text.encode("ascii", "backslashreplace").decode()
+def _labels(targets: np.ndarray, objective: Mapping[str, Any]) -> list[str]:
+    """What (images, outputs) targets stand for, each in one short line of what the pen can write."""
+    if objective["type"] == "numeric":
+        return [f"{number:g}" for number in targets[:, 0] * (objective["stdev"] or 1.0) + objective["mean"]]
+    texts = [" ".join(objective["values"][place].split()) for place in targets.argmax(axis=1)]
+    return [text[:MOST_TEXT].encode("ascii", "backslashreplace").decode() for text in texts]
 
 
 def _cut(text: str, width: int, pen: ImageDraw.ImageDraw) -> str:

@@ -224,7 +224,9 @@ def _visualize(training: Training, count: int, output: Path | None) -> None:
     if output is None and not has_display:
         raise CommandError("there is no display to show images on; --output FILE.png writes them")
     sheets = import_module("pyramid.commands.contact_sheet")
-    sheet = sheets.draw_sheet(list(sheets.augmented_batches(training, count)))
+    with watched("reading images", ()) as (report, _):
+        batches = list(sheets.augmented_batches(training, count, report))
+    sheet = sheets.draw_sheet(batches)
     if output is not None:
         encoded = io.BytesIO()
         sheet.save(encoded, format="PNG")

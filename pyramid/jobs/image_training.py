@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,8 +23,9 @@ from pyramid.submodels.image_model import network_info, trained_keras_model
 from pyramid.train.checks import Check, OnCheck, unheard
 from pyramid.train.dataset import Dataset, split_holdout
 from pyramid.train.fit import Fit
+from pyramid.train.image_loop import Batch
 from pyramid.train.image_start import Start, start_networks
-from pyramid.train.images import ImageData, train_phases
+from pyramid.train.images import ImageData, batches_of_steps, train_phases
 from pyramid.workspace import Submodel, Workspace, check_there
 from sensenet.errors import SensenetError
 from sensenet.formats.h5 import encode_weights
@@ -32,6 +35,17 @@ from sensenet.preprocess.reading import ImageLoader, ImageSource
 READ, TRAINED, REPORTED = 0.1, 0.97, 0.98
 SPLIT = 1  # what a random generator of the job is for, as in the other training jobs
 IMAGE_FIELD = {"type": "image", "index": 0}
+DRAWN = "randomly_initialize"
+
+
+@dataclass(frozen=True)
+class _Beginning:
+    """A job before its first step."""
+
+    start: Start
+    images: ImageData
+    rows: ImageRows
+    opened: OpenedImages
 
 
 def run(
@@ -50,21 +64,8 @@ def run(
         sensenet.errors.WeightsError: pretrained weights that cannot be had.
     """
     started = settings.start_time or time.time()
-    report(0.0, message="reading the rows and building the networks")
-    objective = settings.info_list[-1]
-    if objective["type"] == "bounding_box":
-        message = "found bounding_box, which this build does not train"
-        raise SettingsError([Violation("/objective_type", message)])
-    augmentations = _augmentations(settings, report)
-    rows = read_image_rows(settings)
-    if rows.missing:
-        report(0.0, message=f"warning: {rows.missing} images of the rows are missing and are left out")
-    _refuse_scarce_classes(rows.labels, settings)
-    start = start_networks(settings, 1 if objective["type"] == "numeric" else len(objective["values"]))
-    opened = _open(rows, start, settings, report)
-    dataset = _dataset(rows, opened, settings)
-    training, holdout = _split(dataset, settings, report)
-    images, checks = ImageData(opened.store, training, holdout, augmentations), list[Check]()
+    begun = _begin(settings, report)
+    start, images, checks = begun.start, begun.images, list[Check]()
 
     def hear(check: Check) -> None:
         checks.append(check)
@@ -80,7 +81,7 @@ def run(
     )
     report(TRAINED, message="writing the trained networks")
     result = _result(fitted, settings, started)
-    info = result | _info(start, settings) | _files(rows, opened, holdout, settings)
+    info = result | _info(start, settings) | _files(begun.rows, begun.opened, images.holdout, settings)
     submodel = workspace.submodel(settings.job_id)
     _write(submodel, start, info)
     report(REPORTED, message="writing the report")
@@ -91,6 +92,36 @@ def run(
         report(REPORTED, message=f"warning: there is no report: {error}")
     check_there([submodel.weights, submodel.fit_info])
     return result
+
+
+def training_batches(settings: BaseSettings, report: Report) -> Callable[[int], Batch]:
+    """The function from the number of a step, from 0, to the batch that the job trains on then; nothing is trained.
+
+    Raises:
+        PyramidError: as `run`.
+    """
+    # what a batch is does not depend on the weights, which may not be there
+    drawn = BaseSettings.of_validated({**settings.as_dict(), "image_training_type": DRAWN})
+    return batches_of_steps(_begin(drawn, report).images, settings)
+
+
+def _begin(settings: BaseSettings, report: Report) -> _Beginning:
+    """Read and split the rows and images, and build the networks."""
+    report(0.0, message="reading the rows and building the networks")
+    objective = settings.info_list[-1]
+    if objective["type"] == "bounding_box":
+        message = "found bounding_box, which this build does not train"
+        raise SettingsError([Violation("/objective_type", message)])
+    augmentations = _augmentations(settings, report)
+    rows = read_image_rows(settings)
+    if rows.missing:
+        report(0.0, message=f"warning: {rows.missing} images of the rows are missing and are left out")
+    _refuse_scarce_classes(rows.labels, settings)
+    start = start_networks(settings, 1 if objective["type"] == "numeric" else len(objective["values"]))
+    opened = _open(rows, start, settings, report)
+    dataset = _dataset(rows, opened, settings)
+    training, holdout = _split(dataset, settings, report)
+    return _Beginning(start, ImageData(opened.store, training, holdout, augmentations), rows, opened)
 
 
 def _augmentations(settings: BaseSettings, report: Report) -> Augmentations:

@@ -193,7 +193,7 @@ def _train_phase(
     predict = compile_predict(task, data.store, data.holdout.inputs)
     truth, kind = data.holdout.truth, data.holdout.objective_type
     batches: Ahead[Batch]
-    with Ahead(_batch_maker(data, settings), first=first, stop=settings.max_iterations) as batches:
+    with Ahead(batches_of_steps(data, settings), first=first, stop=settings.max_iterations) as batches:
         steps = compile_image_steps(
             task,
             batches,
@@ -213,7 +213,8 @@ def _train_phase(
         )
 
 
-def _batch_maker(data: ImageData, settings: Any) -> Callable[[int], Batch]:
+def batches_of_steps(data: ImageData, settings: Any) -> Callable[[int], Batch]:
+    """The function from the number of a step, from 0, to the batch that a job's training takes for it."""
     training = data.training
     targets, row_weights = learnt_rows(training, settings)
     balanced = bool(settings.balance_objective) and training.objective_type == "categorical"

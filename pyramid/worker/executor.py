@@ -105,7 +105,7 @@ def reporter(settings: BaseSettings, send: Send) -> Report:
 
 def main() -> None:
     """Serve the jobs of this build, warmed with TensorFlow."""
-    serve(sys.argv[1:], _load_job, _import_all)
+    serve(sys.argv[1:], _load_job, lambda: _import_all(DEBUG_OPTION in sys.argv))
 
 
 def _log_everything() -> None:
@@ -189,8 +189,8 @@ def _load_job(job_type: str) -> Job:
     return load_job(job_type)
 
 
-def _import_all() -> None:
-    with hidden_notices():
+def _import_all(debug: bool) -> None:
+    with hidden_notices(debug):
         import_module("tensorflow")
         for job_type in JOBS:
             # A job type that cannot be imported fails its own jobs, no others.

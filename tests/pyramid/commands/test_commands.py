@@ -13,8 +13,15 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from pyramid.commands import evaluate, train
+from pyramid.commands import contact_sheet, evaluate, train
+from pyramid.commands.candidates import Candidate
+from pyramid.commands.config import parse_config
 from pyramid.commands.console import run_command
+from pyramid.jobs import image_training
+from pyramid.progress import ignore
+from pyramid.train import images
+from pyramid.train.prefetch import Ahead
+from pyramid.workspace import Workspace
 from sensenet.models.image import image_model
 
 ROOT = Path(__file__).parents[3]
@@ -211,7 +218,42 @@ def test_visualize_takes_any_labels_and_leaves_out_what_training_leaves_out(digi
     (digits[0] / "config.json").write_text("no image")
     (digits[0] / "none.png").write_text("no image")
     assert train.main(["--visualize", "--output", str(tmp_path / "sheet.png"), str(config)]) == 1
-    assert "/training_data/1" in capsys.readouterr().err
+    assert "config.json" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"balance_objective": True, "augmentation_ranges": {"brightness": 0.3}, "seed": 9},
+        {
+            "image_network_candidates": [["mobilenetv2", "use_pretrained"]],
+            "image_augmentations": ["rotation"],
+        },
+    ],
+)
+def test_visualize_shows_the_bytes_that_training_begins_with(digits, tmp_path, monkeypatch, keys):
+    monkeypatch.setenv("BIGML_SENSENET_CACHE_PATH", str(tmp_path / "no weights are needed"))
+    config = make_config(digits, tmp_path, **{"batch_size": 8, "max_iterations": 3} | keys)
+    training = parse_config(json.loads(config.read_text()))
+    shown = list(contact_sheet.augmented_batches(training, 3, ignore))
+    taken = []
+
+    class Recorded(Ahead):
+        def take(self):
+            taken.append(super().take())
+            return taken[-1]
+
+    monkeypatch.setattr(images, "Ahead", Recorded)
+    candidate = Candidate("simple", "randomly_initialize")
+    image_training.run(training.job(candidate, 60), Workspace.create(tmp_path / "out"), ignore)
+    assert len(taken) == 3
+    for batch, pictures in zip(taken, shown, strict=True):
+        assert batch.inputs.numpy().tobytes() == b"".join(picture.pixels.tobytes() for picture in pictures)
+        classes = training.shared["info_list"][-1]["values"]
+        assert [classes[place] for place in batch.targets.numpy().argmax(axis=1)] == [
+            picture.label for picture in pictures
+        ]
 
 
 def test_a_standard_output_that_takes_no_more_does_not_end_the_work():

@@ -63,7 +63,7 @@ NOTICES = ("oneDNN", "cudart_stub", "absl::InitializeLog", "cpu_feature_guard", 
         ([], {}, False),
         ([], {"TF_CPP_MIN_LOG_LEVEL": "0"}, True),
         (["--debug"], {}, True),
-        (["--debug"], {"TF_CPP_MIN_LOG_LEVEL": "3"}, False),
+        (["--debug"], {"TF_CPP_MIN_LOG_LEVEL": "3"}, True),
     ],
 )
 @pytest.mark.slow
