@@ -18,11 +18,12 @@ from pyramid.commands.candidates import TRAINING_TYPES, Candidate
 from pyramid.commands.config import Training, parse_config
 from pyramid.commands.console import CommandError, answer, make_parser, read_json_file, run_command, told
 from pyramid.commands.metadata import metadata
-from pyramid.commands.sharing import Outcome, best_of, try_each
+from pyramid.commands.sharing import TrialOutcome, best_of, try_each
 from pyramid.commands.watching import outcome_table, watched
 from pyramid.errors import DataError, PyramidError, SettingsError, Violation
 from pyramid.images.rows import listed
 from pyramid.jobs import load_job
+from pyramid.report_page.units import ShownMetrics
 from pyramid.settings.wording import found
 from pyramid.train.checks import OnCheck, both, unheard
 from pyramid.train.metrics import HEADLINE
@@ -130,14 +131,12 @@ def _check_files(training: Training) -> None:
 
 def _train(training: Training, events: Path | None, debug: bool) -> None:
     workspace = Workspace.create(training.shared["output_directory"])
-    objective = str(training.images.objective["type"])
-    metrics = HEADLINE[objective]
+    objective = training.images.objective
+    metrics = ShownMetrics(HEADLINE[str(objective["type"])], objective)
     job: Callable[..., dict[str, Any]] = load_job("image_training")
 
     def train(candidate: Candidate, max_seconds: float) -> dict[str, Any]:
         try:
-            if candidate in unavailable:
-                raise unavailable[candidate]
             with watched(str(candidate), metrics) as (report, show), _event_log(events, candidate) as log:
                 return job(training.job(candidate, max_seconds), workspace, report, both(show, log))
         except Exception as error:
@@ -147,15 +146,18 @@ def _train(training: Training, events: Path | None, debug: bool) -> None:
             raise
 
     unavailable = _unavailable(training.candidates)
-    outcomes = try_each(training.candidates, training.max_total_seconds, train)
-    best = best_of(outcomes, metrics[0])
+    if len(training.candidates) > 1:
+        for candidate, error in unavailable.items():
+            _tell_failure(candidate, error, debug)
+    outcomes = try_each(training.candidates, training.max_total_seconds, train, unavailable)
+    best = best_of(outcomes, metrics.names[0])
     if len(outcomes) == 1 and outcomes[0].error is not None:
         raise outcomes[0].error
     answer(outcome_table(outcomes, best, metrics))
     if best is None:
         _write_report(outcomes, best, metrics, workspace)
         raise CommandError(f"none of the {len(outcomes)} candidates could be trained")
-    with watched("writing the final model", ()) as (report, _):
+    with watched("writing the final model") as (report, _):
         load_job("finalize_output")(training.finalizing(best.candidate), workspace, report)
     _write_report(outcomes, best, metrics, workspace)
     answer(f"the best is {best.candidate}: {workspace.final_model} (how it went: {workspace.report})")
@@ -175,9 +177,9 @@ def _unavailable(candidates: Sequence[Candidate]) -> dict[Candidate, WeightsErro
 
 
 def _write_report(
-    outcomes: Sequence[Outcome[Candidate]],
-    best: Outcome[Candidate] | None,
-    metrics: Sequence[str],
+    outcomes: Sequence[TrialOutcome[Candidate]],
+    best: TrialOutcome[Candidate] | None,
+    metrics: ShownMetrics,
     workspace: Workspace,
 ) -> None:
     try:
@@ -224,7 +226,7 @@ def _visualize(training: Training, count: int, output: Path | None) -> None:
     if output is None and not has_display:
         raise CommandError("there is no display to show images on; --output FILE.png writes them")
     sheets = import_module("pyramid.commands.contact_sheet")
-    with watched("reading images", ()) as (report, _):
+    with watched("reading images") as (report, _):
         batches = list(sheets.augmented_batches(training, count, report))
     sheet = sheets.draw_sheet(batches)
     if output is not None:

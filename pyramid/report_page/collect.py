@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import orjson
 
 from pyramid.report_page.data import Augmented, Confusion, Miss, ReportData, Scatter
 from pyramid.report_page.pictures import data_uri
+from pyramid.report_page.units import in_own_units, shown_number
 from pyramid.train.checks import Check
 
 N_WORST = 12
@@ -99,7 +101,7 @@ def collect(
         augmentations: of the training images, in words.
         sheet: file, pixels and (versions, height, width, 3) augmented pixels of training images.
     """
-    told = _phase_places(checks, phases)
+    told, objective = _phase_places(checks, phases), settings.info_list[-1]
     misses = []
     for (file, pixels), position in zip(worst, [] if outputs is None else outputs.worst(), strict=True):
         assert outputs is not None
@@ -108,8 +110,8 @@ def collect(
     values = {key: value for key, value in settings.as_dict().items() if key not in UNTOLD_SETTINGS}
     return ReportData(
         title=settings.job_id,
-        result=tuple(_result(result)),
-        checks=tuple(checks[place] for place in _shown(checks)),
+        result=tuple(_result(result, objective)),
+        checks=tuple(_readable(checks[place], objective) for place in _shown(checks)),
         n_checks=len(checks),
         phases=told,
         answers=None if outputs is None else outputs.answers(),
@@ -134,8 +136,13 @@ def _phase_places(checks: Sequence[Check], phases: Sequence[str]) -> tuple[str, 
     return tuple(phases[: max((check.phase for check in checks), default=0)])
 
 
-def _result(result: Mapping[str, Any]) -> list[tuple[str, str]]:
-    metrics = [(name, f"{value:.4f}") for name, value in (result["validation_metrics"] or {}).items()]
+def _readable(check: Check, objective: Mapping[str, Any]) -> Check:
+    return replace(check, metrics=in_own_units(check.metrics, objective))
+
+
+def _result(result: Mapping[str, Any], objective: Mapping[str, Any]) -> list[tuple[str, str]]:
+    measured = in_own_units(result["validation_metrics"] or {}, objective)
+    metrics = [(name, shown_number(value)) for name, value in measured.items()]
     facts = [(key, result[key]) for key in RESULT_KEYS]
     return [*metrics, *((key, f"{v:.1f} s" if isinstance(v, float) else str(v)) for key, v in facts)]
 

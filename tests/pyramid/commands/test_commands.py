@@ -155,7 +155,11 @@ def test_numbers_are_learnt_and_evaluated_in_their_own_units(digits, tmp_path):
     config = make_config(digits, tmp_path, training_data=numbered)
     done = run("pyramid.commands.train", config)
     assert done.returncode == 0, done.stderr
-    assert "r_squared" in done.stdout
+    checks = [line for line in done.stdout.splitlines() if "  iteration " in line]
+    shown = [float(line.split("mean_squared_error ")[1]) for line in checks]
+    assert 0 < min(shown) < np.var(inks)
+    assert max(shown) > 0.05 * np.var(inks), "in the units of the labels"
+    assert "errors are negated" not in (tmp_path / "out" / "report.html").read_text()
     done = run("pyramid.commands.evaluate", tmp_path / "out" / "final_model.json", config)
     assert done.returncode == 0, done.stderr
     shown = dict(line.split() for line in done.stdout.splitlines()[1:])
