@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,55 @@ def test_the_demo_runs_as_a_newcomer_would(tmp_path):
     assert done.stdout.count("the truth:") == 5
     for network in ("simple", "simple_residual"):
         assert (tmp_path / "results" / "digits" / network / "report.html").exists()
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of what is installed, and a virtualenv that sees our dependencies: (its bin/install, the virtualenv)."""
+    source, venv = tmp_path / "source", tmp_path / "venv"
+    for name in ("bin", "pyramid", "sensenet"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.py", "pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, source)
+    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+    (modules(venv) / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    return source / "bin" / "install", venv
+
+
+def modules(venv):
+    return venv / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+
+
+def install(script, venv):
+    environment = os.environ | {"PYRAMID_VENV": str(venv)}
+    environment.pop("PYTHONPATH", None)
+    return subprocess.run([script], capture_output=True, text=True, env=environment)
+
+
+@pytest.mark.slow
+def test_installing_again_upgrades_what_changed_and_needs_no_pip_where_nothing_did(checkout):
+    script, venv = checkout
+    gone, installed = script.parents[1] / "pyramid" / "gone.py", modules(venv) / "pyramid"
+    gone.write_text("")
+    done = install(script, venv)
+    assert done.returncode == 0, done.stderr
+    assert (installed / "gone.py").exists()
+    gone.unlink()
+    (script.parents[1] / "sensenet" / "come.py").write_text("")
+    done = install(script, venv)
+    assert done.returncode == 0, done.stderr
+    assert "Installing" in done.stdout
+    assert not (installed / "gone.py").exists()
+    assert (modules(venv) / "sensenet" / "come.py").exists()
+    (modules(venv) / "pip" / "__main__.py").write_text("raise SystemExit(7)")
+    done = install(script, venv)
+    assert done.returncode == 0, done.stderr
+    assert "is current" in done.stdout
+    assert f'export WINTERMUTE_PYRAMID_PATH="{venv}/bin/pyramid"' in done.stdout
+    with (script.parents[1] / "setup.py").open("a") as setup:
+        setup.write("# another dependency, say")
+    for _ in range(2):  # one that failed is tried again
+        assert install(script, venv).returncode == 7
 
 
 def test_install_takes_no_arguments():
