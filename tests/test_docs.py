@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import shutil
@@ -85,17 +86,43 @@ def test_the_demo_runs_as_a_newcomer_would(tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f'export WINTERMUTE_PYRAMID_PATH="{tmp_path}/venv/bin/pyramid"' in done.stdout
-    assert "pyramid process ready" in done.stdout
+    assert done.stderr == "", "nothing of TensorFlow's, no warning"
+    assert "pyramid progress" not in done.stdout
+    jobs = [line for line in done.stdout.splitlines() if " done in " in line]
+    assert len(jobs) == 3 * 3 + 2 * 2
     for title in ("breast_cancer", "wine", "diabetes"):
         assert (tmp_path / "results" / title / "final_model.json").exists()
-    accuracies = [float(value) for value in re.findall(r"accuracy +(\S+)", done.stdout)]
+    compared = re.findall(
+        r" \d+  (accuracy|r_squared) +(\S+) +(\S+)  (?:logistic|linear) regression", done.stdout
+    )
+    accuracies = [float(ours) for metric, ours, _ in compared if metric == "accuracy"]
     assert len(accuracies) == 4
     assert min(accuracies) > 0.9
     assert min(accuracies[2:]) > 0.97, "the scans"
-    assert float(re.search(r"r_squared +(\S+)", done.stdout)[1]) > 0.3
+    assert [float(ours) > 0.3 for metric, ours, _ in compared if metric == "r_squared"] == [True]
+    assert all(float(rival) > 0.3 for *_, rival in compared)
     assert done.stdout.count("the truth:") == 5
+    assert done.stdout.count("importances:") == 3
     for network in ("simple", "simple_residual"):
-        assert (tmp_path / "results" / "digits" / network / "report.html").exists()
+        page = tmp_path / "results" / "digits" / network / "report.html"
+        assert page.exists()
+        assert str(page) in done.stdout
+
+
+@pytest.mark.slow
+def test_the_demo_can_show_the_protocol_and_a_line_that_updates_itself(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(ROOT / "bin"))
+    demo = importlib.import_module("demo_worker")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    line = demo.JobLine("wine", "standard_training", silent=False)
+    line.update({"progress": 0.5, "accuracy": 0.75})
+    line.finish(2.0)
+    first, half, done = capsys.readouterr().out.split("\r")[1:]
+    assert "0%" in first
+    assert "50%  accuracy 0.750" in half
+    assert done.endswith("\n")
+    assert "done in   2.0 s  holdout accuracy 0.750" in done
+    assert len(first) == len(half) == len(done.rstrip("\n")), "each hides the one before"
 
 
 @pytest.fixture
