@@ -15,7 +15,7 @@ from pyramid.worker import protocol
 IDLE_SECONDS = 60
 END_SECONDS = 30
 PROGRESS, COMPLETE = protocol.PROGRESS.decode(), protocol.COMPLETE.decode()
-BAR_WIDTH = 20
+BAR_WIDTH = 10
 HEADLINES = ("accuracy", "r_squared")
 
 
@@ -106,7 +106,7 @@ class JobLine:
         """Show that the job is done."""
         if self._silent:
             return
-        self._write(f"{self._name} done in {seconds:5.1f} s  {self._metrics and f'holdout {self._metrics}'}")
+        self._write(f"{self._name} done in {seconds:5.1f} s  {self._metrics}")
         print(flush=True)
 
     def _write(self, text: str) -> None:

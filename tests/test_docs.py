@@ -109,20 +109,48 @@ def test_the_demo_runs_as_a_newcomer_would(tmp_path):
         assert str(page) in done.stdout
 
 
-@pytest.mark.slow
-def test_the_demo_can_show_the_protocol_and_a_line_that_updates_itself(monkeypatch, capsys):
-    monkeypatch.syspath_prepend(str(ROOT / "bin"))
+PLAYED = """#!/bin/sh
+echo "pyramid process ready - version 1"
+read path
+echo 'pyramid progress - {"job_id":"m","progress":0.5,"accuracy":0.75}'
+echo 'pyramid job complete - {"job_id":"m","job_time":2.0}'
+read terminate
+"""
+
+
+def played(directory, shows_protocol):
+    """Run a job of the demo with a worker that answers at once."""
+    worker = directory / "worker"
+    worker.write_text(PLAYED)
+    worker.chmod(0o755)
     demo = importlib.import_module("demo_worker")
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    line = demo.JobLine("wine", "standard_training", silent=False)
-    line.update({"progress": 0.5, "accuracy": 0.75})
-    line.finish(2.0)
-    first, half, done = capsys.readouterr().out.split("\r")[1:]
-    assert "0%" in first
-    assert "50%  accuracy 0.750" in half
-    assert done.endswith("\n")
-    assert "done in   2.0 s  holdout accuracy 0.750" in done
-    assert len(first) == len(half) == len(done.rstrip("\n")), "each hides the one before"
+    with demo.Worker(str(worker), shows_protocol) as running:
+        running.run("wine", {"job_type": "standard_training", "output_directory": str(directory)})
+
+
+@pytest.mark.parametrize(("is_terminal", "n_updates"), [(True, 3), (False, 0)])
+def test_a_job_of_the_demo_is_one_line(tmp_path, monkeypatch, capsys, is_terminal, n_updates):
+    monkeypatch.syspath_prepend(str(ROOT / "bin"))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+    played(tmp_path, shows_protocol=False)
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    last = out.split("\r")[-1]
+    assert last.rstrip() == f"{'wine':24} standard_training  done in   2.0 s  accuracy 0.750"
+    assert out.count("\r") == n_updates
+    assert ("50%  accuracy 0.750" in out) == is_terminal
+
+
+def test_the_demo_shows_the_protocol_as_it_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(ROOT / "bin"))
+    played(tmp_path, shows_protocol=True)
+    assert capsys.readouterr().out.splitlines() == [
+        "pyramid process ready - version 1",
+        f"> {tmp_path}/standard_training.json",
+        'pyramid progress - {"job_id":"m","progress":0.5,"accuracy":0.75}',
+        'pyramid job complete - {"job_id":"m","job_time":2.0}',
+        "> terminate",
+    ]
 
 
 @pytest.fixture
