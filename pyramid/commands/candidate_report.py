@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pyramid.commands.console import told
+from pyramid.commands.console import error_lines
 from pyramid.commands.sharing import TrialOutcome
 from pyramid.report_page.data import parse_report
 from pyramid.report_page.render import render
@@ -41,7 +41,7 @@ def write_candidates(
 def _outcome(outcome: TrialOutcome[Any], is_best: bool, metrics: ShownMetrics) -> str:
     if outcome.result is None:
         assert outcome.error is not None
-        return f"failed: {told(outcome.error)[0]}"
+        return f"failed: {error_lines(outcome.error)[0]}"
     measured = metrics.of(outcome.result["validation_metrics"])
     shown = [f"{name} {shown_number(value)}" for name, value in measured.items() if value is not None]
     return ", ".join([*shown, f"{outcome.seconds:.1f} s", *(["the best"] if is_best else [])])

@@ -62,7 +62,7 @@ def run_command(program: str, debug: bool, command: Callable[[], None]) -> int:
             return EXIT_INTERRUPTED
         if debug:
             traceback.print_exc()
-        for line in told(error):
+        for line in error_lines(error):
             _say(program, line)
         return EXIT_FAILED
     return EXIT_FINE
@@ -75,7 +75,7 @@ def _was_interrupted(error: BaseException | None) -> bool:
     return error is not None
 
 
-def told(error: BaseException) -> list[str]:
+def error_lines(error: BaseException) -> list[str]:
     """An error for people: one line, and one for each rule that settings break."""
     if isinstance(error, SettingsError):
         return [f"{violation.path or '/'}: {violation.message}" for violation in error.violations]

@@ -67,7 +67,7 @@ def read_labels(
     if not problems:
         rows = _rows(data)
         objective = dict(given) if given is not None else _objective(rows, kind)
-        problems = list(_strangers(rows, objective))
+        problems = list(_unknown_labels(rows, objective))
         if not problems:
             return LabelledImages(rows, objective), []
     rest = len(problems) - MOST_SHOWN
@@ -129,7 +129,7 @@ def scarcity(images: LabelledImages) -> list[Violation]:
     return [_wrong("", problem) for problem in scarce_classes(row["label"] for row in images.rows)]
 
 
-def _strangers(rows: Sequence[Row], objective: Mapping[str, Any]) -> list[Violation]:
+def _unknown_labels(rows: Sequence[Row], objective: Mapping[str, Any]) -> list[Violation]:
     if objective["type"] != "categorical":
         return []
     values = set(objective["values"])

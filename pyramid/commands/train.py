@@ -16,10 +16,17 @@ from typing import Any
 from pyramid.commands.candidate_report import write_candidates
 from pyramid.commands.candidates import TRAINING_TYPES, Candidate
 from pyramid.commands.config import Training, parse_config
-from pyramid.commands.console import CommandError, answer, make_parser, read_json_file, run_command, told
+from pyramid.commands.console import (
+    CommandError,
+    answer,
+    error_lines,
+    make_parser,
+    read_json_file,
+    run_command,
+)
 from pyramid.commands.metadata import metadata
 from pyramid.commands.sharing import TrialOutcome, best_of, try_each
-from pyramid.commands.watching import outcome_table, watched
+from pyramid.commands.watching import outcome_table, progress_display
 from pyramid.errors import DataError, PyramidError, SettingsError, Violation
 from pyramid.images.rows import listed
 from pyramid.jobs import load_job
@@ -137,7 +144,10 @@ def _train(training: Training, events: Path | None, debug: bool) -> None:
 
     def train(candidate: Candidate, max_seconds: float) -> dict[str, Any]:
         try:
-            with watched(str(candidate), metrics) as (report, show), _event_log(events, candidate) as log:
+            with (
+                progress_display(str(candidate), metrics) as (report, show),
+                _event_log(events, candidate) as log,
+            ):
                 return job(training.job(candidate, max_seconds), workspace, report, both(show, log))
         except Exception as error:
             # what ends everything is told at the end
@@ -157,7 +167,7 @@ def _train(training: Training, events: Path | None, debug: bool) -> None:
     if best is None:
         _write_report(outcomes, best, metrics, workspace)
         raise CommandError(f"none of the {len(outcomes)} candidates could be trained")
-    with watched("writing the final model") as (report, _):
+    with progress_display("writing the final model") as (report, _):
         load_job("finalize_output")(training.finalizing(best.candidate), workspace, report)
     _write_report(outcomes, best, metrics, workspace)
     answer(f"the best is {best.candidate}: {workspace.final_model} (how it went: {workspace.report})")
@@ -201,7 +211,7 @@ def _event_log(events: Path | None, candidate: Candidate) -> AbstractContextMana
 def _tell_failure(candidate: Candidate, error: Exception, debug: bool) -> None:
     if debug:
         traceback.print_exception(error)
-    for line in told(error):
+    for line in error_lines(error):
         print(f"{PROGRAM}: {candidate} failed: {line}", file=sys.stderr)
 
 
@@ -226,7 +236,7 @@ def _visualize(training: Training, count: int, output: Path | None) -> None:
     if output is None and not has_display:
         raise CommandError("there is no display to show images on; --output FILE.png writes them")
     sheets = import_module("pyramid.commands.contact_sheet")
-    with watched("reading images") as (report, _):
+    with progress_display("reading images") as (report, _):
         batches = list(sheets.augmented_batches(training, count, report))
     sheet = sheets.draw_sheet(batches)
     if output is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pyramid.commands.console import answer, told
+from pyramid.commands.console import answer, error_lines
 from pyramid.commands.sharing import TrialOutcome
 from pyramid.progress import Report
 from pyramid.report_page.units import ShownMetrics, shown_number
@@ -22,7 +22,7 @@ HEADINGS = ("candidate", "iterations", "seconds")
 
 
 @contextmanager
-def watched(title: str, metrics: ShownMetrics = NO_METRICS) -> Iterator[tuple[Report, OnCheck]]:
+def progress_display(title: str, metrics: ShownMetrics = NO_METRICS) -> Iterator[tuple[Report, OnCheck]]:
     """The report of one candidate's job, and what prints its checks.
 
     Args:
@@ -71,7 +71,7 @@ def _cells(outcome: TrialOutcome[Any], metrics: ShownMetrics) -> list[str]:
     title = str(outcome.candidate)
     if outcome.result is None:
         assert outcome.error is not None
-        return [title, f"failed: {told(outcome.error)[0].splitlines()[0]}"]
+        return [title, f"failed: {error_lines(outcome.error)[0].splitlines()[0]}"]
     return [
         title,
         *map(shown_number, metrics.of(outcome.result["validation_metrics"]).values()),

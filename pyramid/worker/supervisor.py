@@ -18,7 +18,6 @@ from pyramid import __version__
 from pyramid.worker import protocol
 from pyramid.worker.active_job import ActiveJob
 from pyramid.worker.backoff import Backoff
-from pyramid.worker.child import EXECUTOR
 from pyramid.worker.child_limits import ChildLimits
 from pyramid.worker.child_pool import ChildDeath, ChildPool
 from pyramid.worker.job_file import ParsedJob, refused
@@ -37,19 +36,13 @@ LONGEST_WAIT_SECONDS = 3600.0
 READ_IDS_SECONDS, LAST_WORDS_SECONDS = 0.5, 1.5
 # How many children a job is given to before one begins it.
 MOST_TRIES = 3
-LONGEST_TROUBLE_SECONDS = 1.0
+LONGEST_LOOP_BACKOFF_SECONDS = 1.0
 
 
 class Supervisor:
     """One worker, from its ready line to its exit code."""
 
-    def __init__(
-        self,
-        idle_seconds: float,
-        limits: ChildLimits,
-        command: Sequence[str] = EXECUTOR,
-        debug: bool = False,
-    ):
+    def __init__(self, idle_seconds: float, limits: ChildLimits, command: Sequence[str], debug: bool):
         """Serve until `idle_seconds` pass without a job.
 
         Args:
@@ -68,8 +61,8 @@ class Supervisor:
         self._accepting = True
         self._exit_code: int | None = None
         self._give_up_at = float("inf")
-        self._trouble: Exception | None = None
-        self._trouble_backoff = Backoff(LONGEST_TROUBLE_SECONDS)
+        self._loop_error: Exception | None = None
+        self._loop_backoff = Backoff(LONGEST_LOOP_BACKOFF_SECONDS)
 
     def run(self) -> int:
         """Serve.
@@ -93,25 +86,25 @@ class Supervisor:
     def _go_on(self, signals: socket.socket) -> None:
         """One round of the loop. What nobody foresaw in it costs the job whose turn it is, and a pause."""
         try:
-            if self._trouble is not None:
-                self._answer_trouble(self._trouble)
+            if self._loop_error is not None:
+                self._answer_loop_error(self._loop_error)
             self._wait(signals)
             self._poll_child()
             self._advance()
-            self._trouble_backoff.forget()
+            self._loop_backoff.forget()
         except OutputGoneError:
             raise
         except Exception as error:
-            self._trouble = error
-            # so that trouble which stays does not keep the processor busy
-            time.sleep(self._trouble_backoff.begin())
+            self._loop_error = error
+            # so that an error which stays does not keep the processor busy
+            time.sleep(self._loop_backoff.begin())
 
-    def _answer_trouble(self, trouble: Exception) -> None:
-        self._log("".join(traceback.format_exception(trouble)).encode(errors="backslashreplace"))
+    def _answer_loop_error(self, error: Exception) -> None:
+        self._log("".join(traceback.format_exception(error)).encode(errors="backslashreplace"))
         if self._active is not None:
             self._end_running_job()
-            self._refuse(refused(trouble, self._active.job.job_id), self._active.began)
-        self._trouble = None
+            self._refuse(refused(error, self._active.job.job_id), self._active.began)
+        self._loop_error = None
 
     def _is_over(self) -> bool:
         now = time.monotonic()
@@ -224,9 +217,9 @@ class Supervisor:
             self._begin_next()
         if self._active is not None and not self._active.handed_over:
             self._pool.request()
-        trouble = self._pool.start_if_due()
-        if trouble is not None:
-            self._report_start_failure(f"cannot be started: {trouble.strerror or trouble}")
+        start_error = self._pool.start_if_due()
+        if start_error is not None:
+            self._report_start_failure(f"cannot be started: {start_error.strerror or start_error}")
         if self._active is not None and not self._active.handed_over:
             self._hand_over(self._active)
 
