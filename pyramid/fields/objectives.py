@@ -74,6 +74,11 @@ class Objective(Field):
         """The names of the classes; none of a number."""
         return ()
 
+    @property
+    def label_unit(self) -> float:
+        """How many of the objective's own units a label, or the error of one, of 1 stands for; 1 of classes."""
+        return 1.0
+
     @classmethod
     @abstractmethod
     def of_labels(cls, labels: Sequence[Any], index: int) -> Self:
@@ -175,6 +180,11 @@ class NumericObjective(NumericField, Objective):
     def n_outputs(self) -> int:
         """One."""
         return 1
+
+    @property
+    def label_unit(self) -> float:
+        """See `Objective.label_unit`: the scale."""
+        return self.scale
 
     @classmethod
     def of_labels(cls, labels: Sequence[Any], index: int) -> Self:
