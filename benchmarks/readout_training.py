@@ -17,9 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-from pyramid.worker.child import child_environment
+from pyramid.tensorflow_setup import tensorflow_environment
 
-os.environ.update(child_environment(os.environ))
+os.environ.update(tensorflow_environment(os.environ))
 
 import keras
 import numpy as np

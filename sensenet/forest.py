@@ -128,11 +128,14 @@ def block_transform(forests: Sequence[Forest], columns: int, rows: int) -> Calla
     def compiled(block: tf.Tensor) -> tf.Tensor:
         return tree_features(forests, block)
 
+    # made for one use: TensorFlow would take the functions of several uses for one that is traced time and again
+    traced = compiled.get_concrete_function()
+
     def transform(block: np.ndarray) -> np.ndarray:
         if len(block) == rows:
-            return compiled(block).numpy()
+            return traced(block).numpy()
         filled = np.zeros((rows, columns), np.float32)
         filled[: len(block)] = block
-        return compiled(filled).numpy()[: len(block)]
+        return traced(filled).numpy()[: len(block)]
 
     return transform

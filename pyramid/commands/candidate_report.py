@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pyramid.commands.console import told
-from pyramid.commands.sharing import Outcome
+from pyramid.commands.console import error_lines
+from pyramid.commands.sharing import TrialOutcome
 from pyramid.report_page.data import parse_report
 from pyramid.report_page.render import render
+from pyramid.report_page.units import ShownMetrics, shown_number
 from pyramid.workspace import Workspace, read_json, write_bytes
 
 
 def write_candidates(
-    outcomes: Sequence[Outcome[Any]],
-    best: Outcome[Any] | None,
-    metrics: Sequence[str],
+    outcomes: Sequence[TrialOutcome[Any]],
+    best: TrialOutcome[Any] | None,
+    metrics: ShownMetrics,
     workspace: Workspace,
 ) -> None:
     """Write the page as that of the workspace, from what each candidate's job has left.
 
     Args:
-        metrics: names of those in the table.
+        metrics: those in the table.
 
     Raises:
         WorkspaceError: a file cannot be read or written.
@@ -37,10 +38,10 @@ def write_candidates(
     write_bytes(workspace.report, render(*reports, summary=summary).encode())
 
 
-def _outcome(outcome: Outcome[Any], is_best: bool, metrics: Sequence[str]) -> str:
+def _outcome(outcome: TrialOutcome[Any], is_best: bool, metrics: ShownMetrics) -> str:
     if outcome.result is None:
         assert outcome.error is not None
-        return f"failed: {told(outcome.error)[0]}"
-    measured = outcome.result["validation_metrics"]
-    shown = [f"{name} {measured[name]:.4f}" for name in metrics if measured.get(name) is not None]
+        return f"failed: {error_lines(outcome.error)[0]}"
+    measured = metrics.of(outcome.result["validation_metrics"])
+    shown = [f"{name} {shown_number(value)}" for name, value in measured.items() if value is not None]
     return ", ".join([*shown, f"{outcome.seconds:.1f} s", *(["the best"] if is_best else [])])

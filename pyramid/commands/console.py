@@ -6,8 +6,7 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import orjson
 
 from pyramid import __version__
 from pyramid.errors import PyramidError, SettingsError
-from pyramid.worker.child import child_environment
+from pyramid.tensorflow_setup import hidden_notices, prepare_tensorflow
 from sensenet.errors import SensenetError
 
 EXIT_FINE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
@@ -29,7 +28,9 @@ def make_parser(program: str, description: str) -> argparse.ArgumentParser:
     """A parser with the options of every command; wrong arguments end the process with 2."""
     parser = argparse.ArgumentParser(prog=program, description=description, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"{program} {__version__}")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error, too")
+    parser.add_argument(
+        "--debug", action="store_true", help="show the traceback of an error, and what libraries log, too"
+    )
     return parser
 
 
@@ -43,9 +44,9 @@ def run_command(program: str, debug: bool, command: Callable[[], None]) -> int:
     Returns:
         The exit code.
     """
-    _prepare_tensorflow()
+    prepare_tensorflow(debug)
     try:
-        with _without_chatter(debug):
+        with hidden_notices(debug):
             command()
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -61,7 +62,7 @@ def run_command(program: str, debug: bool, command: Callable[[], None]) -> int:
             return EXIT_INTERRUPTED
         if debug:
             traceback.print_exc()
-        for line in told(error):
+        for line in error_lines(error):
             _say(program, line)
         return EXIT_FAILED
     return EXIT_FINE
@@ -74,7 +75,7 @@ def _was_interrupted(error: BaseException | None) -> bool:
     return error is not None
 
 
-def told(error: BaseException) -> list[str]:
+def error_lines(error: BaseException) -> list[str]:
     """An error for people: one line, and one for each rule that settings break."""
     if isinstance(error, SettingsError):
         return [f"{violation.path or '/'}: {violation.message}" for violation in error.violations]
@@ -108,46 +109,6 @@ def read_json_file(path: Path) -> Any:
         raise CommandError(f"{path} cannot be read: {error.strerror or error}") from error
     except orjson.JSONDecodeError as error:
         raise CommandError(f"{path} is not valid JSON: {error}") from error
-
-
-@contextmanager
-def _without_chatter(debug: bool) -> Iterator[None]:
-    """Keep what libraries write to descriptor 2 past Python from people; `sys.stderr` leads where it led.
-
-    TensorFlow tells of processors and drivers before it reads any setting that could silence it.
-    """
-    shown = sys.stderr
-    if debug or not _is_descriptor_2(shown):
-        yield
-        return
-    kept = os.dup(2)
-    with (
-        Path(os.devnull).open("wb") as nowhere,
-        os.fdopen(kept, "w", encoding=shown.encoding, buffering=1) as stream,
-    ):
-        shown.flush()
-        os.dup2(nowhere.fileno(), 2)
-        sys.stderr = stream
-        try:
-            yield
-        finally:
-            stream.flush()
-            sys.stderr = shown
-            os.dup2(kept, 2)
-
-
-def _is_descriptor_2(stream: Any) -> bool:
-    try:
-        return bool(stream.fileno() == 2)
-    except (AttributeError, OSError, ValueError):
-        return False
-
-
-def _prepare_tensorflow() -> None:
-    """Set what it reads when it is imported, which nothing has done yet, as for the worker's child."""
-    for name, value in child_environment({}).items():
-        if name != "PYTHONPATH":
-            os.environ.setdefault(name, value)
 
 
 def _say(program: str, line: str) -> None:

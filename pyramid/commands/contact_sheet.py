@@ -6,18 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image, ImageDraw
 
 from pyramid.commands.config import Training
-from pyramid.commands.labels import Row
-from pyramid.errors import DataError
-from pyramid.images.augment import augment, parse_augmentations
-from pyramid.images.root import image_confinement
-from pyramid.images.rows import listed
-from pyramid.settings.options import ReadOptions
-from sensenet.errors import InputError
-from sensenet.preprocess.reading import ImageLoader, ImageReading
+from pyramid.jobs.image_training import training_batches
+from pyramid.progress import Report
 
 LEAST_SIDE, MARGIN, TITLE = 96, 6, 14
 MOST_TEXT = 80
@@ -32,40 +25,19 @@ class Picture(NamedTuple):
     label: str
 
 
-def augmented_batches(training: Training, count: int) -> Iterator[list[Picture]]:
-    """Batches of augmented images, drawn without repetition as long as there are any left.
+def augmented_batches(training: Training, count: int, report: Report) -> Iterator[list[Picture]]:
+    """The batches of the first steps of the first candidate's training, as its job draws and augments them.
 
     Raises:
-        DataError: an image that cannot be read.
+        DataError: images that cannot be read.
     """
     settings = training.job(training.candidates[0], training.max_total_seconds)
-    augmentations = parse_augmentations(settings.image_augmentations, settings.augmentation_ranges)
-    options = ReadOptions.of(settings)
-    source = ImageReading(
-        path_prefix=options.image_root,
-        input_image_format="file",
-        exif_rotation=bool(settings.exif_rotation),
-        confinement=image_confinement(options),
-    )
-    width, height, _ = settings.input_image_shape
-    loader = ImageLoader(width, height, settings.rescale_type, source)
-    rows, size = training.images.rows, min(settings.batch_size, MOST_IMAGES, len(training.images.rows))
-    rng = np.random.default_rng(settings.seed)
-    for epoch in range(count):
-        # the images of a batch are others each time, and where they are the same they are changed in other ways
-        chosen = rng.choice(len(rows), size, replace=False)
-        chosen, pixels = _readable(rows, chosen, loader, options.skip_invalid_images)
-        changed = augment(
-            pixels,
-            tf.constant(settings.augmentation_seed),
-            tf.constant(epoch),
-            tf.constant(chosen, tf.int32),
-            augmentations,
-        )
-        yield [
-            Picture(image, _label(rows[row]["label"]))
-            for image, row in zip(changed.numpy(), chosen, strict=True)
-        ]
+    batches, objective = training_batches(settings, report), training.images.objective
+    for step in range(count):
+        batch = batches(step)
+        images, targets = batch.inputs.numpy()[:MOST_IMAGES], batch.targets.numpy()[:MOST_IMAGES]
+        labels = objective.in_units(objective.truth(targets))
+        yield [Picture(image, _label(label)) for image, label in zip(images, labels, strict=True)]
 
 
 def draw_sheet(batches: Sequence[Sequence[Picture]]) -> Image.Image:
@@ -88,26 +60,6 @@ def draw_sheet(batches: Sequence[Sequence[Picture]]) -> Image.Image:
             image = Image.fromarray(picture.pixels).resize((width, height), Image.Resampling.NEAREST)
             sheet.paste(image, (left, top + TITLE))
     return sheet
-
-
-def _readable(
-    rows: Sequence[Row], chosen: np.ndarray, loader: ImageLoader, skips: bool
-) -> tuple[np.ndarray, tf.Tensor]:
-    """Those of the chosen rows whose images can be read, and their (n, height, width, 3) uint8 pixels.
-
-    Raises:
-        DataError: an image cannot be read and is not to be skipped, or none can; names them.
-    """
-    pixels, problems = {}, []
-    for row in chosen:
-        try:
-            image = loader.load([rows[row]["file"]], lambda _: f"/training_data/{row}/file").pixels  # noqa: B023
-            pixels[row] = tf.cast(image, tf.uint8)
-        except InputError as error:
-            problems.append(str(error))
-    if problems and not (skips and pixels):
-        raise DataError(listed(problems))
-    return np.array(list(pixels)), tf.concat(list(pixels.values()), axis=0)
 
 
 def _label(label: Any) -> str:

@@ -61,7 +61,7 @@ def read_labels(data: Any, given: RawField | None = None) -> tuple[LabelledImage
     if not problems:
         rows = _rows(data)
         objective = stated or kind.of_labels([row["label"] for row in rows], OBJECTIVE_INDEX)
-        problems = list(_strangers(rows, objective))
+        problems = list(_unknown_labels(rows, objective))
         if not problems:
             return LabelledImages(rows, objective), []
     rest = len(problems) - MOST_SHOWN
@@ -116,7 +116,7 @@ def scarcity(images: LabelledImages) -> list[Violation]:
     return [_wrong("", problem) for problem in scarce_classes(row["label"] for row in images.rows)]
 
 
-def _strangers(rows: Sequence[Row], objective: Objective) -> list[Violation]:
+def _unknown_labels(rows: Sequence[Row], objective: Objective) -> list[Violation]:
     if not objective.has_classes:
         return []
     values = set(objective.classes)

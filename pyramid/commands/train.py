@@ -16,14 +16,22 @@ from typing import Any
 from pyramid.commands.candidate_report import write_candidates
 from pyramid.commands.candidates import Candidate
 from pyramid.commands.config import Training, parse_config
-from pyramid.commands.console import CommandError, answer, make_parser, read_json_file, run_command, told
+from pyramid.commands.console import (
+    CommandError,
+    answer,
+    error_lines,
+    make_parser,
+    read_json_file,
+    run_command,
+)
 from pyramid.commands.metadata import metadata
-from pyramid.commands.sharing import Outcome, best_of, try_each
-from pyramid.commands.watching import outcome_table, watched
+from pyramid.commands.sharing import TrialOutcome, best_of, try_each
+from pyramid.commands.watching import outcome_table, progress_display
 from pyramid.errors import DataError, PyramidError, SettingsError, Violation
 from pyramid.images.rows import listed
 from pyramid.images.training_types import TRAINING_TYPES
 from pyramid.jobs import load_job
+from pyramid.report_page.units import ShownMetrics
 from pyramid.settings.wording import found
 from pyramid.train.checks import OnCheck, call_both, ignore_check
 from pyramid.workspace import Workspace, write_bytes, write_json
@@ -130,14 +138,15 @@ def _check_files(training: Training) -> None:
 
 def _train(training: Training, events: Path | None, debug: bool) -> None:
     workspace = Workspace.create(training.shared["output_directory"])
-    metrics = training.images.objective.headline
+    metrics = ShownMetrics.of_objective(training.images.objective)
     job: Callable[..., dict[str, Any]] = load_job("image_training")
 
     def train(candidate: Candidate, max_seconds: float) -> dict[str, Any]:
         try:
-            if candidate in unavailable:
-                raise unavailable[candidate]
-            with watched(str(candidate), metrics) as (report, show), _event_log(events, candidate) as log:
+            with (
+                progress_display(str(candidate), metrics) as (report, show),
+                _event_log(events, candidate) as log,
+            ):
                 return job(training.job(candidate, max_seconds), workspace, report, call_both(show, log))
         except Exception as error:
             # what ends everything is told at the end
@@ -146,15 +155,18 @@ def _train(training: Training, events: Path | None, debug: bool) -> None:
             raise
 
     unavailable = _unavailable(training.candidates)
-    outcomes = try_each(training.candidates, training.max_total_seconds, train)
-    best = best_of(outcomes, metrics[0])
+    if len(training.candidates) > 1:
+        for candidate, error in unavailable.items():
+            _tell_failure(candidate, error, debug)
+    outcomes = try_each(training.candidates, training.max_total_seconds, train, unavailable)
+    best = best_of(outcomes, metrics.names[0])
     if len(outcomes) == 1 and outcomes[0].error is not None:
         raise outcomes[0].error
     answer(outcome_table(outcomes, best, metrics))
     if best is None:
         _write_report(outcomes, best, metrics, workspace)
         raise CommandError(f"none of the {len(outcomes)} candidates could be trained")
-    with watched("writing the final model", ()) as (report, _):
+    with progress_display("writing the final model") as (report, _):
         load_job("finalize_output")(training.finalizing(best.candidate), workspace, report)
     _write_report(outcomes, best, metrics, workspace)
     answer(f"the best is {best.candidate}: {workspace.final_model} (how it went: {workspace.report})")
@@ -177,9 +189,9 @@ def _unavailable(candidates: Sequence[Candidate]) -> dict[Candidate, WeightsErro
 
 
 def _write_report(
-    outcomes: Sequence[Outcome[Candidate]],
-    best: Outcome[Candidate] | None,
-    metrics: Sequence[str],
+    outcomes: Sequence[TrialOutcome[Candidate]],
+    best: TrialOutcome[Candidate] | None,
+    metrics: ShownMetrics,
     workspace: Workspace,
 ) -> None:
     try:
@@ -201,7 +213,7 @@ def _event_log(events: Path | None, candidate: Candidate) -> AbstractContextMana
 def _tell_failure(candidate: Candidate, error: Exception, debug: bool) -> None:
     if debug:
         traceback.print_exception(error)
-    for line in told(error):
+    for line in error_lines(error):
         print(f"{PROGRAM}: {candidate} failed: {line}", file=sys.stderr)
 
 
@@ -226,7 +238,9 @@ def _visualize(training: Training, count: int, output: Path | None) -> None:
     if output is None and not has_display:
         raise CommandError("there is no display to show images on; --output FILE.png writes them")
     sheets = import_module("pyramid.commands.contact_sheet")
-    sheet = sheets.draw_sheet(list(sheets.augmented_batches(training, count)))
+    with progress_display("reading images") as (report, _):
+        batches = list(sheets.augmented_batches(training, count, report))
+    sheet = sheets.draw_sheet(batches)
     if output is not None:
         encoded = io.BytesIO()
         sheet.save(encoded, format="PNG")

@@ -56,6 +56,11 @@ class Objective(Field):
         """The names of the classes; none of a number."""
         return ()
 
+    @property
+    def label_unit(self) -> float:
+        """How many of the objective's own units a label, or the error of one, of 1 stands for; 1 of classes."""
+        return 1.0
+
     @classmethod
     @abstractmethod
     def of_labels(cls, labels: Sequence[Any], index: int) -> Self:

@@ -42,6 +42,11 @@ class NumericObjective(NumericField, Objective):
         """One."""
         return 1
 
+    @property
+    def label_unit(self) -> float:
+        """See `Objective.label_unit`: the scale."""
+        return self.scale
+
     @classmethod
     def of_labels(cls, labels: Sequence[Any], index: int) -> Self:
         """See `Objective.of_labels`."""

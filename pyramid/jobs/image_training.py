@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from pyramid.images.augment import Augmentations, parse_augmentations
 from pyramid.images.root import image_confinement
 from pyramid.images.rows import ImageRows, listed, read_image_rows, scarce_classes
 from pyramid.images.store import OpenedImages, open_images, refuse_or_warn_about_broken
+from pyramid.images.training_types import TRAINING_TYPES
 from pyramid.progress import Report
 from pyramid.report_page.training import training_report, write_report
 from pyramid.settings.base_settings import BaseSettings
@@ -34,8 +35,9 @@ from pyramid.submodels.image_model import network_info, trained_keras_model
 from pyramid.train.checks import HoldoutCheck, OnCheck, ignore_check
 from pyramid.train.dataset import Dataset, split_holdout
 from pyramid.train.fit import Fit
+from pyramid.train.image_loop import Batch
 from pyramid.train.image_start import Start, start_networks
-from pyramid.train.images import ImageData, ImageFitOptions, train_phases
+from pyramid.train.images import ImageData, ImageFitOptions, batches_of_steps, train_phases
 from pyramid.workspace import Submodel, Workspace, check_there
 from sensenet.errors import SensenetError
 from sensenet.formats.h5 import encode_weights
@@ -44,6 +46,18 @@ from sensenet.preprocess.reading import ImageLoader, ImageReading
 # where reading the images, training and writing begin and end in the progress of the job
 READ, TRAINED, REPORTED = 0.1, 0.97, 0.98
 SPLIT = 1  # what a random generator of the job is for, as in the other training jobs
+UNTRAINED = next(name for name, training in TRAINING_TYPES.items() if not training.starts_trained)
+
+
+@dataclass(frozen=True)
+class _Beginning:
+    """A job before its first step."""
+
+    fields: Fields
+    start: Start
+    images: ImageData
+    rows: ImageRows
+    opened: OpenedImages
 
 
 def run(
@@ -62,18 +76,8 @@ def run(
         sensenet.errors.WeightsError: pretrained weights that cannot be had.
     """
     started = settings.start_time or time.time()
-    report(0.0, message="reading the rows and building the networks")
-    fields = job_fields(settings)
-    augmentations = _augmentations(settings, report)
-    rows = read_image_rows(RowOptions.of(settings), fields)
-    if rows.missing:
-        report(0.0, message=f"warning: {rows.missing} images of the rows are missing and are left out")
-    _refuse_scarce_classes(rows.labels, fields.objective)
-    start = start_networks(NetworkOptions.of(settings), ReadoutOptions.of(settings), fields.objective)
-    opened = _open(rows, start, settings, report)
-    dataset = _dataset(rows, opened, fields.objective)
-    training, holdout = _split(dataset, settings, report)
-    images, checks = ImageData(opened.store, training, holdout, augmentations), list[HoldoutCheck]()
+    begun = _begin(settings, NetworkOptions.of(settings), report)
+    start, images, checks = begun.start, begun.images, list[HoldoutCheck]()
 
     def notify(check: HoldoutCheck) -> None:
         checks.append(check)
@@ -89,8 +93,8 @@ def run(
     )
     report(TRAINED, message="writing the trained networks")
     result = _result(fitted, settings, started)
-    info = result | _info(start, fields, DocumentOptions.of(settings))
-    info |= _files(rows, opened, holdout, bool(settings.return_holdout_images))
+    info = result | _info(start, begun.fields, DocumentOptions.of(settings))
+    info |= _files(begun.rows, begun.opened, images.holdout, bool(settings.return_holdout_images))
     submodel = workspace.submodel(settings.job_id)
     _write(submodel, start, info)
     report(REPORTED, message="writing the report")
@@ -101,6 +105,34 @@ def run(
         report(REPORTED, message=f"warning: there is no report: {error}")
     check_there([submodel.weights, submodel.fit_info])
     return result
+
+
+def training_batches(settings: BaseSettings, report: Report) -> Callable[[int], Batch]:
+    """The function from the number of a step, from 0, to the batch that the job trains on then; nothing is trained.
+
+    Raises:
+        PyramidError: as `run`.
+    """
+    # what a batch is does not depend on the weights, which may not be there
+    network = replace(NetworkOptions.of(settings), image_training_type=UNTRAINED)
+    return batches_of_steps(_begin(settings, network, report).images, _fit_options(settings))
+
+
+def _begin(settings: BaseSettings, network: NetworkOptions, report: Report) -> _Beginning:
+    """Read and split the rows and images, and build the networks."""
+    report(0.0, message="reading the rows and building the networks")
+    fields = job_fields(settings)
+    augmentations = _augmentations(settings, report)
+    rows = read_image_rows(RowOptions.of(settings), fields)
+    if rows.missing:
+        report(0.0, message=f"warning: {rows.missing} images of the rows are missing and are left out")
+    _refuse_scarce_classes(rows.labels, fields.objective)
+    start = start_networks(network, ReadoutOptions.of(settings), fields.objective)
+    opened = _open(rows, start, settings, report)
+    dataset = _dataset(rows, opened, fields.objective)
+    training, holdout = _split(dataset, settings, report)
+    images = ImageData(opened.store, training, holdout, augmentations)
+    return _Beginning(fields, start, images, rows, opened)
 
 
 def _fit_options(settings: BaseSettings) -> ImageFitOptions:

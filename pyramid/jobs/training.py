@@ -178,4 +178,6 @@ def _importances(network: Network, measures: _Measures, layout: Layout, seed: in
 
 
 def _predict(network: Network, inputs: np.ndarray) -> np.ndarray:
-    return tf.function(lambda rows: network.model(rows, training=False))(tf.constant(inputs)).numpy()
+    rows = tf.constant(inputs)
+    predict = tf.function(lambda rows: network.model(rows, training=False), autograph=False)
+    return predict.get_concrete_function(rows)(rows).numpy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import orjson
 from pyramid.fields import Objective
 from pyramid.report_page.data import Augmented, Confusion, Miss, ReportData, Scatter
 from pyramid.report_page.pictures import data_uri
+from pyramid.report_page.units import in_own_units, shown_number
 from pyramid.train.checks import HoldoutCheck
 
 N_WORST = 12
@@ -75,6 +77,7 @@ class Outputs:
 
 def collect(
     settings: Mapping[str, Any],
+    objective: Objective,
     result: Mapping[str, Any],
     checks: Sequence[HoldoutCheck],
     phases: Sequence[str],
@@ -102,8 +105,8 @@ def collect(
     values = {key: value for key, value in settings.items() if key not in UNTOLD_SETTINGS}
     return ReportData(
         title=settings["job_id"],
-        result=tuple(_result(result)),
-        checks=tuple(checks[place] for place in _shown(checks)),
+        result=tuple(_result(result, objective)),
+        checks=tuple(_readable(checks[place], objective) for place in _shown(checks)),
         n_checks=len(checks),
         phases=told,
         answers=None if outputs is None else outputs.answers(),
@@ -128,8 +131,13 @@ def _phase_places(checks: Sequence[HoldoutCheck], phases: Sequence[str]) -> tupl
     return tuple(phases[: max((check.phase for check in checks), default=0)])
 
 
-def _result(result: Mapping[str, Any]) -> list[tuple[str, str]]:
-    metrics = [(name, f"{value:.4f}") for name, value in (result["validation_metrics"] or {}).items()]
+def _readable(check: HoldoutCheck, objective: Objective) -> HoldoutCheck:
+    return replace(check, metrics=in_own_units(check.metrics, objective.label_unit))
+
+
+def _result(result: Mapping[str, Any], objective: Objective) -> list[tuple[str, str]]:
+    measured = in_own_units(result["validation_metrics"] or {}, objective.label_unit)
+    metrics = [(name, shown_number(value)) for name, value in measured.items()]
     facts = [(key, result[key]) for key in RESULT_KEYS]
     return [*metrics, *((key, f"{v:.1f} s" if isinstance(v, float) else str(v)) for key, v in facts)]
 

@@ -80,11 +80,11 @@ def _curves(data: ReportData) -> str:
         if finite:
             drawing = curve(name, finite, spans, mark)
             charts.append(f"<figure><figcaption>{escape(_spaced(name))}</figcaption>{drawing}</figure>")
-    units = " They are those of the standardised numbers." if isinstance(data.answers, Scatter) else ""
+    units = " Errors are in the units of the labels." if isinstance(data.answers, Scatter) else ""
     told = "; ".join(f"phase {number}: {escape(text)}" for number, text in enumerate(data.phases, 1))
     return (
         f"<p>Over the iterations, measured on the holdout images at {data.n_checks} checks. Larger metrics are "
-        f"better: errors are negated.{units} The red ring marks the check whose weights were kept. {told}.</p>"
+        f"better, and smaller errors.{units} The red ring marks the check whose weights were kept. {told}.</p>"
         f'<div class="charts">{"".join(charts)}</div>'
     )
 

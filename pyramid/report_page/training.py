@@ -16,6 +16,7 @@ from pyramid.report_page.render import render
 from pyramid.train.checks import HoldoutCheck
 from pyramid.train.image_start import Start
 from pyramid.train.images import ImageData, describe_phase, predict_images
+from pyramid.train.traced import traced_once
 from pyramid.workspace import Submodel, Workspace, write_bytes, write_json
 
 SHEET_IMAGES, SHEET_VERSIONS = 8, 5
@@ -56,6 +57,7 @@ def training_report(
         worst = _with_pixels(images, holdout.inputs[outputs.worst()])
     return collect(
         settings,
+        holdout.objective,
         result,
         checks,
         [describe_phase(phase) for phase in TRAINING_TYPES[settings["image_training_type"]].phases],
@@ -81,6 +83,7 @@ def _sheet(images: ImageData, augmentation_seed: int) -> list[tuple[str, np.ndar
     plain = _with_pixels(images, positions)
     pixels = tf.constant(np.stack([image for _, image in plain]))
 
+    @traced_once
     @tf.function(autograph=False)
     def change(step: tf.Tensor) -> tf.Tensor:
         seed, indices = tf.constant(augmentation_seed), tf.constant(positions, tf.int32)

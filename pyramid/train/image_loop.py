@@ -21,6 +21,7 @@ from pyramid.train.losses import Loss
 from pyramid.train.optimizers import Optimizer
 from pyramid.train.prefetch import Prefetcher
 from pyramid.train.sampling import Rows, Sampler
+from pyramid.train.traced import traced_once
 from sensenet.network import Network
 
 PREDICTED_IMAGES = 64
@@ -71,8 +72,9 @@ def batch_maker(
         sampler: draws one step's rows.
         augmentation_seed: each image is augmented as this seed, the step and its place in the batch say.
     """
-    draw = tf.function(lambda step: sampler(step).rows[0], autograph=False)
+    draw = traced_once(tf.function(lambda step: sampler(step).rows[0], autograph=False))
 
+    @traced_once
     @tf.function(autograph=False)
     def change(images: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         # by its place in the batch: one that stands in it twice is changed in two ways
@@ -108,6 +110,7 @@ def compile_image_steps(
     compiled = replace(optimizer, update=tf.function(optimizer.update, jit_compile=True, autograph=False))
     step = make_step(task.network, loss, compiled, rate)
 
+    @traced_once
     @tf.function(autograph=False)
     def run(number: tf.Tensor, state: State, batch: Batch) -> tuple[State, tf.Tensor]:
         return step(number, state, batch._replace(inputs=task.prepare(batch.inputs)))
@@ -127,13 +130,22 @@ def compile_predict(
 ) -> Callable[[State], np.ndarray]:
     """The function from a state to its predictions for the images at `positions`, (images, outputs) float32."""
 
-    @tf.function(autograph=False, reduce_retracing=True)
+    @tf.function(autograph=False)
     def run(parameters: tf.Tensor, buffers: tuple[tf.Tensor, ...], pixels: tf.Tensor) -> tf.Tensor:
         inputs = task.prepare(pixels)
         return task.network.apply(parameters, buffers, inputs, training=False)[0].predictions
 
+    traced: list[Callable[..., tf.Tensor]] = []
+
+    def run_chunk(state: State, pixels: tf.Tensor) -> tf.Tensor:
+        if not traced:
+            # for any number of images, as the last chunks may be shorter
+            chunk = tf.TensorSpec((None, *pixels.shape[1:]), pixels.dtype)
+            traced.append(run.get_concrete_function(state.parameters, state.buffers, chunk))
+        return traced[0](state.parameters, state.buffers, pixels)
+
     def predict(state: State) -> np.ndarray:
-        chunks = in_chunks(lambda pixels: run(state.parameters, state.buffers, pixels), store, positions)
+        chunks = in_chunks(lambda pixels: run_chunk(state, pixels), store, positions)
         return np.concatenate(list(chunks))
 
     return predict

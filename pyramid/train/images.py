@@ -182,7 +182,7 @@ def _train_phase(
     predict = compile_predict(task, data.store, data.holdout.inputs)
     truth, objective = data.holdout.truth, data.holdout.objective
     batches: Prefetcher[Batch]
-    with Prefetcher(_batch_maker(data, options), first=first, stop=limits.max_iterations) as batches:
+    with Prefetcher(batches_of_steps(data, options), first=first, stop=limits.max_iterations) as batches:
         steps = compile_image_steps(
             task,
             batches,
@@ -202,7 +202,8 @@ def _train_phase(
         )
 
 
-def _batch_maker(data: ImageData, options: ImageFitOptions) -> Callable[[int], Batch]:
+def batches_of_steps(data: ImageData, options: ImageFitOptions) -> Callable[[int], Batch]:
+    """The function from the number of a step, from 0, to the batch that a job's training takes for it."""
     training, sampling = data.training, options.fit.sampling
     targets, row_weights = targets_and_weights(training, options.fit.loss)
     balanced = sampling.balance_objective and training.objective.has_classes

@@ -155,7 +155,7 @@ class _Budget:
 
     @classmethod
     def of(cls, jacobian: Any, max_gradients: int) -> _Budget:
-        graph = jacobian.get_concrete_function().graph
+        graph = jacobian.graph
         # a row and output costs at least one multiplication for each weight
         n_weights = max(1, sum(int(np.prod(variable.shape)) for variable in graph.variables))
         n_outputs = int(graph.structured_outputs.shape[1])
@@ -184,7 +184,7 @@ def _compile_jacobian(predict: Predict, n_columns: int) -> Any:
         by_line = tf.reshape(gradients, (-1, NODES, outputs.shape[1], n_columns))
         return tf.reduce_mean(by_line, axis=1)
 
-    return jacobian
+    return jacobian.get_concrete_function()
 
 
 def _outputs(predict: Predict, inputs: np.ndarray) -> np.ndarray:

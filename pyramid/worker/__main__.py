@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import os
 import re
 import sys
 from collections.abc import Sequence
 
 from pyramid import __version__
-from pyramid.worker.child import EXECUTOR
-from pyramid.worker.limits import Limits
+from pyramid.worker.child import DEBUG_OPTION, EXECUTOR
+from pyramid.worker.child_limits import ChildLimits
 from pyramid.worker.supervisor import Supervisor
 
 EXIT_USAGE = 2
@@ -30,11 +31,14 @@ def main(arguments: Sequence[str] | None = None, command: Sequence[str] = EXECUT
     parser = _parser()
     parsed = parser.parse_args(arguments)
     try:
-        limits = Limits.from_environment(os.environ)
+        limits = ChildLimits.from_environment(os.environ)
     except ValueError as error:
         parser.exit(EXIT_USAGE, f"pyramid: error: {error}\n")
     _fill_standard_descriptors()
-    sys.exit(Supervisor(parsed.timeout, limits, command).run())
+    if parsed.debug:
+        faulthandler.enable()
+        command = (*command, DEBUG_OPTION)
+    sys.exit(Supervisor(parsed.timeout, limits, command, parsed.debug).run())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,6 +48,12 @@ def _parser() -> argparse.ArgumentParser:
         "output. The lines 'terminate' and 'cancel JOB_ID' are commands.",
     )
     parser.add_argument("--version", action="version", version=f"Pyramid {__version__}")
+    parser.add_argument(
+        DEBUG_OPTION,
+        action="store_true",
+        help="write more to standard error: tracebacks of failed jobs, the logs of TensorFlow and Python from the "
+        "level DEBUG on, and where a process was when it crashed",
+    )
     parser.add_argument(
         "timeout", metavar="TIMEOUT", type=_seconds, help="seconds without a job after which the worker ends"
     )

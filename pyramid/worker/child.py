@@ -17,16 +17,18 @@ from typing import Any
 import orjson
 
 import pyramid
-from pyramid.worker.pause import is_transient, nap
+from pyramid.worker.backoff import is_transient, short_sleep
 from pyramid.worker.streams import drain
 
 EXECUTOR = (sys.executable, "-u", "-P", "-m", "pyramid.worker.executor")
+# of `pyramid`, and before the other arguments of a child
+DEBUG_OPTION = "--debug"
 RECEIVE_BYTES = 65_536
 # How much of what it prints is taken at a time: one that prints without end keeps nobody else waiting.
 PRINTED_BYTES = 1_000_000
 END_SECONDS = 1.0
 
-Tell = Callable[[bytes], None]
+WriteLog = Callable[[bytes], None]
 
 
 class Child:
@@ -37,13 +39,13 @@ class Child:
         jobs: how many jobs it has been given.
     """
 
-    def __init__(self, command: Sequence[str], tell: Tell, yielding: bool = False):
+    def __init__(self, command: Sequence[str], log: WriteLog, yielding: bool = False):
         """Start `command`.
 
         Args:
             command: gets four more arguments: the descriptor of its socket, our process id, `yielding` as 0 or 1, and
                 the path of its own directory for temporary files (empty where there is no room for one).
-            tell: gets what it prints. Its standard output and error are a pipe to us, since whoever reads our standard
+            log: gets what it prints. Its standard output and error are a pipe to us, since whoever reads our standard
                 error may have gone, which would fail what prints, or not keep up, which would hang it.
             yielding: whether its warming up gives way to a running job.
 
@@ -52,7 +54,7 @@ class Child:
         """
         self.writer: str | None = None
         self.jobs = 0
-        self._tell = tell
+        self._log = log
         self._received = bytearray()
         self._unsent = bytearray()
         with contextlib.ExitStack() as undo:
@@ -83,7 +85,7 @@ class Child:
             stderr=printing.number,
             pass_fds=[theirs.fileno()],
             process_group=0,
-            env=child_environment(os.environ) | ({"TMPDIR": self._folder} if self._folder else {}),
+            env=_environment(os.environ) | ({"TMPDIR": self._folder} if self._folder else {}),
         )
 
     @property
@@ -104,7 +106,7 @@ class Child:
         self._flush()
 
     def _flush(self) -> None:
-        """Send as much as it takes now; of a dead child `hear` tells."""
+        """Send as much as it takes now; of a dead child `poll` tells."""
         try:
             while self._unsent:
                 sent = self._socket.send(self._unsent)
@@ -114,9 +116,9 @@ class Child:
         except OSError as error:
             if not is_transient(error):
                 raise
-            nap()
+            short_sleep()
 
-    def hear(self) -> tuple[list[dict[str, Any]], bool]:
+    def poll(self) -> tuple[list[dict[str, Any]], bool]:
         """Exchange what can be exchanged now.
 
         Returns:
@@ -124,7 +126,7 @@ class Child:
         """
         self._flush()
         there = self._receive(ended=self.has_ended())
-        self._pass_on()
+        self._forward_output()
         *complete, rest = self._received.split(b"\n")
         self._received = rest
         messages = [orjson.loads(message) for message in complete]
@@ -143,17 +145,17 @@ class Child:
         except OSError as error:
             if not is_transient(error):
                 return False
-            nap()
+            short_sleep()
             return True
         return False
 
-    def _pass_on(self) -> None:
-        """Tell what it has printed."""
+    def _forward_output(self) -> None:
+        """Log what it has printed."""
         if self._printed is None:
             return
         text, may_go_on = drain(self._printed.number, PRINTED_BYTES)
         if text:
-            self._tell(text)
+            self._log(text)
         if not may_go_on:
             _close(self._printed)
             self._printed = None
@@ -178,7 +180,7 @@ class Child:
         self._wait()
         self.kill()
         self._wait()
-        self._pass_on()
+        self._forward_output()
         if self._printed is not None:
             _close(self._printed)
             self._printed = None
@@ -237,16 +239,10 @@ def _cause(code: int | None) -> str:
     return f"was killed by {name}{hint}"
 
 
-def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Ours, with a quiet TensorFlow that takes GPU memory as it needs it, and with this very package."""
-    defaults = {
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-        # the small steps of the training loop gain nothing from running side by side: a tenth faster without
-        "XLA_FLAGS": "--xla_cpu_enable_concurrency_optimized_scheduler=false",
-    }
+def _environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Ours, with this very package."""
     root = Path(pyramid.__file__).parents[1]
     path = environment.get("PYTHONPATH", "")
     if root.name not in ("site-packages", "dist-packages"):
         path = os.pathsep.join(filter(None, (str(root), path)))
-    return {**defaults, **environment, "PYTHONPATH": path}
+    return {**environment, "PYTHONPATH": path}

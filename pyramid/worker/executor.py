@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import faulthandler
+import logging
 import os
 import queue
 import shutil
@@ -21,6 +23,8 @@ from pyramid.jobs import JOBS, Job, load_job
 from pyramid.memory import resident_bytes
 from pyramid.progress import Report
 from pyramid.settings.base_settings import BaseSettings
+from pyramid.tensorflow_setup import hidden_notices, prepare_tensorflow
+from pyramid.worker.child import DEBUG_OPTION
 from pyramid.worker.orphan import end_with_parent, forget_alarm, stoppable_main_thread
 from pyramid.worker.protocol import encode, failure
 from pyramid.workspace import Workspace
@@ -52,13 +56,17 @@ def serve(arguments: Sequence[str], load: LoadJob, warm: Callable[[], None]) -> 
     """Warm up, then run the jobs that the parent sends until it ends; does not return.
 
     Args:
-        arguments: those that `pyramid.worker.child.Child` gives.
+        arguments: those that `pyramid.worker.child.Child` gives, after `--debug` where the worker has it.
         load: gives the function of a job type.
         warm: imports what jobs need.
     """
-    *numbers, folder = arguments
-    descriptor, parent_pid, yielding = map(int, numbers)
-    connection = _connect(descriptor, parent_pid)
+    *options, descriptor, parent, yielding, folder = arguments
+    parent_pid = int(parent)
+    debug = DEBUG_OPTION in options
+    prepare_tensorflow(debug)
+    if debug:
+        _log_everything()
+    connection = _connect(int(descriptor), parent_pid)
     jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     leave = _leaving(folder)
     threading.Thread(target=_listen, args=(connection, jobs, leave), daemon=True).start()
@@ -66,7 +74,7 @@ def serve(arguments: Sequence[str], load: LoadJob, warm: Callable[[], None]) -> 
     def send(message: Mapping[str, Any]) -> None:
         connection.sendall(encode(message) + b"\n")
 
-    if yielding:
+    if int(yielding):
         _yielding(warm)
     else:
         warm()
@@ -97,7 +105,14 @@ def reporter(settings: BaseSettings, send: Send) -> Report:
 
 def main() -> None:
     """Serve the jobs of this build, warmed with TensorFlow."""
-    serve(sys.argv[1:], _load_job, _import_all)
+    serve(sys.argv[1:], _load_job, lambda: _import_all(DEBUG_OPTION in sys.argv))
+
+
+def _log_everything() -> None:
+    faulthandler.enable()
+    logging.basicConfig(level=logging.DEBUG)
+    # it sets a level of its own, unless there is one
+    logging.getLogger("tensorflow").setLevel(logging.DEBUG)
 
 
 def _connect(descriptor: int, parent_pid: int) -> socket.socket:
@@ -174,14 +189,15 @@ def _load_job(job_type: str) -> Job:
     return load_job(job_type)
 
 
-def _import_all() -> None:
-    import_module("tensorflow")
-    for job_type in JOBS:
-        # A job type that cannot be imported fails its own jobs, no others.
-        try:
-            load_job(job_type)
-        except Exception:
-            traceback.print_exc()
+def _import_all(debug: bool) -> None:
+    with hidden_notices(debug):
+        import_module("tensorflow")
+        for job_type in JOBS:
+            # A job type that cannot be imported fails its own jobs, no others.
+            try:
+                load_job(job_type)
+            except Exception:
+                traceback.print_exc()
 
 
 if __name__ == "__main__":

@@ -26,6 +26,10 @@ class WorkerDied(PyramidError):  # noqa: N818 - the name is part of the protocol
     """A job whose process died; says of what."""
 
 
+class NotAccepted(PyramidError):  # noqa: N818 - the name is part of the protocol
+    """A job line that came after `terminate`."""
+
+
 class JobFileError(PyramidError):
     """A line that is no path of a readable JSON file."""
 

@@ -7,11 +7,11 @@ import select
 from collections import deque
 from collections.abc import Iterable
 
-from pyramid.worker.pause import is_transient, nap
-from pyramid.worker.streams import READ_BYTES, Gossip, Line, LineReader, Outbox
+from pyramid.worker.backoff import is_transient, short_sleep
+from pyramid.worker.streams import READ_BYTES, Line, LineReader, LossyWriter, OutputBuffer
 
 STDIN, STDOUT, STDERR = 0, 1, 2
-ANSWERS_ROOM_BYTES, GOSSIP_ROOM_BYTES = 1_000_000, 65_536
+ANSWERS_ROOM_BYTES, DIAGNOSTICS_ROOM_BYTES = 1_000_000, 65_536
 
 
 class StandardStreams:
@@ -19,15 +19,15 @@ class StandardStreams:
 
     Attributes:
         answers: standard output.
-        gossip: standard error.
+        diagnostics: standard error.
         lines: what has been read and not taken up yet.
         input_open: whether more may be read.
     """
 
     def __init__(self) -> None:
         """Start with nothing read or written."""
-        self.answers = Outbox(STDOUT, ANSWERS_ROOM_BYTES)
-        self.gossip = Gossip(STDERR, GOSSIP_ROOM_BYTES)
+        self.answers = OutputBuffer(STDOUT, ANSWERS_ROOM_BYTES)
+        self.diagnostics = LossyWriter(STDERR, DIAGNOSTICS_ROOM_BYTES)
         self.lines: deque[Line] = deque()
         self.input_open = True
         self._reader = LineReader()
@@ -47,19 +47,19 @@ class StandardStreams:
             poller.register(STDIN, select.POLLIN)
         if self.answers:
             poller.register(STDOUT, select.POLLOUT)
-        if self.gossip.descriptor is not None:
-            poller.register(self.gossip.descriptor, select.POLLOUT)
+        if self.diagnostics.descriptor is not None:
+            poller.register(self.diagnostics.descriptor, select.POLLOUT)
         for descriptor, sending in others:
             poller.register(descriptor, select.POLLIN | (select.POLLOUT if sending else 0))
         try:
             happened = {descriptor for descriptor, _ in poller.poll(max_seconds * 1000)}
         except OSError:
-            nap()
+            short_sleep()
             return
         if STDOUT in happened:
             self.answers.flush()
         if STDERR in happened:
-            self.gossip.flush()
+            self.diagnostics.flush()
         if STDIN in happened:
             self._read()
 
@@ -68,7 +68,7 @@ class StandardStreams:
             data = os.read(STDIN, READ_BYTES)
         except OSError as error:
             if is_transient(error):
-                nap()
+                short_sleep()
                 return
             # a terminal that is gone, say: nothing more will come
             data = b""

@@ -6,7 +6,7 @@ import os
 import select
 from dataclasses import dataclass
 
-from pyramid.worker.pause import is_transient, nap
+from pyramid.worker.backoff import is_transient, short_sleep
 
 MAX_LINE_BYTES = 65_536
 READ_BYTES = 65_536
@@ -72,7 +72,7 @@ class LineReader:
         return line
 
 
-class Outbox:
+class OutputBuffer:
     """Lines on their way out: written at once while the reader keeps up, kept while it does not.
 
     A descriptor may be shared with other processes (a terminal, a log), so it is never made non-blocking: a write of at
@@ -122,10 +122,10 @@ class Outbox:
         except OSError as error:
             if not is_transient(error):
                 raise OutputGoneError(f"answers cannot be written: {error.strerror}") from error
-            nap()
+            short_sleep()
 
 
-class Gossip:
+class LossyWriter:
     """Text for people: nobody waits for it, and nothing fails for it.
 
     While its reader does not keep up lines are left out, and ` ...` stands in their place.
@@ -133,37 +133,37 @@ class Gossip:
 
     def __init__(self, descriptor: int, room_bytes: int):
         """Write to `descriptor`; lines are left out while `room_bytes` wait."""
-        self._outbox = Outbox(descriptor, room_bytes)
+        self._output = OutputBuffer(descriptor, room_bytes)
         self._gone = False
         self._skipping = False
 
     @property
     def descriptor(self) -> int | None:
         """What to poll for room, None while nothing waits."""
-        return self._outbox.descriptor if self._outbox else None
+        return self._output.descriptor if self._output else None
 
     def put(self, text: bytes) -> None:
         """Write `text`, or leave it out."""
         if self._gone:
             return
-        if not self._outbox.has_room:
+        if not self._output.has_room:
             self._skipping = True
         elif self._skipping:
             _, line_end, rest = text.partition(b"\n")
             if line_end:
                 self._skipping = False
-                self._outbox.append(b" ...\n" + rest)
+                self._output.append(b" ...\n" + rest)
         else:
-            self._outbox.append(text)
+            self._output.append(text)
         self.flush()
 
     def flush(self) -> None:
         """Write what the reader takes now."""
         try:
-            self._outbox.flush()
+            self._output.flush()
         except OutputGoneError:
             self._gone = True
-            self._outbox = Outbox(self._outbox.descriptor, 0)
+            self._output = OutputBuffer(self._output.descriptor, 0)
 
 
 def drain(descriptor: int, most_bytes: int) -> tuple[bytes, bool]:

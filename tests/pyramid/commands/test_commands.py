@@ -13,8 +13,15 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from pyramid.commands import evaluate, train
+from pyramid.commands import contact_sheet, evaluate, train
+from pyramid.commands.candidates import Candidate
+from pyramid.commands.config import parse_config
 from pyramid.commands.console import run_command
+from pyramid.jobs import image_training
+from pyramid.progress import ignore
+from pyramid.train import images
+from pyramid.train.prefetch import Prefetcher
+from pyramid.workspace import Workspace
 from sensenet.models.image import image_model
 
 ROOT = Path(__file__).parents[3]
@@ -148,7 +155,11 @@ def test_numbers_are_learnt_and_evaluated_in_their_own_units(digits, tmp_path):
     config = make_config(digits, tmp_path, training_data=numbered)
     done = run("pyramid.commands.train", config)
     assert done.returncode == 0, done.stderr
-    assert "r_squared" in done.stdout
+    checks = [line for line in done.stdout.splitlines() if "  iteration " in line]
+    shown = [float(line.split("mean_squared_error ")[1]) for line in checks]
+    assert 0 < min(shown) < np.var(inks)
+    assert max(shown) > 0.05 * np.var(inks), "in the units of the labels"
+    assert "errors are negated" not in (tmp_path / "out" / "report.html").read_text()
     done = run("pyramid.commands.evaluate", tmp_path / "out" / "final_model.json", config)
     assert done.returncode == 0, done.stderr
     shown = dict(line.split() for line in done.stdout.splitlines()[1:])
@@ -211,7 +222,42 @@ def test_visualize_takes_any_labels_and_leaves_out_what_training_leaves_out(digi
     (digits[0] / "config.json").write_text("no image")
     (digits[0] / "none.png").write_text("no image")
     assert train.main(["--visualize", "--output", str(tmp_path / "sheet.png"), str(config)]) == 1
-    assert "/training_data/1" in capsys.readouterr().err
+    assert "config.json" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"balance_objective": True, "augmentation_ranges": {"brightness": 0.3}, "seed": 9},
+        {
+            "image_network_candidates": [["mobilenetv2", "use_pretrained"]],
+            "image_augmentations": ["rotation"],
+        },
+    ],
+)
+def test_visualize_shows_the_bytes_that_training_begins_with(digits, tmp_path, monkeypatch, keys):
+    monkeypatch.setenv("BIGML_SENSENET_CACHE_PATH", str(tmp_path / "no weights are needed"))
+    config = make_config(digits, tmp_path, **{"batch_size": 8, "max_iterations": 3} | keys)
+    training = parse_config(json.loads(config.read_text()))
+    shown = list(contact_sheet.augmented_batches(training, 3, ignore))
+    taken = []
+
+    class Recorded(Prefetcher):
+        def take(self):
+            taken.append(super().take())
+            return taken[-1]
+
+    monkeypatch.setattr(images, "Prefetcher", Recorded)
+    candidate = Candidate("simple", "randomly_initialize")
+    image_training.run(training.job(candidate, 60), Workspace.create(tmp_path / "out"), ignore)
+    assert len(taken) == 3
+    for batch, pictures in zip(taken, shown, strict=True):
+        assert batch.inputs.numpy().tobytes() == b"".join(picture.pixels.tobytes() for picture in pictures)
+        classes = training.images.objective.classes
+        assert [classes[place] for place in batch.targets.numpy().argmax(axis=1)] == [
+            picture.label for picture in pictures
+        ]
 
 
 def test_a_standard_output_that_takes_no_more_does_not_end_the_work():

@@ -65,7 +65,16 @@ def categories(values):
     return {"type": "categorical", "values": list(values)}
 
 
-def made(objective, truth, outputs, name="a.png", result_metrics=("accuracy",), **changes):
+def made(
+    objective,
+    truth,
+    outputs,
+    check_metrics=("accuracy", "likelihood"),
+    name="a.png",
+    result_metrics=("accuracy",),
+    value=0.75,
+    **changes,
+):
     settings = {"job_id": "simple_fine_tune", "batch_size": 8, "image_root": name, "layers": [1]} | changes
     said = (
         None
@@ -74,7 +83,7 @@ def made(objective, truth, outputs, name="a.png", result_metrics=("accuracy",), 
     )
     pixels = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(16, 16, 3)
     result = {
-        "validation_metrics": dict.fromkeys(result_metrics, 0.75),
+        "validation_metrics": dict.fromkeys(result_metrics, value),
         "iterations": 36,
         "elapsed_time": 4.5,
         "base_image_network": "simple",
@@ -82,8 +91,9 @@ def made(objective, truth, outputs, name="a.png", result_metrics=("accuracy",), 
     }
     return collect(
         settings,
+        parse_objective(objective),
         result,
-        checks(),
+        checks(metrics=check_metrics),
         ["the readout", "all layers", "all layers"],
         said,
         [] if said is None else [(name, pixels)] * len(said.worst()),
@@ -126,6 +136,20 @@ def test_numbers_are_points_in_their_own_units():
     page = Page(render(data))
     assert sections(page) == list(SECTIONS)
     assert sum(attributes["class"] == "point" for attributes in page.all("circle")) == 3
+
+
+def test_errors_are_positive_and_in_the_units_of_the_labels():
+    names = ("r_squared", "mean_squared_error", "mean_absolute_error")
+    data = made(NUMBER, [0.0, 1.0, -1.0], [[0.5], [1.0], [-3.0]], names, result_metrics=names, value=-0.75)
+    assert dict(data.result)["r_squared"] == "-0.7500"
+    assert dict(data.result)["mean_squared_error"] == "75.0000"
+    assert dict(data.result)["mean_absolute_error"] == "7.5000"
+    raw = checks(metrics=names)
+    assert [check.metrics["mean_squared_error"] for check in data.checks] == pytest.approx(
+        [-100 * check.metrics["mean_squared_error"] for check in raw]
+    )
+    assert data.checks[0].metrics["r_squared"] == raw[0].metrics["r_squared"]
+    assert "negated" not in render(data)
 
 
 def test_the_confusions_are_counted_and_the_least_likely_truth_is_the_worst():
@@ -197,7 +221,7 @@ def collect_checks(count):
     result = dict.fromkeys(("iterations", "elapsed_time", "base_image_network", "image_training_type"), 1) | {
         "validation_metrics": {}
     }
-    return collect(settings, result, checks(count), ["all layers"], None, [], [], [])
+    return collect(settings, parse_objective(NUMBER), result, checks(count), ["all layers"], None, [], [], [])
 
 
 @pytest.mark.parametrize("values", [[0.0], [0.5, 0.5], [1e-9, 2e-9], [-1e12, 1e12], [float("nan"), 1.0]])

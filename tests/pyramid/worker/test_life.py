@@ -59,6 +59,22 @@ def test_bad_arguments_give_the_usage(arguments: list[str]) -> None:
     assert re.search("usage: pyramid .*TIMEOUT", done.stderr)
 
 
+def test_debug_shows_the_tracebacks_of_failed_jobs(make_worker: Any, make_job: Any) -> None:
+    with make_worker(command=[*FAKE_WORKER, "--debug"]) as worker:
+        worker.submit(make_job("fail", type="ValueError"))
+        worker.send("/missing")
+        assert [worker.closing(10)["error_type"] for _ in range(2)] == ["ValueError", "JobFileError"]
+        wait_until(lambda: "JobFileError: " in worker.stderr, 5, "the traceback")
+        assert worker.stderr.count("ValueError: first line") == 1
+
+
+def test_debug_shows_where_a_child_crashed(make_worker: Any, make_job: Any) -> None:
+    with make_worker(command=[*FAKE_WORKER, "--debug"]) as worker:
+        assert "SIGSEGV" in worker.run(make_job("die", signal="SIGSEGV"), 10)["error_message"]
+        wait_until(lambda: "Fatal Python error: Segmentation fault" in worker.stderr, 5, "the place")
+        assert "in die" in worker.stderr
+
+
 @pytest.mark.parametrize("name", ["PYRAMID_MAX_RSS_MB", "PYRAMID_JOBS_PER_CHILD"])
 def test_a_bad_limit_is_named(name: str) -> None:
     done = python("-m", "pyramid.worker", "5", **{name: "x"})
@@ -98,9 +114,25 @@ def test_a_line_winds_the_idle_clock_up(make_worker: Any) -> None:
 def test_terminate_finishes_the_queue(make_worker: Any, make_job: Any) -> None:
     worker = make_worker()
     worker.submit(make_job("sleep", job_id="t1", seconds=0.3), make_job(job_id="t2"))
-    worker.send("terminate", "/not/read/any/more")
+    worker.send("terminate", "", "cancel nothing")
     assert [worker.closing(10)["job_id"] for _ in range(2)] == ["t1", "t2"]
     assert list(worker.rest(5)) == []
+    assert worker.exit_code(5) == 0
+
+
+def test_a_job_line_after_terminate_is_answered_with_an_error(make_worker: Any, make_job: Any) -> None:
+    worker = make_worker()
+    worker.submit(make_job("sleep", job_id="before", seconds=0.3))
+    worker.send("terminate", worker.job_file(make_job(job_id="after")), "/missing", "cancel after")
+    answers = list(worker.rest(10))
+    assert [(answer.kind, answer.data["job_id"]) for answer in answers] == [
+        (kind, job_id) for job_id in ("before", "after", None) for kind in ("progress", "complete")
+    ]
+    assert "error" not in answers[1].data
+    for answer in answers[3::2]:
+        assert answer.data["error_type"] == "NotAccepted"
+        assert "'terminate'" in answer.data["error_message"]
+    assert all(answer.data["progress"] == 1.0 for answer in answers[::2])
     assert worker.exit_code(5) == 0
 
 

@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyramid.worker.pause import LONGEST_SECONDS, Pause
-from pyramid.worker.streams import MAX_LINE_BYTES, Gossip, Line, LineReader, Outbox, OutputGoneError
+from pyramid.worker.backoff import LONGEST_SECONDS, Backoff
+from pyramid.worker.streams import (
+    MAX_LINE_BYTES,
+    Line,
+    LineReader,
+    LossyWriter,
+    OutputBuffer,
+    OutputGoneError,
+)
 
 TEXT = st.binary(max_size=20) | st.sampled_from([b"\n", b"\n\n", b"x" * MAX_LINE_BYTES])
 
@@ -39,7 +46,7 @@ def test_of_a_line_that_is_too_long_the_beginning_is_kept() -> None:
 
 def test_the_outbox_never_waits_for_its_reader() -> None:
     reading, writing = os.pipe()
-    outbox = Outbox(writing, room_bytes=1000)
+    outbox = OutputBuffer(writing, room_bytes=1000)
     sent = bytes(range(256)) * 2000
     outbox.put(sent)
     assert len(outbox) > 0
@@ -55,27 +62,27 @@ def test_the_outbox_never_waits_for_its_reader() -> None:
     os.close(writing)
 
 
-def test_gossip_leaves_lines_out_rather_than_wait() -> None:
+def test_a_lossy_writer_leaves_lines_out_rather_than_wait() -> None:
     reading, writing = os.pipe()
-    gossip = Gossip(writing, room_bytes=1000)
+    diagnostics = LossyWriter(writing, room_bytes=1000)
     for number in range(10_000):
-        gossip.put(f"line {number} {'x' * 50}\n".encode())
+        diagnostics.put(f"line {number} {'x' * 50}\n".encode())
     taken = os.read(reading, 1_000_000)
-    gossip.flush()
-    gossip.put(b"lost\nlast\n")
+    diagnostics.flush()
+    diagnostics.put(b"lost\nlast\n")
     taken += os.read(reading, 1_000_000)
     lines = taken.decode().splitlines()
     assert lines[-2:] == [" ...", "last"]
     assert lines[:-2] == [f"line {number} {'x' * 50}" for number in range(len(lines) - 2)]
-    assert gossip.descriptor is None
+    assert diagnostics.descriptor is None
     os.close(reading)
-    gossip.put(b"nobody reads this\n")
-    assert gossip.descriptor is None
+    diagnostics.put(b"nobody reads this\n")
+    assert diagnostics.descriptor is None
     os.close(writing)
 
 
 def test_a_pause_grows_until_a_success() -> None:
-    pause = Pause()
+    pause = Backoff()
     assert pause.left_seconds == 0
     seconds = [pause.begin() for _ in range(9)]
     assert seconds[:3] == [0.1, 0.2, 0.4]

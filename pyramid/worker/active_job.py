@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyramid.worker.intake import AcceptedJob
+from pyramid.worker.job_file import AcceptedJob
 
 
 @dataclass
-class Turn:
+class ActiveJob:
     """The job whose turn it is.
 
     Attributes:

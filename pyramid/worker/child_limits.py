@@ -12,7 +12,7 @@ DEFAULT_JOBS_PER_CHILD = 64
 
 
 @dataclass(frozen=True)
-class Limits:
+class ChildLimits:
     """What a child may do before another takes its place between jobs.
 
     Attributes:
@@ -24,7 +24,7 @@ class Limits:
     jobs: float
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Limits:
+    def from_environment(cls, environment: Mapping[str, str]) -> ChildLimits:
         """The limits that `PYRAMID_MAX_RSS_MB` and `PYRAMID_JOBS_PER_CHILD` set.
 
         Raises:

@@ -6,7 +6,7 @@ import errno
 import time
 
 FIRST_SECONDS, LONGEST_SECONDS = 0.1, 10.0
-NAP_SECONDS = 0.01
+SHORT_SLEEP_SECONDS = 0.01
 
 _TRANSIENT = frozenset(
     getattr(errno, name)
@@ -15,7 +15,7 @@ _TRANSIENT = frozenset(
 )
 
 
-class Pause:
+class Backoff:
     """A pause that doubles with each failure, up to a longest one, and is forgotten at the first success."""
 
     def __init__(self, longest_seconds: float = LONGEST_SECONDS):
@@ -25,7 +25,7 @@ class Pause:
         self._until = 0.0
 
     def begin(self) -> float:
-        """Pause, after a failure.
+        """Backoff, after a failure.
 
         Returns:
             for how many seconds.
@@ -36,7 +36,7 @@ class Pause:
         return seconds
 
     def forget(self) -> None:
-        """Pause no more, after a success."""
+        """Backoff no more, after a success."""
         self._next_seconds, self._until = FIRST_SECONDS, 0.0
 
     @property
@@ -50,6 +50,6 @@ def is_transient(error: OSError) -> bool:
     return error.errno in _TRANSIENT
 
 
-def nap() -> None:
+def short_sleep() -> None:
     """Wait a moment: a failure that lasts does not keep the processor busy then, and nobody sees one that is over."""
-    time.sleep(NAP_SECONDS)
+    time.sleep(SHORT_SLEEP_SECONDS)

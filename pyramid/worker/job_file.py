@@ -41,7 +41,7 @@ class AcceptedJob:
 
 
 @dataclass(frozen=True)
-class Intake:
+class ParsedJob:
     """What a job line turned out to be.
 
     Attributes:
@@ -55,7 +55,7 @@ class Intake:
     refusal: Mapping[str, Any] | None = None
 
 
-def take_in(line: Line) -> Intake:
+def parse_job(line: Line) -> ParsedJob:
     """Read and validate the job file that `line` names; never raises."""
     content = b""
     # A collection would look at each of a million values, time and again while they are made.
@@ -71,17 +71,17 @@ def take_in(line: Line) -> Intake:
             give_back()
 
 
-def _validate(job: Any) -> Intake:
+def _validate(job: Any) -> ParsedJob:
     job_id = _id_in(job)
     try:
-        return Intake(job_id, job=_accept(job))
+        return ParsedJob(job_id, job=_accept(job))
     except Exception as error:
         return refused(error, job_id)
 
 
-def refused(error: Exception, job_id: str | None) -> Intake:
+def refused(error: Exception, job_id: str | None) -> ParsedJob:
     """A job that is answered with `error`: its text alone, as the frames that it came through hold a whole file."""
-    return Intake(job_id, refusal=failure(error, job_id))
+    return ParsedJob(job_id, refusal=failure(error, job_id))
 
 
 def peek_job_id(line: Line) -> str | None:
