@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from pyramid.commands.candidates import INITIAL_MODEL, TRAINING_TYPES, Candidate, parse_candidates
-from pyramid.commands.labels import OBJECTIVE_INDEX, LabelledImages, read_labels, scarcity
+from pyramid.commands.labels import OBJECTIVE_INDEX, LabelledImages, read_labels
 from pyramid.errors import SettingsError, Violation
 from pyramid.settings import validate
 from pyramid.settings.base_settings import BaseSettings
@@ -120,7 +120,6 @@ def parse_config(config: Any) -> Training:
     problems = [
         *_missing(given),
         *problems,
-        *([] if images is None else scarcity(images)),
         *wrong,
         *_size_problems(given, candidates),
         *_job_problems(given, shared, known=images is not None),
@@ -184,7 +183,6 @@ def _shared(
             HIDDEN_NODES, objective, batch_normalization=False, seed=seed if isinstance(seed, int) else SEED
         ),
         "loss_function": LOSSES[str(objective["type"])],
-        "rescale_type": "crop",
     }
     kept = {key: value for key, value in given.items() if key not in OWN_KEYS}
     return defaults | kept | derived

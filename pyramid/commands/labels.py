@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from pyramid.errors import Violation
-from pyramid.images.rows import scarce_classes
 from pyramid.settings.wording import found
 from pyramid.tables.recipe import categorical_field, numeric_field
 
@@ -120,13 +119,6 @@ def _objective(rows: Sequence[Row], kind: str) -> dict[str, Any]:
     if kind == "numeric":
         return numeric_field(OBJECTIVE_INDEX, np.array([row["label"] for row in rows], np.float64))
     return categorical_field(OBJECTIVE_INDEX, sorted({row["label"] for row in rows}))
-
-
-def scarcity(images: LabelledImages) -> list[Violation]:
-    """What keeps a training from the rows: classes with too few images."""
-    if images.objective["type"] != "categorical":
-        return []
-    return [_wrong("", problem) for problem in scarce_classes(row["label"] for row in images.rows)]
 
 
 def _strangers(rows: Sequence[Row], objective: Mapping[str, Any]) -> list[Violation]:

@@ -1,4 +1,4 @@
-"""The final model where an image is the only input: the image job's own readout on its network (spec page 5)."""
+"""The final model of an image job: its own readout on its network (spec page 5)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from pyramid.errors import DataError, WorkspaceError
 from pyramid.finalize.readout import legacy_layers
-from pyramid.images.origin import finished_image_job, is_image_job
+from pyramid.images.origin import is_image_job
 from pyramid.images.root import image_source, predict_files
 from pyramid.images.rows import listed
 from pyramid.submodels.image_model import image_document
@@ -19,21 +19,13 @@ IMAGES_AT_ONCE = 32
 
 
 def image_job_to_finalize(settings: Any, workspace: Workspace) -> Submodel | None:
-    """The image job whose own readout is the final model; None where a readout on cached rows is.
-
-    It is the job `job_id`, or, where an image is the only input and the job `job_id` takes no trees, the image job of
-    the `base_image_network` and `image_training_type` that the settings name.
+    """The job `job_id` where it is an image job, whose own readout the final model has; None where it is another.
 
     Raises:
         WorkspaceError: a fit info cannot be read.
     """
     asked = workspace.submodel(settings.job_id)
-    if is_image_job(asked):
-        return asked
-    inputs = settings.info_list[: -2 if settings.instance_weights else -1]
-    if [field["type"] for field in inputs] != ["image"] or _uses_trees(asked, settings):
-        return None
-    return finished_image_job(settings, workspace)
+    return asked if is_image_job(asked) else None
 
 
 def image_only_document(image_job: Submodel, settings: Any) -> dict[str, Any]:
@@ -93,13 +85,6 @@ def _said(output: Any, objective: Mapping[str, Any]) -> Any:
     if objective["type"] == "numeric":
         return float(output[0])
     return objective["values"][int(output.argmax())]
-
-
-def _uses_trees(submodel: Submodel, settings: Any) -> bool:
-    if not submodel.fit_info.exists():
-        return bool(settings.tree_embedding)
-    info = read_json(submodel.fit_info, "training")
-    return isinstance(info, dict) and bool(info.get("uses_trees"))
 
 
 def _legacy(document: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,11 @@ import numpy as np
 import orjson
 
 from pyramid.errors import DataError
-from pyramid.settings.wording import found
 from pyramid.tables.ser import read_ser
 from sensenet.document.parsing import brief
 from sensenet.files import read_whole
 
 MOST_SHOWN = 20
-LEAST_IMAGES_PER_CLASS = 2
 
 
 @dataclass(frozen=True)
@@ -66,16 +63,6 @@ def read_image_rows(settings: Any) -> ImageRows:
     except ValueError as error:  # a null character in the path
         raise DataError(f"{path} cannot be read: {error}") from error
     return _of_list(rows, settings, str(path))
-
-
-def scarce_classes(labels: Iterable[str]) -> list[str]:
-    """What is wrong with each class that has too few images, in the order of their names."""
-    return [
-        f"the class {found(label)} has one image; a class needs at least {LEAST_IMAGES_PER_CLASS}: one to learn "
-        "from and one to check with"
-        for label, count in sorted(Counter(labels).items())
-        if count < LEAST_IMAGES_PER_CLASS
-    ]
 
 
 def listed(problems: Sequence[str]) -> str:

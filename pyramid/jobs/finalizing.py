@@ -33,7 +33,8 @@ MEASURED_KEYS = ("validation_metrics", "evaluation_metrics", "importances")
 def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[str, Any]:
     """Write the final model of the training job `job_id`, or with `is_search` that of all search submodels.
 
-    Where an image is the only input and there are no trees, the image job's own readout is the model.
+    The readout is that of the job `job_id`: one on cached rows joins the image network whose features they hold, an
+    image job brings its own.
 
     Returns:
         The result of spec page 1: paths as text, sizes in bytes; the TensorFlow.js keys are None.

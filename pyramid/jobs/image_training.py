@@ -10,7 +10,7 @@ import numpy as np
 from pyramid.errors import DataError, PyramidError, SettingsError, Violation
 from pyramid.images.augment import Augmentations, parse_augmentations
 from pyramid.images.root import image_confinement
-from pyramid.images.rows import ImageRows, listed, read_image_rows, scarce_classes
+from pyramid.images.rows import ImageRows, read_image_rows
 from pyramid.images.store import OpenedImages, admit, open_images
 from pyramid.progress import Report
 from pyramid.report_page.training import training_report, write_report
@@ -19,7 +19,7 @@ from pyramid.submodels.files import write_submodel
 from pyramid.submodels.fit_info import fit_info
 from pyramid.submodels.image_model import network_info, trained_keras_model
 from pyramid.train.checks import Check, OnCheck, unheard
-from pyramid.train.dataset import Dataset, split_holdout
+from pyramid.train.dataset import Dataset, split_holdout, tell_lone_rows
 from pyramid.train.fit import Fit
 from pyramid.train.image_start import Start, start_networks
 from pyramid.train.images import ImageData, train_phases
@@ -59,8 +59,8 @@ def run(
     rows = read_image_rows(settings)
     if rows.missing:
         report(0.0, message=f"warning: {rows.missing} images of the rows are missing and are left out")
-    _refuse_scarce_classes(rows.labels, settings)
-    start = start_networks(settings, 1 if objective["type"] == "numeric" else len(objective["values"]))
+    n_outputs = 1 if objective["type"] == "numeric" else len(objective["values"])
+    start = start_networks(settings, n_outputs, lambda warning: report(0.0, message=warning))
     opened = _open(rows, start, settings, report)
     dataset = _dataset(rows, opened, settings)
     training, holdout = _split(dataset, settings, report)
@@ -115,7 +115,7 @@ def _open(rows: ImageRows, start: Start, settings: BaseSettings, report: Report)
         exif_rotation=metadata.exif_rotation,
         confinement=image_confinement(settings),
     )
-    loader = ImageLoader(metadata.width, metadata.height, settings.rescale_type, source)
+    loader = ImageLoader(metadata.width, metadata.height, metadata.rescale_type, source)
     opened = open_images(
         rows.files,
         loader,
@@ -128,14 +128,9 @@ def _open(rows: ImageRows, start: Start, settings: BaseSettings, report: Report)
 
 
 def _dataset(rows: ImageRows, opened: OpenedImages, settings: BaseSettings) -> Dataset:
-    """The rows whose images can be read; their inputs are positions in the store.
-
-    Raises:
-        DataError: a class has too few images.
-    """
+    """The rows whose images can be read; their inputs are positions in the store."""
     kept = np.array([row for row in range(len(rows)) if row not in opened.broken], np.int64)
     labels = rows.labels[kept]
-    _refuse_scarce_classes(labels, settings)
     if settings.objective_type == "numeric":
         targets = labels[:, None].astype(np.float32)
     else:
@@ -144,34 +139,16 @@ def _dataset(rows: ImageRows, opened: OpenedImages, settings: BaseSettings) -> D
     return Dataset(kept, targets, weights, settings.objective_type)
 
 
-def _refuse_scarce_classes(labels: np.ndarray, settings: BaseSettings) -> None:
-    if settings.objective_type == "numeric":
-        return
-    values = settings.info_list[-1]["values"]
-    if scarce := scarce_classes(values[label] for label in labels):
-        raise DataError(listed(scarce))
-
-
 def _split(dataset: Dataset, settings: BaseSettings, report: Report) -> tuple[Dataset, Dataset]:
-    """As the readout's rows are split; but a class whose images are all held out is trained on them, too."""
-    training, holdout = split_holdout(dataset, settings, np.random.default_rng([settings.seed, SPLIT]))
-    if dataset.objective_type == "numeric":
-        return training, holdout
-    values = settings.info_list[-1]["values"]
-    absent = sorted(set(range(len(values))) - set(dataset.labels))
-    if absent:
-        report(READ, message=f"warning: no image is of {_names(values, absent)}")
-    untrained = sorted(set(holdout.labels) - set(training.labels))
-    if not untrained:
-        return training, holdout
-    names = _names(values, untrained)
-    report(READ, message=f"warning: {names}: all images are held out, so they are trained on, too")
-    rows = np.union1d(training.inputs, holdout.inputs[np.isin(holdout.labels, untrained)])
-    return dataset.take(np.searchsorted(dataset.inputs, rows)), holdout
-
-
-def _names(values: list[str], classes: list[int]) -> str:
-    return ", ".join(values[position] for position in classes)
+    """As the readout's rows are split; classes of no image or of one are told."""
+    if dataset.objective_type == "categorical":
+        values = settings.info_list[-1]["values"]
+        absent = sorted(set(range(len(values))) - set(dataset.labels))
+        if absent:
+            names = ", ".join(values[position] for position in absent)
+            report(READ, message=f"warning: no image is of {names}")
+    tell_lone_rows(dataset, settings, lambda warning: report(READ, message=warning))
+    return split_holdout(dataset, settings, np.random.default_rng([settings.seed, SPLIT]))
 
 
 def _result(fitted: Fit, settings: BaseSettings, started: float) -> dict[str, Any]:

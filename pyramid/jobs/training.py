@@ -23,6 +23,7 @@ from pyramid.train.dataset import (
     job_layout,
     read_dataset,
     split_holdout,
+    tell_lone_rows,
 )
 from pyramid.train.fit import Metrics
 from pyramid.train.importances import expected_gradients, field_importances
@@ -70,6 +71,7 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     report(0.0, message="reading the cached data")
     cached = CachedData.of(workspace)
     dataset = read_dataset(Path(settings.cache_file), settings, cached)
+    tell_lone_rows(dataset, settings, lambda warning: report(0.0, message=warning))
     measures = _measures(settings, cached)
     belonging = _belonging(settings, cached)
     network = _build(settings, dataset)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from pyramid.errors import DataError
 from pyramid.tables.cached_data import CachedData
 from pyramid.tables.encode import Layout
-from pyramid.tables.splits import holdout_split, numeric_strata
+from pyramid.tables.splits import holdout_split, lone_rows_warning, numeric_strata
 from pyramid.workspace import read_array
 
 
@@ -114,6 +114,15 @@ def split_holdout(dataset: Dataset, settings: Any, rng: np.random.Generator) -> 
         return dataset, dataset
     training, holdout = holdout_split(dataset.strata, settings.holdout_rate, settings.holdout_set_size, rng)
     return dataset.take(training), dataset.take(holdout)
+
+
+def tell_lone_rows(dataset: Dataset, settings: Any, warn: Callable[[str], None]) -> None:
+    """Name the classes that have a single row."""
+    if dataset.objective_type != "categorical":
+        return
+    warning = lone_rows_warning(dataset.labels, settings.info_list[-1]["values"])
+    if warning is not None:
+        warn(warning)
 
 
 def smoothed_targets(targets: np.ndarray, factor: float) -> np.ndarray:

@@ -44,9 +44,14 @@ def test_strings_make_a_categorical_objective_with_sorted_values():
     assert job.image_training_data == CLASSES
     assert job.seed == job.augmentation_seed == 42
     assert job.loss_function == "crossentropy"
-    assert job.rescale_type == "crop"
+    assert job.rescale_type is None
     assert job.job_id == "simple_randomly_initialize"
     assert job.max_training_time == 30
+
+
+def test_a_class_of_one_image_may_be_trained():
+    rows = [*CLASSES, {"file": "x", "label": "new"}]
+    assert parse_config(config(training_data=rows)).images.objective["values"] == ["a", "b", "c", "new"]
 
 
 def test_numbers_make_a_numeric_objective_and_are_standardised():
@@ -185,12 +190,6 @@ def test_a_key_that_is_needed_is_named(key, absent):
             "/training_data",
             "object detection cannot be trained",
         ),
-        (
-            {"training_data": [*CLASSES, {"file": "x", "label": "new"}]},
-            "/training_data",
-            'the class "new" has one image',
-        ),
-        ({"training_data": CLASSES[:2]}, "/training_data", "has one image"),
         (
             {"info_list": [{"type": "categorical", "index": 1, "values": ["a", "b"]}]},
             "/training_data/0/label",

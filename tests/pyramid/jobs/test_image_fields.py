@@ -263,15 +263,13 @@ def test_the_features_are_those_of_the_image_job_that_has_run(case):
 def test_an_image_alone_is_predicted_by_the_image_jobs_own_readout(case):
     info_list = [IMAGE, CLASS]
     trained = run_image_job(case, return_holdout_images=True)
+    rows = case.rows(100, info_list)
+    case.train(info_list, case.cache(rows, info_list, **TUNED))
     by_its_id = case.finalize(info_list, job_id=trained["job_id"])
     document = case.document()
     assert document["trees"] is None
     assert document["importances"] == [1.0]
     assert document["validation_metrics"] == trained["validation_metrics"]
-    rows = case.rows(100, info_list)
-    case.train(info_list, case.cache(rows, info_list, **TUNED))
-    case.finalize(info_list, **TUNED)
-    assert case.document() == document
     model = sensenet.create_model(document, {"image_path_prefix": str(case.root)})
     for form in (by_its_id["bundle_path"], by_its_id["final_model_path"]):
         other = sensenet.create_model(form, {"image_path_prefix": str(case.root)})
@@ -282,6 +280,27 @@ def test_an_image_alone_is_predicted_by_the_image_jobs_own_readout(case):
     for file, truth, prediction in held_out:
         assert truth == VALUES[int(file.split(".")[0]) % 2]
         assert prediction == VALUES[int(model([[file]]).argmax())]
+
+
+def test_an_image_alone_is_predicted_by_the_readout_that_the_job_id_names(case):
+    info_list = [IMAGE, CLASS]
+    trained = run_image_job(case)
+    cached = case.cache(case.rows(200, info_list), info_list, **TUNED)
+    layers = [dense(5, "relu"), dense(2, "softmax")]
+    readout = case.train(info_list, cached, layers=layers)
+    assert readout["validation_metrics"] != trained["validation_metrics"]
+    case.finalize(info_list, **TUNED)
+    document = case.document()
+    assert [len(layer["offset"]) for layer in document["layers"]] == [5, 2]
+    assert document["validation_metrics"] == readout["validation_metrics"]
+    own = case.workspace.submodel(trained["job_id"]).fit_info
+    assert document["image_network"]["metadata"] == json.loads(own.read_bytes())["image_network"]["metadata"]
+
+
+def test_an_image_alone_without_the_job_that_the_job_id_names_is_an_error(case):
+    run_image_job(case)
+    with pytest.raises(WorkspaceError, match="submodel_readout does not exist"):
+        case.finalize([IMAGE, CLASS], **TUNED)
 
 
 def test_an_image_alone_with_trees_is_predicted_by_the_readout(case):
