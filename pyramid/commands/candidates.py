@@ -7,12 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyramid.errors import Violation
-from pyramid.settings.wording import found, nearest
-from sensenet.pretrained import NETWORKS
-
-INITIAL_MODEL = "initial_model"
-TRAINING_TYPES = ("randomly_initialize", "fine_tune", "use_pretrained")
-CLASSIFIERS = tuple(name for name, network in NETWORKS.items() if not network.branches)
+from pyramid.settings.image_networks import INITIAL_MODEL, network_problem, training_type_problem
+from pyramid.settings.wording import found
 
 
 @dataclass(frozen=True)
@@ -85,26 +81,10 @@ def _pair_problems(place: int, pair: Any) -> Iterator[Violation]:
     name, how = pair
     if name == INITIAL_MODEL:
         return
-    known = NETWORKS.get(name)
-    if known is not None and known.branches:
-        yield _wrong_pair(f"{place}/0", f"found {found(name)}, which finds boxes; {_one_of(CLASSIFIERS)}")
-    elif known is None:
-        names = (*CLASSIFIERS, INITIAL_MODEL)
-        yield _wrong_pair(f"{place}/0", f"found {found(name)}, {_one_of(names)}{nearest(name, names)}")
-    if how not in TRAINING_TYPES:
-        yield _wrong_pair(
-            f"{place}/1", f"found {found(how)}, {_one_of(TRAINING_TYPES)}{nearest(how, TRAINING_TYPES)}"
-        )
-    elif known is not None and known.version is None and how != TRAINING_TYPES[0]:
-        yield _wrong_pair(
-            f"{place}/1",
-            f"found {found(how)}, but there are no pretrained weights of {name}: "
-            f"allowed is {TRAINING_TYPES[0]}",
-        )
-
-
-def _one_of(names: Sequence[str]) -> str:
-    return f"allowed is one of {', '.join(names)}"
+    problems = (network_problem(name, [INITIAL_MODEL]), training_type_problem(name, how))
+    for part, problem in enumerate(problems):
+        if problem is not None:
+            yield _wrong_pair(f"{place}/{part}", problem)
 
 
 def _wrong_pair(place: str, message: str) -> Violation:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pyramid.commands.candidate_report import write_candidates
-from pyramid.commands.candidates import TRAINING_TYPES, Candidate
+from pyramid.commands.candidates import Candidate
 from pyramid.commands.config import Training, parse_config
 from pyramid.commands.console import CommandError, answer, make_parser, read_json_file, run_command, told
 from pyramid.commands.metadata import metadata
@@ -23,6 +23,7 @@ from pyramid.commands.watching import outcome_table, watched
 from pyramid.errors import DataError, PyramidError, SettingsError, Violation
 from pyramid.images.rows import listed
 from pyramid.jobs import load_job
+from pyramid.settings.image_networks import RANDOM
 from pyramid.settings.wording import found
 from pyramid.train.checks import OnCheck, both, unheard
 from pyramid.train.metrics import HEADLINE
@@ -165,7 +166,7 @@ def _unavailable(candidates: Sequence[Candidate]) -> dict[Candidate, WeightsErro
     """The candidates whose published weights cannot be had; the others' are fetched, before the clock starts."""
     errors = {}
     for candidate in candidates:
-        if candidate.image_training_type == TRAINING_TYPES[0] or candidate.initial_model is not None:
+        if candidate.image_training_type == RANDOM or candidate.initial_model is not None:
             continue
         try:
             pretrained.weights_path(candidate.base_image_network)

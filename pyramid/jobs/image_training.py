@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from pyramid.errors import DataError, PyramidError, SettingsError, Violation
+from pyramid.errors import PyramidError, SettingsError, Violation
 from pyramid.images.augment import Augmentations, parse_augmentations
+from pyramid.images.initial_model import RESCALE_TYPE
 from pyramid.images.root import image_confinement
 from pyramid.images.rows import ImageRows, read_image_rows
 from pyramid.images.store import OpenedImages, admit, open_images
@@ -115,7 +116,7 @@ def _open(rows: ImageRows, start: Start, settings: BaseSettings, report: Report)
         exif_rotation=metadata.exif_rotation,
         confinement=image_confinement(settings),
     )
-    loader = ImageLoader(metadata.width, metadata.height, metadata.rescale_type, source)
+    loader = ImageLoader(metadata.width, metadata.height, metadata.rescale_type or RESCALE_TYPE, source)
     opened = open_images(
         rows.files,
         loader,

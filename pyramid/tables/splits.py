@@ -55,7 +55,7 @@ def lone_rows_warning(labels: np.ndarray, values: Sequence[str]) -> str | None:
         labels: (rows,) int, the class of each row.
         values: the names of the classes.
     """
-    lone = [values[label] for label in np.flatnonzero(np.bincount(labels) == 1)]
+    lone = [values[label] for label in np.flatnonzero(np.bincount(labels) == 1).tolist()]
     if not lone:
         return None
     more = f" and {len(lone) - MOST_NAMED} more" if len(lone) > MOST_NAMED else ""
