@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyramid.errors import DataError, WorkspaceError
-from pyramid.finalize.readout import legacy_layers
+from pyramid.finalize.readout import HOLDOUT_KEY, legacy_layers
 from pyramid.images.origin import is_image_job
 from pyramid.images.root import image_source, predict_files
 from pyramid.images.rows import listed
@@ -14,7 +14,6 @@ from pyramid.submodels.image_model import image_document
 from pyramid.workspace import Submodel, Workspace, read_json
 from sensenet.document.model import parse_model
 
-HOLDOUT_KEY = "holdout_image_predictions"
 IMAGES_AT_ONCE = 32
 
 

@@ -18,6 +18,7 @@ from pyramid.report_page.training import training_report, write_report
 from pyramid.settings.base_settings import BaseSettings
 from pyramid.submodels.files import write_submodel
 from pyramid.submodels.fit_info import fit_info
+from pyramid.submodels.holdout_images import in_words
 from pyramid.submodels.image_model import network_info, trained_keras_model
 from pyramid.train.checks import Check, OnCheck, unheard
 from pyramid.train.dataset import Dataset, split_holdout, tell_lone_rows
@@ -182,17 +183,9 @@ def _files(rows: ImageRows, opened: OpenedImages, holdout: Dataset, settings: Ba
     skipped = [{"file": rows.files[row], "reason": reason} for row, reason in opened.broken.items()]
     held_out = None
     if settings.return_holdout_images:
-        truth = _in_words(holdout.truth, settings.info_list[-1])
+        truth = in_words(holdout.truth, settings.info_list[-1])
         held_out = [[rows.files[row], label] for row, label in zip(holdout.inputs, truth, strict=True)]
     return {"skipped_images": skipped, "holdout_images": held_out}
-
-
-def _in_words(truth: np.ndarray, objective: dict[str, Any]) -> list[Any]:
-    """Classes by their names, numbers in the objective's own units."""
-    if objective["type"] == "numeric":
-        stdev = objective["stdev"] or 1.0
-        return [float(label) * stdev + objective["mean"] for label in truth]
-    return [objective["values"][label] for label in truth]
 
 
 def _write(submodel: Submodel, start: Start, info: dict[str, Any]) -> None:

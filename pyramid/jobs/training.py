@@ -16,10 +16,12 @@ from pyramid.progress import Report
 from pyramid.settings.base_settings import BaseSettings
 from pyramid.submodels.files import write_submodel
 from pyramid.submodels.fit_info import configuration, fit_info, uses_trees
+from pyramid.submodels.holdout_images import RowFiles, held_out_images, read_row_files
 from pyramid.tables.cached_data import CachedData
 from pyramid.tables.splits import stratified_sample
 from pyramid.train.dataset import (
     Dataset,
+    holdout_rows,
     job_layout,
     read_dataset,
     split_holdout,
@@ -71,7 +73,12 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     report(0.0, message="reading the cached data")
     cached = CachedData.of(workspace)
     dataset = read_dataset(Path(settings.cache_file), settings, cached)
-    tell_lone_rows(dataset, settings, lambda warning: report(0.0, message=warning))
+
+    def warn(warning: str) -> None:
+        report(0.0, message=warning)
+
+    tell_lone_rows(dataset, settings, warn)
+    files = read_row_files(settings, cached, len(dataset), warn)
     measures = _measures(settings, cached)
     belonging = _belonging(settings, cached)
     network = _build(settings, dataset)
@@ -98,7 +105,8 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
         "base_image_network": None,
         "image_training_type": None,
     }
-    info = result | fit_info(settings, dataset.inputs.shape[1], importances)
+    held_out = None if files is None else _held_out(network, settings, dataset, files)
+    info = result | fit_info(settings, dataset.inputs.shape[1], importances) | {"holdout_images": held_out}
     write_submodel(submodel, encode_weights(network.model), info, belonging, samples)
     check_there([submodel.weights, submodel.fit_info, *([] if samples is None else [submodel.evaluations])])
     return result
@@ -115,6 +123,14 @@ def _measures(settings: BaseSettings, cached: CachedData) -> _Measures:
         if uses_trees(settings):
             trees = cached.read_json(workspace.tree_importances)
     return _Measures(evaluation, points, trees)
+
+
+def _held_out(network: Network, settings: BaseSettings, dataset: Dataset, files: RowFiles) -> list[list[Any]]:
+    """The images of the held-out rows, with what is true of them and what the trained network says."""
+    _, rows = holdout_rows(dataset, settings, np.random.default_rng([settings.seed, SPLIT]))
+    held_out = dataset.take(rows)
+    outputs = _predict(network, held_out.inputs)
+    return held_out_images([files[row] for row in rows], held_out.truth, outputs, settings.info_list[-1])
 
 
 def _belonging(settings: BaseSettings, cached: CachedData) -> dict[str, str | None]:

@@ -112,8 +112,15 @@ def split_holdout(dataset: Dataset, settings: Any, rng: np.random.Generator) -> 
     """The rows to train on and those held out; the same rows twice with `cheat_on_validation`."""
     if settings.cheat_on_validation:
         return dataset, dataset
-    training, holdout = holdout_split(dataset.strata, settings.holdout_rate, settings.holdout_set_size, rng)
+    training, holdout = holdout_rows(dataset, settings, rng)
     return dataset.take(training), dataset.take(holdout)
+
+
+def holdout_rows(dataset: Dataset, settings: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of the rows that `split_holdout` gives for the same `rng`."""
+    if settings.cheat_on_validation:
+        return np.arange(len(dataset)), np.arange(len(dataset))
+    return holdout_split(dataset.strata, settings.holdout_rate, settings.holdout_set_size, rng)
 
 
 def tell_lone_rows(dataset: Dataset, settings: Any, warn: Callable[[str], None]) -> None:

@@ -17,6 +17,7 @@ from sensenet.document.layer_facts import IMAGE_LAYERS, ROW_LAYERS
 
 DENSE = {"type": "dense", "weights": "glorot_uniform", "offset": "zeros"}
 RELU = {"type": "activation", "activation_function": "relu"}
+NORMALIZATION = {"type": "batch_normalization"} | dict.fromkeys(("gamma", "beta", "mean", "variance"), "ones")
 LEGACY = {"weights": "glorot_uniform", "offset": "zeros", "activation_function": "relu"}
 IMAGE_JOB: dict[str, Any] = {
     "job_type": "image_training",
@@ -144,17 +145,7 @@ def test_layers_that_cannot_be_built_are_refused_at_their_place(layers, path, me
     "layers",
     [
         [],
-        [
-            nodes(8),
-            {
-                "type": "batch_normalization",
-                "gamma": "ones",
-                "beta": "zeros",
-                "mean": "zeros",
-                "variance": "ones",
-            },
-        ]
-        + [RELU, {"type": "dropout", "rate": 0.1, "dropout_type": "alpha"}, nodes(3)],
+        [nodes(8), NORMALIZATION, RELU, {"type": "dropout", "rate": 0.1, "dropout_type": "alpha"}, nodes(3)],
         [nodes(4), block([nodes(4), RELU, nodes(4)], []), nodes(3, activation_function="linear")],
         [nodes(2), nodes(1) | {"inputs": [0]}, {"type": "concatenate", "inputs": [0, 1]}],
         [{"type": "split_channels", "number_of_splits": 2, "group_index": 1}],
