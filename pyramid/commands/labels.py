@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from pyramid.errors import Violation
-from pyramid.settings.wording import found
+from pyramid.images.row_rules import (
+    FILE,
+    LABELS,
+    NO_ROWS,
+    NUMBER,
+    WEIGHT,
+    not_a_row,
+    not_rows,
+    stranger,
+    value_problem,
+)
 from pyramid.tables.recipe import categorical_field, numeric_field
 
 Row = dict[str, Any]
 
 OBJECTIVE_INDEX = 1
 MOST_SHOWN = 20
-LARGEST = float(np.finfo(np.float32).max)
 NO_DETECTION = "found rows with boxes, but object detection cannot be trained by this version"
 
 
@@ -55,9 +62,9 @@ def read_labels(
         The rows, or None and what is wrong with them: of wrong rows the first twenty, and how many more there are.
     """
     if not isinstance(data, list):
-        return None, [_wrong("", f'found {found(data)}, allowed is a list of {{"file", "label", "weight"}}')]
+        return None, [_wrong("", not_rows(data))]
     if not data:
-        return None, [_wrong("", "found an empty list; at least one image is needed")]
+        return None, [_wrong("", NO_ROWS)]
     boxes = given is not None and given["type"] == "bounding_box"
     if boxes or any(isinstance(row, dict) and "boxes" in row for row in data):
         return None, [_wrong("", NO_DETECTION)]
@@ -79,25 +86,22 @@ def _kind(data: Sequence[Any], given: Mapping[str, Any] | None) -> str:
     if given is not None:
         return str(given["type"])
     labels = (row["label"] for row in data if isinstance(row, dict) and "label" in row)
-    return "numeric" if _is_number(next(labels, None)) else "categorical"
+    return "numeric" if NUMBER.holds(next(labels, None)) else "categorical"
 
 
 def _row_problems(place: int, row: Any, kind: str) -> list[Violation]:
     if not isinstance(row, dict):
-        return [_wrong(f"/{place}", f'found {found(row)}, allowed is an object with "file" and "label"')]
+        return [_wrong(f"/{place}", not_a_row(row))]
+    rules = {"file": FILE, "label": LABELS[kind], "weight": WEIGHT}
     problems = [
-        _wrong(f"/{place}/{key}", f"unknown key; a row has {', '.join(_ROW_CHECKS)}")
+        _wrong(f"/{place}/{key}", f"unknown key; a row has {', '.join(rules)}")
         for key in row
-        if key not in _ROW_CHECKS
+        if key not in rules
     ]
-    for key, (check, expected) in _ROW_CHECKS.items():
-        if key == "label":
-            check, expected = _LABEL_CHECKS[kind]
-        if row.get(key) is None:
-            if key != "weight":
-                problems.append(_wrong(f"/{place}/{key}", f"missing; a row needs it: {expected}"))
-        elif not check(row[key]):
-            problems.append(_wrong(f"/{place}/{key}", f"found {found(row[key])}, allowed is {expected}"))
+    for key, rule in rules.items():
+        problem = None if key == "weight" and row.get(key) is None else value_problem(row, key, rule)
+        if problem is not None:
+            problems.append(_wrong(f"/{place}/{key}", problem))
     return problems
 
 
@@ -126,9 +130,7 @@ def _strangers(rows: Sequence[Row], objective: Mapping[str, Any]) -> list[Violat
         return []
     values = set(objective["values"])
     return [
-        _wrong(
-            f"/{place}/label", f"found {found(row['label'])}, which is not among the values of the objective"
-        )
+        _wrong(f"/{place}/label", stranger(row["label"]))
         for place, row in enumerate(rows)
         if row["label"] not in values
     ]
@@ -136,39 +138,3 @@ def _strangers(rows: Sequence[Row], objective: Mapping[str, Any]) -> list[Violat
 
 def _wrong(place: str, message: str) -> Violation:
     return Violation(f"/training_data{place}", message)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
-def _is_number(value: Any) -> bool:
-    return (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and abs(value) <= LARGEST
-    )
-
-
-def _is_weight(value: Any) -> bool:
-    return _is_number(value) and value >= 0
-
-
-_LABEL_CHECKS = MappingProxyType(
-    {
-        "categorical": (_is_text, "a string, as the labels are classes"),
-        "numeric": (_is_number, "a finite number, as the labels are numbers"),
-    }
-)
-_ROW_CHECKS = MappingProxyType(
-    {
-        "file": (_is_name, "the name of an image file, below image_root"),
-        "label": (_is_text, "a string or a number"),
-        "weight": (_is_weight, "a finite number of at least 0"),
-    }
-)

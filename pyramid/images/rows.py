@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,18 @@ import numpy as np
 import orjson
 
 from pyramid.errors import DataError
+from pyramid.images.row_rules import (
+    FILE,
+    NO_ROWS,
+    NUMBER,
+    WEIGHT,
+    Rule,
+    not_a_row,
+    not_rows,
+    stranger,
+    value_problem,
+)
 from pyramid.tables.ser import read_ser
-from sensenet.document.parsing import brief
 from sensenet.files import read_whole
 
 MOST_SHOWN = 20
@@ -74,17 +83,18 @@ def listed(problems: Sequence[str]) -> str:
 
 def _of_list(rows: Any, settings: Any, place: str) -> ImageRows:
     if not isinstance(rows, list):
-        raise DataError(f'{place}: expected a list of {{"file", "label"}}, got a {type(rows).__name__}')
+        raise DataError(f"{place}: {not_rows(rows)}")
     if not rows:
-        raise DataError(f"{place}: expected at least one image, got an empty list")
+        raise DataError(f"{place}: {NO_ROWS}")
     weighted = bool(settings.instance_weights) or any(
         isinstance(row, dict) and row.get("weight") is not None for row in rows
     )
-    read_label = _label_reader(settings.info_list[-1])
+    label_rule = _label_rule(settings.info_list[-1])
+    positions = {value: position for position, value in enumerate(settings.info_list[-1].get("values", ()))}
     examples, problems = [], []
     for number, row in enumerate(rows):
         try:
-            examples.append(_example(row, read_label, weighted))
+            examples.append(_example(row, label_rule, positions, weighted))
         except DataError as error:
             problems.append(f"row {number}: {error}")
     if problems:
@@ -93,48 +103,35 @@ def _of_list(rows: Any, settings: Any, place: str) -> ImageRows:
     return ImageRows(files, np.array(labels), np.array(weights, np.float32) if weighted else None)
 
 
-def _example(row: Any, read_label: Callable[[Any], int | float], weighted: bool) -> tuple[str, Any, float]:
+def _example(
+    row: Any, label_rule: Rule, positions: Mapping[str, int], weighted: bool
+) -> tuple[str, Any, float]:
     if not isinstance(row, Mapping):
-        raise DataError(f'expected an object with "file" and "label", got {brief(row)}')
-    for key in ("file", "label", *(["weight"] if weighted else [])):
-        if row.get(key) is None:
-            raise DataError(f'"{key}" is missing')
-    if not isinstance(row["file"], str) or not row["file"]:
-        raise DataError(f'"file": expected the name of a file, got {brief(row["file"])}')
-    weight = row["weight"] if weighted else 1.0
-    if not _is_number(weight) or not 0 <= weight <= np.finfo(np.float32).max:
-        raise DataError(f'"weight": expected a finite number >= 0, got {brief(weight)}')
-    return row["file"], read_label(row["label"]), float(weight)
+        raise DataError(not_a_row(row))
+    rules = {"file": FILE, "label": label_rule} | ({"weight": WEIGHT} if weighted else {})
+    for key, rule in rules.items():
+        problem = value_problem(row, key, rule)
+        if problem is not None:
+            raise DataError(f'"{key}": {problem}')
+    label = row["label"]
+    if isinstance(label, str):
+        if label not in positions:
+            raise DataError(f'"label": {stranger(label)}')
+        label = positions[label]
+    return row["file"], label, float(row["weight"]) if weighted else 1.0
 
 
-def _label_reader(objective: Mapping[str, Any]) -> Callable[[Any], int | float]:
-    """What makes of a row's label a class index, or a number."""
+def _label_rule(objective: Mapping[str, Any]) -> Rule:
+    """A number, or a class by its name or its index; whether a name is known is looked at later."""
     if objective["type"] == "numeric":
-        return _number
-    values = objective["values"]
-    positions = {value: position for position, value in enumerate(values)}
+        return NUMBER
+    n_classes = len(objective["values"])
 
-    def class_index(label: Any) -> int:
-        if isinstance(label, str) and label in positions:
-            return positions[label]
-        if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < len(values):
-            return label
-        raise DataError(
-            f'"label": expected one of the {len(values)} values of the objective ({", ".join(values)!s:.200}) '
-            f"or its index, got {brief(label)}"
-        )
+    def holds(label: Any) -> bool:
+        is_index = isinstance(label, int) and not isinstance(label, bool) and 0 <= label < n_classes
+        return isinstance(label, str) or is_index
 
-    return class_index
-
-
-def _number(label: Any) -> float:
-    if not _is_number(label) or not abs(label) <= np.finfo(np.float32).max:
-        raise DataError(f'"label": expected a finite number, got {brief(label)}')
-    return float(label)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return Rule(holds, f"a value of the objective, or its index: an integer from 0 to {n_classes - 1}")
 
 
 def _of_ser(path: Path, settings: Any) -> ImageRows:

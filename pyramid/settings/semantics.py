@@ -193,8 +193,10 @@ def _image_network_can_be_trained(job: Settings) -> Iterator[Violation]:
     if name.startswith(INITIAL_MODEL):
         yield Violation(f"/{INITIAL_MODEL}", f"missing; {name} is the image network of that model")
         return
+    if problem := network_problem(name):
+        yield Violation("/base_image_network", problem)
+        return
     problems = {
-        "base_image_network": network_problem(name),
         "image_training_type": training_type_problem(name, job["image_training_type"]),
         "input_image_shape": size_problem(name, shape),
     }

@@ -69,7 +69,7 @@ def test_image_training_caching_readout_and_finalizing_follow_each_other(worker,
     ("changes", "message"),
     [
         ({"image_training_data": []}, "an empty list"),
-        ({"image_training_data": [{"file": "0.png", "label": "eleven"}]}, "label.*got 'eleven'"),
+        ({"image_training_data": [{"file": "0.png", "label": "eleven"}]}, 'label.*found "eleven"'),
         ({"image_training_data": [{"file": f"no{i}.png", "label": 0} for i in range(30)]}, "and 10 more"),
         ({"base_image_network": "resnet19"}, "resnet19.*resnet18"),
         ({"base_image_network": "resnet18", "image_training_type": "fine_tune"}, "resnet18_weights"),

@@ -324,18 +324,24 @@ def test_a_weight_of_null_is_none(tiny):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"file": "0.png", "label": "ten"}, "row 1: .*10 values.*'ten'"),
-        ({"file": "0.png", "label": 10}, "row 1: .*got 10"),
-        ({"file": "0.png", "label": -1}, "row 1: .*got -1"),
-        ({"file": "0.png", "label": True}, "row 1: .*got True"),
-        ({"file": "0.png"}, 'row 1: "label" is missing'),
-        ({"label": 1}, 'row 1: "file" is missing'),
-        ({"file": 7, "label": 1}, 'row 1: "file": expected the name'),
+        (
+            {"file": "0.png", "label": "ten"},
+            'row 1: "label": found "ten", which is not among',
+        ),
+        (
+            {"file": "0.png", "label": 10},
+            "row 1: .*found 10, allowed is a value.*from 0 to 9",
+        ),
+        ({"file": "0.png", "label": -1}, "row 1: .*found -1"),
+        ({"file": "0.png", "label": True}, "row 1: .*found true"),
+        ({"file": "0.png"}, 'row 1: "label": missing; a row needs it: a value'),
+        ({"label": 1}, 'row 1: "file": missing; a row needs it: the name'),
+        ({"file": 7, "label": 1}, 'row 1: "file": found 7, allowed is the name'),
         (
             {"file": "0.png", "label": 1, "weight": -1},
-            '2 of 2 rows.*row 0: "weight" is missing.*row 1: "weight"',
+            '2 of 2 rows.*row 0: "weight": missing.*row 1: "weight": found -1',
         ),
-        ("0.png", "row 1: expected an object"),
+        ("0.png", 'row 1: found "0.png", allowed is an object'),
     ],
 )
 def test_a_row_that_cannot_be_used_is_named(tiny, row, message):
@@ -347,7 +353,7 @@ def test_a_row_that_cannot_be_used_is_named(tiny, row, message):
     ("content", "message"),
     [
         ("[]", "empty list"),
-        ("{}", "expected a list"),
+        ("{}", "allowed is a list"),
         ("[", "expected a .ser file, or JSON"),
         (None, "cannot be read"),
     ],
