@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from errno import ENOENT
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -89,11 +91,12 @@ class Training:
         own = {"job_type": "finalize_output", "job_id": candidate.job_id, "is_search": False}
         return BaseSettings(job | own)
 
-    def missing_files(self) -> list[Path]:
-        """The image files that are not there."""
+    def missing_files(self) -> list[str]:
+        """What a job would say of each image whose file is not there."""
         root = Path(self.shared.get("image_root", ""))
-        paths = dict.fromkeys(root / row["file"] for row in self.images.rows)
-        return [path for path in paths if not path.is_file()]
+        paths = (root / row["file"] for row in self.images.rows)
+        absent = os.strerror(ENOENT)
+        return [f"image {place}: {path}: {absent}" for place, path in enumerate(paths) if not path.exists()]
 
 
 def parse_config(config: Any) -> Training:

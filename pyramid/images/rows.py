@@ -81,6 +81,11 @@ def listed(problems: Sequence[str]) -> str:
     return "\n".join([*problems[:MOST_SHOWN], *more])
 
 
+def unreadable_images(reasons: Sequence[str], total: int) -> str:
+    """What to say of images that cannot be read: how many of `total`, and why each of the first twenty."""
+    return f"{len(reasons)} of {total} images cannot be read:\n{listed(reasons)}"
+
+
 def _of_list(rows: Any, settings: Any, place: str) -> ImageRows:
     if not isinstance(rows, list):
         raise DataError(f"{place}: {not_rows(rows)}")
