@@ -56,8 +56,8 @@ def _lines(job: Mapping[str, Any]) -> Iterator[str]:
         + "), or has no `type` (the legacy form)."
     )
     yield (
-        "Keys, names and widths are checked with all other settings as far as they can be told from the list alone; the "
-        "rest is checked when the network is built."
+        "Keys, names and widths are checked with all other settings as far as they can be told from the list alone; "
+        "the rest is checked when the network is built."
     )
 
 
