@@ -13,9 +13,10 @@ from pyramid.commands.config import Training
 from pyramid.commands.labels import Row
 from pyramid.errors import DataError
 from pyramid.images.augment import augment, parse_augmentations
+from pyramid.images.initial_model import rescale_type_of
 from pyramid.images.root import image_confinement
 from pyramid.images.rows import listed
-from pyramid.settings.options import ReadOptions
+from pyramid.settings.options import NetworkOptions, ReadOptions
 from sensenet.errors import InputError
 from sensenet.preprocess.reading import ImageLoader, ImageSource
 
@@ -48,7 +49,7 @@ def augmented_batches(training: Training, count: int) -> Iterator[list[Picture]]
         confinement=image_confinement(options),
     )
     width, height, _ = settings.input_image_shape
-    loader = ImageLoader(width, height, settings.rescale_type, source)
+    loader = ImageLoader(width, height, rescale_type_of(NetworkOptions.of(settings)), source)
     rows, size = training.images.rows, min(settings.batch_size, MOST_IMAGES, len(training.images.rows))
     rng = np.random.default_rng(settings.seed)
     for epoch in range(count):

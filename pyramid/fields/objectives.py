@@ -15,7 +15,6 @@ import numpy as np
 
 from pyramid.errors import DataError, SettingsError, Violation
 from pyramid.fields.kinds import (
-    LARGEST,
     CategoricalField,
     Field,
     NumericField,
@@ -24,9 +23,9 @@ from pyramid.fields.kinds import (
     refuse_rows,
 )
 from pyramid.settings.semantics import LOSSES
+from pyramid.settings.wording import found
 from pyramid.tables.splits import numeric_strata
 from pyramid.train.metrics import evaluate_classes, evaluate_numbers
-from sensenet.document.parsing import brief
 
 
 class Compared(NamedTuple):
@@ -88,12 +87,21 @@ class Objective(Field):
     def standardised(self, label: Any) -> Any:
         """A label of people as rows of jobs have it, see `read_label`."""
 
+    @property
+    @abstractmethod
+    def row_label_form(self) -> str:
+        """What labels in rows of jobs are, for messages."""
+
+    @abstractmethod
+    def is_row_label(self, value: Any) -> bool:
+        """Whether a JSON value has the form of a label in rows of jobs, where numbers are standardised already."""
+
     @abstractmethod
     def read_label(self, label: Any) -> int | float:
-        """The label of a row in JSON, where numbers are standardised already.
+        """The label of a row of a job, which `is_row_label`.
 
         Raises:
-            DataError: it is none.
+            DataError: the name of a class that there is not.
         """
 
     @abstractmethod
@@ -153,9 +161,9 @@ class Objective(Field):
     def compare(self, truth: np.ndarray, outputs: np.ndarray) -> Compared:
         """What a network says in (rows, outputs), beside the labels that are true."""
 
-    @abstractmethod
-    def is_that_of(self, output: RawField) -> bool:
-        """Whether a model with this `output_exposition` answers the same question."""
+    def difference_from(self, output: RawField) -> str | None:
+        """Why a model with this `output_exposition` answers another question; None where it answers this one."""
+        return None if output["type"] == self.kind else f"its objective is {output['type']}"
 
     def dump_output(self) -> dict[str, Any]:
         """The model's `output_exposition`."""
@@ -185,16 +193,23 @@ class NumericObjective(NumericField, Objective):
     @staticmethod
     def is_label(value: Any) -> bool:
         """See `Objective.is_label`."""
-        return is_number(value) and abs(value) <= LARGEST
+        return is_number(value)
 
     def standardised(self, label: Any) -> Any:
         """See `Objective.standardised`."""
         return (label - self.mean) / self.scale
 
+    @property
+    def row_label_form(self) -> str:
+        """See `Objective.row_label_form`."""
+        return self.label_form
+
+    def is_row_label(self, value: Any) -> bool:
+        """See `Objective.is_row_label`."""
+        return self.is_label(value)
+
     def read_label(self, label: Any) -> float:
         """See `Objective.read_label`."""
-        if not self.is_label(label):
-            raise DataError(f'"label": expected a finite number, got {brief(label)}')
         return float(label)
 
     def labels(self, raw: np.ndarray, first_row: int = 0) -> np.ndarray:
@@ -244,10 +259,6 @@ class NumericObjective(NumericField, Objective):
         predictions = outputs[:, 0].astype(np.float64) * self.stdev + self.mean
         return Compared(true, predictions, np.abs(predictions - true))
 
-    def is_that_of(self, output: RawField) -> bool:
-        """See `Objective.is_that_of`."""
-        return output["type"] == self.kind
-
 
 class CategoricalObjective(CategoricalField, Objective):
     """One of several classes."""
@@ -286,16 +297,22 @@ class CategoricalObjective(CategoricalField, Objective):
     def _positions(self) -> dict[str, int]:
         return {value: position for position, value in enumerate(self.values)}
 
+    @property
+    def row_label_form(self) -> str:
+        """See `Objective.row_label_form`."""
+        return f"a value of the objective, or its index: an integer from 0 to {len(self.values) - 1}"
+
+    def is_row_label(self, value: Any) -> bool:
+        """See `Objective.is_row_label`: the name of a class, or its position."""
+        is_position = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(self.values)
+        return isinstance(value, str) or is_position
+
     def read_label(self, label: Any) -> int:
-        """See `Objective.read_label`: the name of a class, or its position."""
-        if isinstance(label, str) and label in self._positions:
-            return self._positions[label]
-        if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < len(self.values):
-            return label
-        raise DataError(
-            f'"label": expected one of the {len(self.values)} values of the objective '
-            f"({', '.join(self.values)!s:.200}) or its index, got {brief(label)}"
-        )
+        """See `Objective.read_label`."""
+        position: int = self._positions.get(label, -1) if isinstance(label, str) else label
+        if position < 0:
+            raise DataError(f'"label": {not_a_class(label)}')
+        return position
 
     def labels(self, raw: np.ndarray, first_row: int = 0) -> np.ndarray:
         """See `Objective.labels`."""
@@ -335,15 +352,23 @@ class CategoricalObjective(CategoricalField, Objective):
         """See `Objective.compare`."""
         return Compared(truth, outputs.argmax(axis=1), -outputs[np.arange(len(truth)), truth], outputs)
 
-    def is_that_of(self, output: RawField) -> bool:
-        """See `Objective.is_that_of`."""
-        return output["type"] == self.kind and output.get("values") == list(self.values)
+    def difference_from(self, output: RawField) -> str | None:
+        """See `Objective.difference_from`."""
+        difference = super().difference_from(output)
+        if difference is None and output.get("values") != list(self.values):
+            return "its classes are others, or in another order"
+        return difference
 
 
 OBJECTIVES: Mapping[str, type[Objective]] = MappingProxyType(
     {kind.kind: kind for kind in (NumericObjective, CategoricalObjective)}
 )
 """What can be predicted, by the type of the objective."""
+
+
+def not_a_class(label: str) -> str:
+    """What is wrong with a class that the objective does not have."""
+    return f"found {found(label)}, which is not among the values of the objective"
 
 
 def parse_objective(raw: RawField) -> Objective:

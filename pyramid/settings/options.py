@@ -142,7 +142,7 @@ class NetworkOptions(Options):
     image_training_type: str | None = None
     initial_model: str | None = None
     input_image_shape: Sequence[int] | None = None
-    rescale_type: str
+    rescale_type: str | None = None
     exif_rotation: bool = False
 
     @property

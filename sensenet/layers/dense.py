@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from sensenet.document.layer_facts import MAX_NODES
 from sensenet.document.parsing import integer, required
 from sensenet.layers.activations import (
     ActivatedLayer,
@@ -19,8 +20,6 @@ from sensenet.layers.activations import (
 )
 from sensenet.layers.base import Built, Layers, LayerSpec, Shape
 from sensenet.layers.initializers import Parameter, fitted_array, in_float32, parameter, parse_seed
-
-MAX_NODES = 1_000_000
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
