@@ -107,11 +107,17 @@ class Workspace:
         """Which image network the features in the cached matrix come from; absent without image fields."""
         return self.root / "image_features.json"
 
+    @property
+    def image_files(self) -> Path:
+        """The image files of each cached row; only there where a caching job was asked for holdout images."""
+        return self.root / "image_files.json"
+
     def cached_files(self) -> list[Path]:
         """All that a caching job may leave, but for `dataset_info`."""
+        images = [self.image_features, self.image_files]
         matrices = [self.full_dataset, self.evaluation_dataset, self.importance_dataset]
         subsets = [self.data_subset(number) for number in range(MAX_SUBSETS)]
-        return [*matrices, *subsets, self.trees, self.tree_importances, self.image_features]
+        return [*matrices, *subsets, self.trees, self.tree_importances, *images]
 
     @property
     def dataset_info(self) -> Path:

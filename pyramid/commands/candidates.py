@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyramid.errors import Violation
-from pyramid.images.training_types import FINE_TUNE, INITIAL_MODEL, TRAINING_TYPES, image_job_id
-from pyramid.settings.wording import found, nearest
-from sensenet.pretrained import NETWORKS
-
-FROM_NOTHING = tuple(name for name, how in TRAINING_TYPES.items() if not how.starts_trained)
-CLASSIFIERS = tuple(name for name, network in NETWORKS.items() if not network.branches)
+from pyramid.images.training_types import FINE_TUNE, INITIAL_MODEL, image_job_id
+from pyramid.settings.image_networks import network_problem, training_type_problem
+from pyramid.settings.wording import found
 
 
 @dataclass(frozen=True)
@@ -85,27 +82,10 @@ def _pair_problems(place: int, pair: Any) -> Iterator[Violation]:
     name, how = pair
     if name == INITIAL_MODEL:
         return
-    known = NETWORKS.get(name)
-    if known is not None and known.branches:
-        yield _wrong_pair(f"{place}/0", f"found {found(name)}, which finds boxes; {_one_of(CLASSIFIERS)}")
-    elif known is None:
-        names = (*CLASSIFIERS, INITIAL_MODEL)
-        yield _wrong_pair(f"{place}/0", f"found {found(name)}, {_one_of(names)}{nearest(name, names)}")
-    if how not in TRAINING_TYPES:
-        yield _wrong_pair(
-            f"{place}/1",
-            f"found {found(how)}, {_one_of(tuple(TRAINING_TYPES))}{nearest(how, TRAINING_TYPES)}",
-        )
-    elif known is not None and known.version is None and TRAINING_TYPES[how].starts_trained:
-        yield _wrong_pair(
-            f"{place}/1",
-            f"found {found(how)}, but there are no pretrained weights of {name}: "
-            f"allowed is {', '.join(FROM_NOTHING)}",
-        )
-
-
-def _one_of(names: Sequence[str]) -> str:
-    return f"allowed is one of {', '.join(names)}"
+    problems = (network_problem(name, [INITIAL_MODEL]), training_type_problem(name, how))
+    for part, problem in enumerate(problems):
+        if problem is not None:
+            yield _wrong_pair(f"{place}/{part}", problem)
 
 
 def _wrong_pair(place: str, message: str) -> Violation:

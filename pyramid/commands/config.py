@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
+from errno import ENOENT
 from pathlib import Path
 from typing import Any
 
-from pyramid.commands.candidates import FROM_NOTHING, Candidate, parse_candidates
-from pyramid.commands.labels import OBJECTIVE_INDEX, LabelledImages, read_labels, scarcity
+from pyramid.commands.candidates import Candidate, parse_candidates
+from pyramid.commands.labels import OBJECTIVE_INDEX, LabelledImages, read_labels
 from pyramid.errors import SettingsError, Violation
 from pyramid.fields import ImageField, Objective, objective_entry
 from pyramid.fields.objectives import CategoricalObjective
 from pyramid.images.training_types import INITIAL_MODEL
 from pyramid.settings import validate
 from pyramid.settings.base_settings import BaseSettings
+from pyramid.settings.image_networks import FROM_NOTHING, size_problem
 from pyramid.settings.wording import allowed, found, pointer
 from pyramid.tables.recipe import readout_layers
-from sensenet.errors import SettingsError as NetworkError
-from sensenet.pretrained import image_network
 
 SEED = 42
 HIDDEN_NODES = (256,)
@@ -92,11 +92,12 @@ class Training:
         own = {"job_type": "finalize_output", "job_id": candidate.job_id, "is_search": False}
         return BaseSettings(job | own)
 
-    def missing_files(self) -> list[Path]:
-        """The image files that are not there."""
+    def missing_files(self) -> list[str]:
+        """What a job would say of each image whose file is not there."""
         root = Path(self.shared.get("image_root", ""))
-        paths = dict.fromkeys(root / row["file"] for row in self.images.rows)
-        return [path for path in paths if not path.is_file()]
+        paths = (root / row["file"] for row in self.images.rows)
+        absent = os.strerror(ENOENT)
+        return [f"image {place}: {path}: {absent}" for place, path in enumerate(paths) if not path.exists()]
 
 
 def parse_config(config: Any) -> Training:
@@ -120,12 +121,10 @@ def parse_config(config: Any) -> Training:
     problems = [
         *_missing(given),
         *problems,
-        *([] if images is None else scarcity(images)),
         *wrong,
         *_size_problems(given, candidates),
         *_job_problems(given, shared, known=images is not None),
         *_objective_problems(given, images),
-        *_augmentation_problems(given),
     ]
     if problems:
         order = {pointer([key]): place for place, key in enumerate(config)}
@@ -184,7 +183,6 @@ def _shared(given: Mapping[str, Any], objective: Objective, images: LabelledImag
             seed=seed if isinstance(seed, int) else SEED,
         ),
         "loss_function": objective.losses[0],
-        "rescale_type": "crop",
     }
     kept = {key: value for key, value in given.items() if key not in OWN_KEYS}
     return defaults | kept | derived
@@ -202,7 +200,8 @@ def _job_problems(given: Mapping[str, Any], shared: Mapping[str, Any], known: bo
         for key in ("max_total_time", "image_network_candidates", INITIAL_MODEL)
         if key in given
     }
-    placeholder = {"base_image_network": "simple", "image_training_type": FROM_NOTHING[0]}
+    # an initial model has no name to be wrong, and no size that is known
+    placeholder = {"base_image_network": INITIAL_MODEL, "image_training_type": FROM_NOTHING[0]}
     depends = () if known else ("loss_function", "class_weights", "layers", "objective_type")
     for violation in validate.violations({**shared, **own, **placeholder}):
         key = violation.path.split("/")[1].replace("~1", "/").replace("~0", "~") if violation.path else ""
@@ -228,26 +227,9 @@ def _size_problems(given: Mapping[str, Any], candidates: Sequence[Candidate]) ->
     if not isinstance(shape, list) or len(shape) != 3:
         return
     for candidate in candidates:
-        try:
-            if candidate.initial_model is None:
-                image_network(candidate.base_image_network, *shape[:2])
-        except NetworkError as error:
-            yield Violation("/input_image_shape", str(error))
-
-
-def _augmentation_problems(given: Mapping[str, Any]) -> list[Violation]:
-    """Unknown augmentations and wrong ranges; TensorFlow is imported only where there are any."""
-    names, ranges = given.get("image_augmentations"), given.get("augmentation_ranges")
-    names = names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
-    if not names and not isinstance(ranges, dict):
-        return []
-    try:
-        import_module("pyramid.images.augment").parse_augmentations(
-            names, ranges if isinstance(ranges, dict) else None
-        )
-    except SettingsError as error:
-        return list(error.violations)
-    return []
+        problem = None if candidate.initial_model else size_problem(candidate.base_image_network, shape)
+        if problem is not None:
+            yield Violation("/input_image_shape", problem)
 
 
 def _first_key(violation: Violation) -> str:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 from pyramid.errors import Violation
 from pyramid.fields import OBJECTIVES, Objective, RawField, is_trained, parse_objective
-from pyramid.fields.kinds import LARGEST, is_number
-from pyramid.fields.objectives import CategoricalObjective
-from pyramid.images.rows import scarce_classes
-from pyramid.settings.wording import found
+from pyramid.fields.objectives import CategoricalObjective, not_a_class
+from pyramid.images.row_rules import (
+    FILE,
+    NO_ROWS,
+    WEIGHT,
+    Rule,
+    not_a_row,
+    not_rows,
+    value_problem,
+)
 
 Row = dict[str, Any]
 
@@ -49,9 +54,9 @@ def read_labels(data: Any, given: RawField | None = None) -> tuple[LabelledImage
         The rows, or None and what is wrong with them: of wrong rows the first twenty, and how many more there are.
     """
     if not isinstance(data, list):
-        return None, [_wrong("", f'found {found(data)}, allowed is a list of {{"file", "label", "weight"}}')]
+        return None, [_wrong("", not_rows(data))]
     if not data:
-        return None, [_wrong("", "found an empty list; at least one image is needed")]
+        return None, [_wrong("", NO_ROWS)]
     boxes = given is not None and not is_trained(given)
     if boxes or any(isinstance(row, dict) and "boxes" in row for row in data):
         return None, [_wrong("", NO_DETECTION)]
@@ -78,20 +83,17 @@ def _kind(data: Sequence[Any]) -> type[Objective]:
 
 def _row_problems(place: int, row: Any, kind: type[Objective]) -> list[Violation]:
     if not isinstance(row, dict):
-        return [_wrong(f"/{place}", f'found {found(row)}, allowed is an object with "file" and "label"')]
+        return [_wrong(f"/{place}", not_a_row(row))]
+    rules = {"file": FILE, "label": Rule(kind.is_label, kind.label_form), "weight": WEIGHT}
     problems = [
-        _wrong(f"/{place}/{key}", f"unknown key; a row has {', '.join(_ROW_CHECKS)}")
+        _wrong(f"/{place}/{key}", f"unknown key; a row has {', '.join(rules)}")
         for key in row
-        if key not in _ROW_CHECKS
+        if key not in rules
     ]
-    for key, (check, expected) in _ROW_CHECKS.items():
-        if key == "label":
-            check, expected = kind.is_label, kind.label_form
-        if row.get(key) is None:
-            if key != "weight":
-                problems.append(_wrong(f"/{place}/{key}", f"missing; a row needs it: {expected}"))
-        elif not check(row[key]):
-            problems.append(_wrong(f"/{place}/{key}", f"found {found(row[key])}, allowed is {expected}"))
+    for key, rule in rules.items():
+        problem = None if key == "weight" and row.get(key) is None else value_problem(row, key, rule)
+        if problem is not None:
+            problems.append(_wrong(f"/{place}/{key}", problem))
     return problems
 
 
@@ -109,21 +111,12 @@ def _rows(data: Sequence[Row]) -> list[Row]:
     ]
 
 
-def scarcity(images: LabelledImages) -> list[Violation]:
-    """What keeps a training from the rows: classes with too few images."""
-    if not images.objective.has_classes:
-        return []
-    return [_wrong("", problem) for problem in scarce_classes(row["label"] for row in images.rows)]
-
-
 def _unknown_labels(rows: Sequence[Row], objective: Objective) -> list[Violation]:
     if not objective.has_classes:
         return []
     values = set(objective.classes)
     return [
-        _wrong(
-            f"/{place}/label", f"found {found(row['label'])}, which is not among the values of the objective"
-        )
+        _wrong(f"/{place}/label", not_a_class(row["label"]))
         for place, row in enumerate(rows)
         if row["label"] not in values
     ]
@@ -131,24 +124,3 @@ def _unknown_labels(rows: Sequence[Row], objective: Objective) -> list[Violation
 
 def _wrong(place: str, message: str) -> Violation:
     return Violation(f"/training_data{place}", message)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
-def _is_weight(value: Any) -> bool:
-    return is_number(value) and 0 <= value <= LARGEST
-
-
-_ROW_CHECKS = MappingProxyType(
-    {
-        "file": (_is_name, "the name of an image file, below image_root"),
-        "label": (_is_text, "a string or a number"),
-        "weight": (_is_weight, "a finite number of at least 0"),
-    }
-)

@@ -28,7 +28,7 @@ from pyramid.commands.metadata import metadata
 from pyramid.commands.sharing import TrialOutcome, best_of, try_each
 from pyramid.commands.watching import outcome_table, progress_display
 from pyramid.errors import DataError, PyramidError, SettingsError, Violation
-from pyramid.images.rows import listed
+from pyramid.images.rows import unreadable_images
 from pyramid.images.training_types import TRAINING_TYPES
 from pyramid.jobs import load_job
 from pyramid.report_page.units import ShownMetrics
@@ -130,10 +130,9 @@ def _run(parsed: argparse.Namespace) -> None:
 def _check_files(training: Training) -> None:
     """Look for the images before anything is built; whether they can be decoded is for the job to find out."""
     missing = training.missing_files()
-    everything = len(missing) == len({row["file"] for row in training.images.rows})
-    if missing and (everything or not training.shared.get("skip_invalid_images")):
-        names = listed([str(path) for path in missing])
-        raise DataError(f"{len(missing)} image files are not there:\n{names}")
+    total = len(training.images.rows)
+    if missing and (len(missing) == total or not training.shared.get("skip_invalid_images")):
+        raise DataError(unreadable_images(missing, total))
 
 
 def _train(training: Training, events: Path | None, debug: bool) -> None:

@@ -75,12 +75,21 @@ class Objective(Field):
     def standardised(self, label: Any) -> Any:
         """A label of people as rows of jobs have it, see `read_label`."""
 
+    @property
+    @abstractmethod
+    def row_label_form(self) -> str:
+        """What labels in rows of jobs are, for messages."""
+
+    @abstractmethod
+    def is_row_label(self, value: Any) -> bool:
+        """Whether a JSON value has the form of a label in rows of jobs, where numbers are standardised already."""
+
     @abstractmethod
     def read_label(self, label: Any) -> int | float:
-        """The label of a row in JSON, where numbers are standardised already.
+        """The label of a row of a job, which `is_row_label`.
 
         Raises:
-            DataError: it is none.
+            DataError: the name of a class that there is not.
         """
 
     @abstractmethod
@@ -140,9 +149,9 @@ class Objective(Field):
     def compare(self, truth: np.ndarray, outputs: np.ndarray) -> Compared:
         """What a network says in (rows, outputs), beside the labels that are true."""
 
-    @abstractmethod
-    def is_that_of(self, output: RawField) -> bool:
-        """Whether a model with this `output_exposition` answers the same question."""
+    def difference_from(self, output: RawField) -> str | None:
+        """Why a model with this `output_exposition` answers another question; None where it answers this one."""
+        return None if output["type"] == self.kind else f"its objective is {output['type']}"
 
     def dump_output(self) -> dict[str, Any]:
         """The model's `output_exposition`."""

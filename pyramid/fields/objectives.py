@@ -14,7 +14,6 @@ import numpy as np
 
 from pyramid.errors import DataError, SettingsError, Violation
 from pyramid.fields.kinds import (
-    LARGEST,
     CategoricalField,
     NumericField,
     RawField,
@@ -23,9 +22,9 @@ from pyramid.fields.kinds import (
 )
 from pyramid.fields.objective import Compared, Objective
 from pyramid.settings.semantics import LOSSES
+from pyramid.settings.wording import found
 from pyramid.tables.splits import numeric_strata
 from pyramid.train.metrics import evaluate_classes, evaluate_numbers
-from sensenet.document.parsing import brief
 
 
 class NumericObjective(NumericField, Objective):
@@ -56,16 +55,23 @@ class NumericObjective(NumericField, Objective):
     @staticmethod
     def is_label(value: Any) -> bool:
         """See `Objective.is_label`."""
-        return is_number(value) and abs(value) <= LARGEST
+        return is_number(value)
 
     def standardised(self, label: Any) -> Any:
         """See `Objective.standardised`."""
         return (label - self.mean) / self.scale
 
+    @property
+    def row_label_form(self) -> str:
+        """See `Objective.row_label_form`."""
+        return self.label_form
+
+    def is_row_label(self, value: Any) -> bool:
+        """See `Objective.is_row_label`."""
+        return self.is_label(value)
+
     def read_label(self, label: Any) -> float:
         """See `Objective.read_label`."""
-        if not self.is_label(label):
-            raise DataError(f'"label": expected a finite number, got {brief(label)}')
         return float(label)
 
     def labels(self, raw: np.ndarray, first_row: int = 0) -> np.ndarray:
@@ -115,10 +121,6 @@ class NumericObjective(NumericField, Objective):
         predictions = outputs[:, 0].astype(np.float64) * self.stdev + self.mean
         return Compared(true, predictions, np.abs(predictions - true))
 
-    def is_that_of(self, output: RawField) -> bool:
-        """See `Objective.is_that_of`."""
-        return output["type"] == self.kind
-
 
 class CategoricalObjective(CategoricalField, Objective):
     """One of several classes."""
@@ -157,16 +159,22 @@ class CategoricalObjective(CategoricalField, Objective):
     def _positions(self) -> dict[str, int]:
         return {value: position for position, value in enumerate(self.values)}
 
+    @property
+    def row_label_form(self) -> str:
+        """See `Objective.row_label_form`."""
+        return f"a value of the objective, or its index: an integer from 0 to {len(self.values) - 1}"
+
+    def is_row_label(self, value: Any) -> bool:
+        """See `Objective.is_row_label`: the name of a class, or its position."""
+        is_position = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(self.values)
+        return isinstance(value, str) or is_position
+
     def read_label(self, label: Any) -> int:
-        """See `Objective.read_label`: the name of a class, or its position."""
-        if isinstance(label, str) and label in self._positions:
-            return self._positions[label]
-        if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < len(self.values):
-            return label
-        raise DataError(
-            f'"label": expected one of the {len(self.values)} values of the objective '
-            f"({', '.join(self.values)!s:.200}) or its index, got {brief(label)}"
-        )
+        """See `Objective.read_label`."""
+        position: int = self._positions.get(label, -1) if isinstance(label, str) else label
+        if position < 0:
+            raise DataError(f'"label": {not_a_class(label)}')
+        return position
 
     def labels(self, raw: np.ndarray, first_row: int = 0) -> np.ndarray:
         """See `Objective.labels`."""
@@ -206,9 +214,12 @@ class CategoricalObjective(CategoricalField, Objective):
         """See `Objective.compare`."""
         return Compared(truth, outputs.argmax(axis=1), -outputs[np.arange(len(truth)), truth], outputs)
 
-    def is_that_of(self, output: RawField) -> bool:
-        """See `Objective.is_that_of`."""
-        return output["type"] == self.kind and output.get("values") == list(self.values)
+    def difference_from(self, output: RawField) -> str | None:
+        """See `Objective.difference_from`."""
+        difference = super().difference_from(output)
+        if difference is None and output.get("values") != list(self.values):
+            return "its classes are others, or in another order"
+        return difference
 
 
 OBJECTIVES: Mapping[str, type[Objective]] = MappingProxyType(
@@ -220,6 +231,11 @@ OBJECTIVES: Mapping[str, type[Objective]] = MappingProxyType(
 def is_trained(raw: RawField) -> bool:
     """Whether a network can be trained for an objective of this kind."""
     return raw["type"] in OBJECTIVES
+
+
+def not_a_class(label: str) -> str:
+    """What is wrong with a class that the objective does not have."""
+    return f"found {found(label)}, which is not among the values of the objective"
 
 
 def parse_objective(raw: RawField) -> Objective:

@@ -1,7 +1,4 @@
-"""The final model where an image is the only input: the image job's own readout on its network.
-
-See docs/training.md, "Finalizing".
-"""
+"""The final model of an image job: its own readout on its network (docs/training.md, "Finalizing")."""
 
 from __future__ import annotations
 
@@ -10,39 +7,36 @@ from typing import Any
 
 from pyramid.errors import DataError, WorkspaceError
 from pyramid.fields import Objective
-from pyramid.finalize.readout import legacy_layers
-from pyramid.images.origin import finished_image_job, is_image_job
+from pyramid.finalize.readout import HOLDOUT_KEY, legacy_layers
+from pyramid.images.origin import is_image_job
 from pyramid.images.root import image_source, predict_files
 from pyramid.images.rows import listed
-from pyramid.settings.options import FinalOptions, RootOptions, TreeOptions
+from pyramid.settings.options import RootOptions
 from pyramid.submodels.image_model import image_document
 from pyramid.workspace import Submodel, Workspace, read_json
 from sensenet.document.model import parse_model
 
-HOLDOUT_KEY = "holdout_image_predictions"
 IMAGES_AT_ONCE = 32
 
 
-def image_job_to_finalize(options: FinalOptions, workspace: Workspace) -> Submodel | None:
-    """The image job whose own readout is the final model; None where a readout on cached rows is.
-
-    It is the job `job_id`, or, where an image is the only input and the job `job_id` takes no trees, the image job of
-    the `base_image_network` and `image_training_type` that the options name.
+def image_job_to_finalize(job_id: str, workspace: Workspace) -> Submodel | None:
+    """The job `job_id` where it is an image job, whose own readout the final model has; None where it is another.
 
     Raises:
         WorkspaceError: a fit info cannot be read.
     """
-    asked = workspace.submodel(options.job_id)
-    if is_image_job(asked):
-        return asked
-    is_only_input = len(options.fields.inputs) == len(options.fields.images) == 1
-    if not is_only_input or _uses_trees(asked, options.trees):
-        return None
-    return finished_image_job(options.network, workspace)
+    asked = workspace.submodel(job_id)
+    return asked if is_image_job(asked) else None
 
 
-def image_only_document(image_job: Submodel, options: FinalOptions) -> dict[str, Any]:
-    """The document of an image job; its holdout images, if asked for, stand in `HOLDOUT_KEY` without predictions.
+def image_only_document(
+    image_job: Submodel, deepnet_version: str | None, wanted: bool | None
+) -> dict[str, Any]:
+    """The document of an image job; its holdout images stand in `HOLDOUT_KEY` without predictions.
+
+    Args:
+        deepnet_version: "alpha" writes legacy layers; None leaves it to the image job.
+        wanted: true asks for the holdout images, false leaves them out; None takes them where they are.
 
     Raises:
         WorkspaceError: what the job left is missing, unreadable or does not fit; names the file.
@@ -50,16 +44,15 @@ def image_only_document(image_job: Submodel, options: FinalOptions) -> dict[str,
     """
     document = image_document(image_job)
     info = read_json(image_job.fit_info, "image_training")
-    if (options.deepnet_version or info.get("deepnet_version")) == "alpha":
+    if (deepnet_version or info.get("deepnet_version")) == "alpha":
         document["layers"] = _legacy(document)
     held_out = info.get("holdout_images")
-    wanted = options.return_holdout_images is not False and held_out is not None
-    if options.return_holdout_images and held_out is None:
+    if wanted and held_out is None:
         raise WorkspaceError(
             f"{image_job.fit_info} has no holdout_images: the image job was not asked for them with "
             "return_holdout_images"
         )
-    return document | ({HOLDOUT_KEY: held_out} if wanted else {})
+    return document if held_out is None or wanted is False else document | {HOLDOUT_KEY: held_out}
 
 
 def predict_holdout(
@@ -93,13 +86,6 @@ def predict_holdout(
             f"{len(problems)} of {len(held_out)} holdout images cannot be read for {HOLDOUT_KEY}:\n{listed(problems)}"
         )
     return [[file, truth, said] for (file, truth), said in zip(held_out, predictions, strict=True)]
-
-
-def _uses_trees(submodel: Submodel, options: TreeOptions) -> bool:
-    if not submodel.fit_info.exists():
-        return options.tree_embedding
-    info = read_json(submodel.fit_info, "training")
-    return isinstance(info, dict) and bool(info.get("uses_trees"))
 
 
 def _legacy(document: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from sensenet.layers import LayerSpec, dump_layers, parse_layers, to_legacy
 from sensenet.network import build_network
 
 CANDIDATE_KEYS = ("evaluation_metrics", "iterations", "elapsed_time", "configuration_parameters")
+HOLDOUT_KEY = "holdout_image_predictions"
 PLAIN_KEYS = ("preprocess", "output_exposition", *SHOWN_KEYS)
 FIT_INFO_KEYS = frozenset(
     {*PLAIN_KEYS, *CANDIDATE_KEYS, "layers", "input_size", "uses_trees", "deepnet_version"}
@@ -33,10 +34,13 @@ class Attempt:
     info: Mapping[str, Any]
 
 
-def plain_document(workspace: Workspace, job_id: str, deepnet_version: str | None) -> dict[str, Any]:
+def plain_document(
+    workspace: Workspace, job_id: str, deepnet_version: str | None, wanted: bool | None = None
+) -> dict[str, Any]:
     """The model of one training job.
 
     Args:
+        wanted: false leaves out the held-out images that the training has recorded.
         deepnet_version: "alpha" writes legacy layers; None leaves it to the training job.
 
     Returns:
@@ -53,7 +57,14 @@ def plain_document(workspace: Workspace, job_id: str, deepnet_version: str | Non
         "layers": trained_layers(attempt, deepnet_version),
         "trees": read_trees(workspace, [attempt]),
         "image_network": read_image_network(workspace, attempt),
+        **held_out_predictions(attempt, wanted),
     }
+
+
+def held_out_predictions(attempt: Attempt, wanted: bool | None) -> dict[str, Any]:
+    """What the training has recorded of held-out images, under its key; nothing where it is not there or not wanted."""
+    recorded = attempt.info.get("holdout_images")
+    return {} if wanted is False or recorded is None else {HOLDOUT_KEY: recorded}
 
 
 def _existing(workspace: Workspace, job_id: str) -> Submodel:

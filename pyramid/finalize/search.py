@@ -11,6 +11,7 @@ from pyramid.errors import DataError, WorkspaceError
 from pyramid.finalize.readout import (
     CANDIDATE_KEYS,
     Attempt,
+    held_out_predictions,
     read_attempt,
     read_image_network,
     read_trees,
@@ -26,7 +27,11 @@ SHARED_KEYS = ("preprocess", "output_exposition", "class_index", "weight_index",
 
 
 def search_document(
-    workspace: Workspace, model_fraction: float, deepnet_version: str | None, warn: Callable[[str], None]
+    workspace: Workspace,
+    model_fraction: float,
+    deepnet_version: str | None,
+    warn: Callable[[str], None],
+    wanted: bool | None = None,
 ) -> dict[str, Any]:
     """The model of the best search submodels; iterations and time are those of all attempts together.
 
@@ -34,6 +39,7 @@ def search_document(
         model_fraction: the share of the submodels that is kept.
         deepnet_version: as for `plain_document`.
         warn: told of each submodel that is left out, as its files do not belong together.
+        wanted: false leaves out the held-out images that the best submodel has recorded, with its own predictions.
 
     Returns:
         As `plain_document`; networks and candidates stand in the order of their ranks, the best first.
@@ -66,6 +72,7 @@ def search_document(
         ],
         "trees": read_trees(workspace, kept),
         "image_network": read_image_network(workspace, kept[0]),
+        **held_out_predictions(kept[0], wanted),
         "candidates": [
             {"relative_value": scores[attempt.submodel.job_id]}
             | {key: attempt.info[key] for key in CANDIDATE_KEYS}

@@ -12,6 +12,8 @@ from sensenet.document.image_network import ImageMetadata
 from sensenet.document.model import ModelSpec, parse_model
 from sensenet.errors import ModelFormatError
 
+RESCALE_TYPE = "crop"  # where neither a job nor a network says how
+
 
 def read_initial_model(path: str) -> ModelSpec:
     """The model in a document that has an image network.
@@ -31,6 +33,19 @@ def read_initial_model(path: str) -> ModelSpec:
     return model
 
 
+def rescale_type_of(options: NetworkOptions) -> str:
+    """How the images of a job are brought to size: as it says, else as the `initial_model` has it, else cropped.
+
+    Raises:
+        WorkspaceError: the `initial_model` is asked and cannot be used.
+    """
+    if options.rescale_type is not None or options.initial_model is None:
+        return options.rescale_type or RESCALE_TYPE
+    network = read_initial_model(options.initial_model).image_network
+    assert network is not None, "an initial model has one"
+    return network.metadata.rescale_type or RESCALE_TYPE
+
+
 def job_metadata(metadata: ImageMetadata, options: NetworkOptions) -> ImageMetadata:
     """What an image network expects of images once a job has its way; how many features that makes is left open.
 
@@ -47,7 +62,7 @@ def job_metadata(metadata: ImageMetadata, options: NetworkOptions) -> ImageMetad
         metadata,
         width=width,
         height=height,
-        rescale_type=options.rescale_type,
+        rescale_type=options.rescale_type or metadata.rescale_type or RESCALE_TYPE,
         exif_rotation=options.exif_rotation,
         outputs=None,
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,20 @@ import orjson
 
 from pyramid.errors import DataError
 from pyramid.fields import Fields, Objective
-from pyramid.fields.kinds import LARGEST, is_number
+from pyramid.images.row_rules import (
+    FILE,
+    NO_ROWS,
+    WEIGHT,
+    Rule,
+    not_a_row,
+    not_rows,
+    value_problem,
+)
 from pyramid.settings.options import RowOptions
-from pyramid.settings.wording import found
 from pyramid.tables.ser import read_ser
-from sensenet.document.parsing import brief
 from sensenet.files import read_whole
 
 MOST_SHOWN = 20
-LEAST_IMAGES_PER_CLASS = 2
 
 
 @dataclass(frozen=True)
@@ -71,16 +75,6 @@ def read_image_rows(options: RowOptions, fields: Fields) -> ImageRows:
     return _of_list(rows, fields, str(path))
 
 
-def scarce_classes(labels: Iterable[str]) -> list[str]:
-    """What is wrong with each class that has too few images, in the order of their names."""
-    return [
-        f"the class {found(label)} has one image; a class needs at least {LEAST_IMAGES_PER_CLASS}: one to learn "
-        "from and one to check with"
-        for label, count in sorted(Counter(labels).items())
-        if count < LEAST_IMAGES_PER_CLASS
-    ]
-
-
 def listed(problems: Sequence[str]) -> str:
     """At most twenty of `problems`, one a line, and how many more there are."""
     rest = len(problems) - MOST_SHOWN
@@ -88,11 +82,16 @@ def listed(problems: Sequence[str]) -> str:
     return "\n".join([*problems[:MOST_SHOWN], *more])
 
 
+def unreadable_images(reasons: Sequence[str], total: int) -> str:
+    """What to say of images that cannot be read: how many of `total`, and why each of the first twenty."""
+    return f"{len(reasons)} of {total} images cannot be read:\n{listed(reasons)}"
+
+
 def _of_list(rows: Any, fields: Fields, place: str) -> ImageRows:
     if not isinstance(rows, list):
-        raise DataError(f'{place}: expected a list of {{"file", "label"}}, got a {type(rows).__name__}')
+        raise DataError(f"{place}: {not_rows(rows)}")
     if not rows:
-        raise DataError(f"{place}: expected at least one image, got an empty list")
+        raise DataError(f"{place}: {NO_ROWS}")
     weighted = fields.weight is not None or any(
         isinstance(row, dict) and row.get("weight") is not None for row in rows
     )
@@ -110,16 +109,15 @@ def _of_list(rows: Any, fields: Fields, place: str) -> ImageRows:
 
 def _example(row: Any, objective: Objective, weighted: bool) -> tuple[str, Any, float]:
     if not isinstance(row, Mapping):
-        raise DataError(f'expected an object with "file" and "label", got {brief(row)}')
-    for key in ("file", "label", *(["weight"] if weighted else [])):
-        if row.get(key) is None:
-            raise DataError(f'"{key}" is missing')
-    if not isinstance(row["file"], str) or not row["file"]:
-        raise DataError(f'"file": expected the name of a file, got {brief(row["file"])}')
-    weight = row["weight"] if weighted else 1.0
-    if not is_number(weight) or not 0 <= weight <= LARGEST:
-        raise DataError(f'"weight": expected a finite number >= 0, got {brief(weight)}')
-    return row["file"], objective.read_label(row["label"]), float(weight)
+        raise DataError(not_a_row(row))
+    label = Rule(objective.is_row_label, objective.row_label_form)
+    rules = {"file": FILE, "label": label} | ({"weight": WEIGHT} if weighted else {})
+    for key, rule in rules.items():
+        problem = value_problem(row, key, rule)
+        if problem is not None:
+            raise DataError(f'"{key}": {problem}')
+    weight = float(row["weight"]) if weighted else 1.0
+    return row["file"], objective.read_label(row["label"]), weight
 
 
 def _of_ser(path: Path, fields: Fields, cache_rows: int | None) -> ImageRows:

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from pyramid.errors import DataError
-from pyramid.images.rows import listed
+from pyramid.images.rows import unreadable_images
 from pyramid.memory import memory_bytes
 from pyramid.progress import Report
 from sensenet.errors import InputError
@@ -119,7 +119,7 @@ def refuse_or_warn_about_broken(
     broken, total = len(opened.broken), len(opened.store.files)
     count = f"{broken} of {total} images cannot be read"
     if broken and (not skips or broken == total):
-        raise DataError(f"{count}:\n{listed(reasons)}")
+        raise DataError(unreadable_images(reasons, total))
     if broken:
         report(f"warning: {count} and {consequence}")
     if opened.turned:

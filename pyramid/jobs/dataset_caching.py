@@ -21,6 +21,7 @@ from pyramid.settings.options import SourceOptions
 from pyramid.storage.digests import array_digest, digest
 from pyramid.storage.files import dumps, naming_file, put_array, remove
 from pyramid.storage.npy import read_npy
+from pyramid.submodels.holdout_images import row_files_document
 from pyramid.tables.cached_data import DIGESTS_KEY
 from pyramid.tables.encode import Encoding
 from pyramid.tables.representatives import representatives
@@ -116,6 +117,8 @@ def _write_all(
         for path, array in samples.items():
             put_array(together.new(path), array)
         documents = _documents(workspace, source, embedding)
+        if source.network and settings.return_holdout_images:
+            documents[workspace.image_files] = dumps(row_files_document(source.rows, targets))
         for path, content in documents.items():
             together.new(path).write(content)
         digests = {path: array_digest(array) for path, array in {**written, **samples}.items()}

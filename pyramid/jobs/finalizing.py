@@ -10,16 +10,15 @@ import numpy as np
 
 from pyramid.errors import WorkspaceError
 from pyramid.finalize.image import (
-    HOLDOUT_KEY,
     image_job_to_finalize,
     image_only_document,
     predict_holdout,
 )
-from pyramid.finalize.readout import plain_document
+from pyramid.finalize.readout import HOLDOUT_KEY, plain_document
 from pyramid.finalize.search import search_document
 from pyramid.progress import Report
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.settings.options import FinalOptions
+from pyramid.settings.options import RootOptions, job_fields
 from pyramid.storage.files import dumps
 from pyramid.workspace import Workspace, check_there, naming_file, whole_files
 from sensenet import create_model
@@ -27,6 +26,7 @@ from sensenet.document.model import shorten
 from sensenet.errors import ModelFormatError
 from sensenet.formats.h5 import encode_weights
 
+UNPREDICTED = 2  # [file, truth]: an image job leaves predicting its holdout images to the final model
 # measured numbers: a null among them is how JSON wrote down NaN
 MEASURED_KEYS = ("validation_metrics", "evaluation_metrics", "importances")
 
@@ -34,7 +34,8 @@ MEASURED_KEYS = ("validation_metrics", "evaluation_metrics", "importances")
 def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[str, Any]:
     """Write the final model of the training job `job_id`, or with `is_search` that of all search submodels.
 
-    Where an image is the only input and there are no trees, the image job's own readout is the model.
+    The readout is that of the job `job_id`: one on cached rows joins the image network whose features they hold, an
+    image job brings its own.
 
     Returns:
         The result (docs/formats.md, "Results"): paths as text, sizes in bytes; the TensorFlow.js keys are None.
@@ -48,17 +49,19 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     """
     report(0.0, message="reading the trained networks")
     document = _document(settings, workspace, lambda warning: report(0.0, message=warning))
+    if settings.return_holdout_images and document["image_network"] and HOLDOUT_KEY not in document:
+        report(0.0, message="warning: there are no holdout images: the training was not asked for them")
     _check_numbers(document, workspace)
     report(0.4, message="writing the final model")
     try:
         model = create_model(document)
     except ModelFormatError as error:
         raise WorkspaceError(f"what {workspace.root} holds does not fit together: {error}") from error
-    if document.get(HOLDOUT_KEY):
+    if any(len(row) == UNPREDICTED for row in document.get(HOLDOUT_KEY, ())):
         report(0.45, message="predicting the holdout images")
-        options = FinalOptions.of(settings)
-        held_out = document[HOLDOUT_KEY]
-        document[HOLDOUT_KEY] = predict_holdout(model, held_out, options.fields.objective, options.files)
+        document[HOLDOUT_KEY] = predict_holdout(
+            model, document[HOLDOUT_KEY], job_fields(settings).objective, RootOptions.of(settings)
+        )
     _write(document, model, workspace, report)
     return _result(workspace)
 
@@ -76,13 +79,13 @@ def _write(document: Mapping[str, Any], model: Any, workspace: Workspace, report
 
 
 def _document(settings: BaseSettings, workspace: Workspace, warn: Callable[[str], None]) -> dict[str, Any]:
+    wanted = settings.return_holdout_images
     if settings.is_search:
-        return search_document(workspace, settings.model_fraction, settings.deepnet_version, warn)
-    options = FinalOptions.of(settings)
-    image_job = image_job_to_finalize(options, workspace)
+        return search_document(workspace, settings.model_fraction, settings.deepnet_version, warn, wanted)
+    image_job = image_job_to_finalize(settings.job_id, workspace)
     if image_job is not None:
-        return image_only_document(image_job, options)
-    return plain_document(workspace, settings.job_id, settings.deepnet_version)
+        return image_only_document(image_job, settings.deepnet_version, wanted)
+    return plain_document(workspace, settings.job_id, settings.deepnet_version, wanted)
 
 
 def _result(workspace: Workspace) -> dict[str, Any]:

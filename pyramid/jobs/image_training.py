@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from pyramid.errors import DataError, PyramidError
+from pyramid.errors import PyramidError
 from pyramid.fields import Fields, ImageField, Objective
 from pyramid.images.augment import Augmentations, parse_augmentations
+from pyramid.images.initial_model import RESCALE_TYPE
 from pyramid.images.root import image_confinement
-from pyramid.images.rows import ImageRows, listed, read_image_rows, scarce_classes
+from pyramid.images.rows import ImageRows, read_image_rows
 from pyramid.images.store import OpenedImages, open_images, refuse_or_warn_about_broken
 from pyramid.images.training_types import TRAINING_TYPES
 from pyramid.progress import Report
@@ -33,7 +34,7 @@ from pyramid.submodels.files import write_submodel
 from pyramid.submodels.fit_info import fit_info
 from pyramid.submodels.image_model import network_info, trained_keras_model
 from pyramid.train.checks import HoldoutCheck, OnCheck, ignore_check
-from pyramid.train.dataset import Dataset, split_holdout
+from pyramid.train.dataset import Dataset, split_holdout, warn_of_lone_rows
 from pyramid.train.fit import Fit
 from pyramid.train.image_loop import Batch
 from pyramid.train.image_start import Start, start_networks
@@ -126,8 +127,12 @@ def _begin(settings: BaseSettings, network: NetworkOptions, report: Report) -> _
     rows = read_image_rows(RowOptions.of(settings), fields)
     if rows.missing:
         report(0.0, message=f"warning: {rows.missing} images of the rows are missing and are left out")
-    _refuse_scarce_classes(rows.labels, fields.objective)
-    start = start_networks(network, ReadoutOptions.of(settings), fields.objective)
+    start = start_networks(
+        network,
+        ReadoutOptions.of(settings),
+        fields.objective,
+        lambda warning: report(0.0, message=warning),
+    )
     opened = _open(rows, start, settings, report)
     dataset = _dataset(rows, opened, fields.objective)
     training, holdout = _split(dataset, settings, report)
@@ -165,7 +170,7 @@ def _open(rows: ImageRows, start: Start, settings: BaseSettings, report: Report)
         exif_rotation=metadata.exif_rotation,
         confinement=image_confinement(options),
     )
-    loader = ImageLoader(metadata.width, metadata.height, settings.rescale_type, source)
+    loader = ImageLoader(metadata.width, metadata.height, metadata.rescale_type or RESCALE_TYPE, source)
     opened = open_images(
         rows.files,
         loader,
@@ -180,46 +185,22 @@ def _open(rows: ImageRows, start: Start, settings: BaseSettings, report: Report)
 
 
 def _dataset(rows: ImageRows, opened: OpenedImages, objective: Objective) -> Dataset:
-    """The rows whose images can be read; their inputs are positions in the store.
-
-    Raises:
-        DataError: a class has too few images.
-    """
+    """The rows whose images can be read; their inputs are positions in the store."""
     kept = np.array([row for row in range(len(rows)) if row not in opened.broken], np.int64)
     labels = rows.labels[kept]
-    _refuse_scarce_classes(labels, objective)
     weights = None if rows.weights is None else rows.weights[kept]
     return Dataset(kept, objective.targets(labels), weights, objective)
 
 
-def _refuse_scarce_classes(labels: np.ndarray, objective: Objective) -> None:
-    if not objective.has_classes:
-        return
-    if scarce := scarce_classes(objective.in_units(labels)):
-        raise DataError(listed(scarce))
-
-
 def _split(dataset: Dataset, settings: BaseSettings, report: Report) -> tuple[Dataset, Dataset]:
-    """As the readout's rows are split; but a class whose images are all held out is trained on them, too."""
-    rng = np.random.default_rng([settings.seed, SPLIT])
-    training, holdout = split_holdout(dataset, HoldoutOptions.of(settings), rng)
-    if not dataset.objective.has_classes:
-        return training, holdout
-    values = dataset.objective.classes
-    absent = sorted(set(range(len(values))) - set(dataset.labels))
+    """As the readout's rows are split; classes of no image or of one are told."""
+    present = set(dataset.labels.tolist())
+    absent = [name for place, name in enumerate(dataset.objective.classes) if place not in present]
     if absent:
-        report(READ, message=f"warning: no image is of {_names(values, absent)}")
-    untrained = sorted(set(holdout.labels) - set(training.labels))
-    if not untrained:
-        return training, holdout
-    names = _names(values, untrained)
-    report(READ, message=f"warning: {names}: all images are held out, so they are trained on, too")
-    rows = np.union1d(training.inputs, holdout.inputs[np.isin(holdout.labels, untrained)])
-    return dataset.take(np.searchsorted(dataset.inputs, rows)), holdout
-
-
-def _names(values: Sequence[str], classes: Sequence[int]) -> str:
-    return ", ".join(values[position] for position in classes)
+        report(READ, message=f"warning: no image is of {', '.join(absent)}")
+    warn_of_lone_rows(dataset, lambda warning: report(READ, message=warning))
+    rng = np.random.default_rng([settings.seed, SPLIT])
+    return split_holdout(dataset, HoldoutOptions.of(settings), rng)
 
 
 def _result(fitted: Fit, settings: BaseSettings, started: float) -> dict[str, Any]:

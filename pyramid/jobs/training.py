@@ -23,6 +23,7 @@ from pyramid.settings.options import (
 )
 from pyramid.submodels.files import write_submodel
 from pyramid.submodels.fit_info import configuration, fit_info
+from pyramid.submodels.holdout_images import RowFiles, held_out_images, read_row_files
 from pyramid.tables.cached_data import CachedData
 from pyramid.tables.layout import Layout
 from pyramid.tables.splits import stratified_sample
@@ -30,8 +31,10 @@ from pyramid.train.dataset import (
     CachedRows,
     Dataset,
     cached_layout,
+    holdout_rows,
     read_dataset,
     split_holdout,
+    warn_of_lone_rows,
 )
 from pyramid.train.fit import Metrics
 from pyramid.train.importances import expected_gradients, field_importances
@@ -81,6 +84,13 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     rows = CachedRows(Path(settings.cache_file), job_fields(settings), TreeOptions.of(settings))
     dataset = read_dataset(rows.cache_file, rows, cached)
     searches = settings.job_type == SEARCH
+
+    def warn(warning: str) -> None:
+        report(0.0, message=warning)
+
+    warn_of_lone_rows(dataset, warn)
+    wants_images = settings.return_holdout_images and rows.fields.images
+    files = read_row_files(rows.cache_file, cached, len(dataset), warn) if wants_images else None
     measures = _measures(rows, cached, searches)
     belonging = _belonging(rows, cached)
     network = _build(ReadoutOptions.of(settings), dataset)
@@ -108,6 +118,7 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     }
     told = DocumentOptions.of(settings)
     info = result | fit_info(rows.fields, told, rows.trees.uses_trees, dataset.inputs.shape[1], importances)
+    info["holdout_images"] = None if files is None else _held_out(network, settings, dataset, files)
     write_submodel(submodel, encode_weights(network.model), info, belonging, samples)
     check_there([submodel.weights, submodel.fit_info, *([] if samples is None else [submodel.evaluations])])
     return result
@@ -124,6 +135,15 @@ def _measures(rows: CachedRows, cached: CachedData, searches: bool) -> _Measures
         if rows.trees.uses_trees:
             trees = cached.read_json(workspace.tree_importances)
     return _Measures(evaluation, points, trees)
+
+
+def _held_out(network: Network, settings: BaseSettings, dataset: Dataset, files: RowFiles) -> list[list[Any]]:
+    """The images of the held-out rows, with what is true of them and what the trained network says."""
+    rng = np.random.default_rng([settings.seed, SPLIT])
+    _, rows = holdout_rows(dataset, HoldoutOptions.of(settings), rng)
+    held_out = dataset.take(rows)
+    outputs = _predict(network, held_out.inputs)
+    return held_out_images([files[row] for row in rows], held_out.truth, outputs, dataset.objective)
 
 
 def _belonging(rows: CachedRows, cached: CachedData) -> dict[str, str | None]:

@@ -56,7 +56,10 @@ def _lines(job: Mapping[str, Any]) -> Iterator[str]:
         + _layer_types(job)
         + "), or has no `type` (the legacy form)."
     )
-    yield "What each type takes is checked when the network is built."
+    yield (
+        "Keys, names and widths are checked with all other settings as far as they can be told from the list alone; "
+        "the rest is checked when the network is built."
+    )
 
 
 def _needed_by(job: Mapping[str, Any], key: str) -> str:

@@ -142,7 +142,7 @@ class NetworkOptions(Options):
     image_training_type: str | None = None
     initial_model: str | None = None
     input_image_shape: Sequence[int] | None = None
-    rescale_type: str
+    rescale_type: str | None = None
     exif_rotation: bool = False
 
     @property
@@ -211,36 +211,6 @@ class SourceOptions:
             rows=RowOptions.of(settings),
             network=NetworkOptions.of(settings),
             images=ReadOptions.of(settings),
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class FinalOptions:
-    """What of a finalizing job an image job's own readout hangs on."""
-
-    job_id: str
-    fields: Fields
-    network: NetworkOptions
-    trees: TreeOptions
-    files: RootOptions
-    deepnet_version: str | None
-    return_holdout_images: bool | None
-
-    @classmethod
-    def of(cls, settings: BaseSettings) -> Self:
-        """Those of a job.
-
-        Raises:
-            DataError, SettingsError: see `Fields.parse`.
-        """
-        return cls(
-            job_id=settings.job_id,
-            fields=job_fields(settings),
-            network=NetworkOptions.of(settings),
-            trees=TreeOptions.of(settings),
-            files=RootOptions.of(settings),
-            deepnet_version=settings.deepnet_version,
-            return_holdout_images=settings.return_holdout_images,
         )
 
 

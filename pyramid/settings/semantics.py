@@ -10,6 +10,14 @@ from types import MappingProxyType
 from typing import Any
 
 from pyramid.errors import Violation
+from pyramid.images.augment.registry import augmentation_violations
+from pyramid.images.training_types import INITIAL_MODEL, is_given
+from pyramid.settings.image_networks import (
+    network_problem,
+    size_problem,
+    training_type_problem,
+)
+from pyramid.settings.layers import check_layers
 
 Settings = Mapping[str, Any]
 Check = Callable[[Settings], Iterator[Violation]]
@@ -20,6 +28,8 @@ PATH_KEYS = (
 )
 NULL = "\0"
 NO_PATH = "found a null character, which no path can have"
+
+NETWORK_KEYS = ("base_image_network", "image_training_type", INITIAL_MODEL)
 
 TRAINING_JOBS = frozenset({"image_training", "standard_training", "search_submodel"})
 
@@ -174,6 +184,49 @@ def _images_have_a_loss(job: Settings) -> Iterator[Violation]:
         )
 
 
+def _image_network_can_be_trained(job: Settings) -> Iterator[Violation]:
+    if job["job_type"] != "image_training" or job["objective_type"] not in LOSSES:
+        return
+    name, shape = job["base_image_network"], job.get("input_image_shape")
+    if INITIAL_MODEL in job:
+        return
+    if is_given(name):
+        yield Violation(f"/{INITIAL_MODEL}", f"missing; {name} is the image network of that model")
+        return
+    if problem := network_problem(name):
+        yield Violation("/base_image_network", problem)
+        return
+    problems = {
+        "image_training_type": training_type_problem(name, job["image_training_type"]),
+        "input_image_shape": size_problem(name, shape),
+    }
+    yield from (Violation(f"/{key}", problem) for key, problem in problems.items() if problem is not None)
+
+
+def _augmentations_are_known(job: Settings) -> Iterator[Violation]:
+    if job["job_type"] == "image_training":
+        yield from augmentation_violations(job.get("image_augmentations"), job.get("augmentation_ranges"))
+
+
+def _layers_can_be_built(job: Settings) -> Iterator[Violation]:
+    if job["job_type"] in TRAINING_JOBS:
+        yield from check_layers(job["layers"])[0]
+
+
+def _layers_answer_the_objective(job: Settings) -> Iterator[Violation]:
+    objective = job["info_list"][-1]
+    # an objective that is wrong itself is told by itself
+    if job["job_type"] not in TRAINING_JOBS or objective["type"] != job["objective_type"]:
+        return
+    needed = {"numeric": 1, "categorical": len(set(objective.get("values", ())))}.get(objective["type"], 0)
+    _, width = check_layers(job["layers"])
+    if needed and width is not None and width != needed:
+        yield Violation(
+            f"/layers/{len(job['layers']) - 1}",
+            f"the last layer has {width} outputs, but the objective needs {needed}",
+        )
+
+
 _CHECKS: Mapping[tuple[str, ...], Check] = MappingProxyType(
     {
         ("objective_type",): _objective_is_supported,
@@ -184,6 +237,10 @@ _CHECKS: Mapping[tuple[str, ...], Check] = MappingProxyType(
         ("loss_function", "objective_type", "job_type"): _loss_suits_the_objective,
         ("job_type", "objective_type", "loss_function"): _images_have_a_loss,
         ("class_weights", "objective_type", "info_list"): _class_weights_name_classes,
+        (*NETWORK_KEYS, "input_image_shape", "job_type", "objective_type"): _image_network_can_be_trained,
+        ("image_augmentations", "augmentation_ranges", "job_type"): _augmentations_are_known,
+        ("layers", "job_type"): _layers_can_be_built,
+        ("layers", "job_type", "objective_type", "info_list"): _layers_answer_the_objective,
         ("job_type", "cache_file", "image_training_data", "cache_rows"): _image_rows_are_there,
         PATH_KEYS: _paths_can_be_paths,
         ("image_training_data",): _files_of_rows_can_be_paths,

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from pyramid.settings.wording import found
+
 SMALLEST_SPLIT = 32
+MOST_NAMED = 20
 QUANTILE_BINS = 10
 
 
@@ -19,8 +24,9 @@ def holdout_split(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows to train on, and rows held out to see when to stop.
 
-    Of each class `min(holdout_rate, holdout_set_size / n)` is held out, at least one row. With 32 rows or
-    fewer, or where nothing would be left to train on, all rows are on both sides.
+    Of each class `min(holdout_rate, holdout_set_size / n)` is held out, but at least one row and not all of them; the
+    row of a class that has no other is trained on. With 32 rows or fewer, or where one side would be empty, all rows
+    are on both sides.
 
     Args:
         labels: (rows,) int, the class of each row; for a numeric objective its `numeric_strata`, or zeros.
@@ -34,12 +40,29 @@ def holdout_split(
         return everything, everything
     rate = min(holdout_rate, holdout_set_size / n_rows)
     order, counts = _shuffled_strata(labels, rng)
-    held_out = np.clip(np.rint(counts * rate).astype(np.int64), 1, counts)
-    holdout = _first_of_each(order, counts, held_out)
-    training = np.setdiff1d(everything, holdout, assume_unique=True)
-    if not len(training):
+    shares = np.rint(counts * rate).astype(np.int64)
+    held_out = np.clip(shares, np.minimum(counts - 1, 1), counts - 1)
+    if shares.sum() == n_rows or not held_out.any():
         return everything, everything
-    return training, holdout
+    holdout = _first_of_each(order, counts, held_out)
+    return np.setdiff1d(everything, holdout, assume_unique=True), holdout
+
+
+def lone_rows_warning(labels: np.ndarray, values: Sequence[str]) -> str | None:
+    """What to tell of classes that have a single row; None where there are none.
+
+    Args:
+        labels: (rows,) int, the class of each row.
+        values: the names of the classes.
+    """
+    lone = [values[label] for label in np.flatnonzero(np.bincount(labels) == 1).tolist()]
+    if not lone:
+        return None
+    more = f" and {len(lone) - MOST_NAMED} more" if len(lone) > MOST_NAMED else ""
+    names = ", ".join(found(name) for name in lone[:MOST_NAMED])
+    return (
+        f"warning: a single row is of {names}{more}: such a class is learnt, but never held out to check with"
+    )
 
 
 def stratified_sample(strata: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:

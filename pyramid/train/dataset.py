@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from pyramid.fields import Fields, Objective
 from pyramid.settings.options import HoldoutOptions, LossOptions, TreeOptions
 from pyramid.tables.cached_data import CachedData
 from pyramid.tables.encode import Layout
-from pyramid.tables.splits import holdout_split
+from pyramid.tables.splits import holdout_split, lone_rows_warning
 from pyramid.workspace import read_array
 
 
@@ -128,8 +128,28 @@ def split_holdout(
     """The rows to train on and those held out; the same rows twice with `cheat_on_validation`."""
     if options.cheat_on_validation:
         return dataset, dataset
-    training, holdout = holdout_split(dataset.strata, options.holdout_rate, options.holdout_set_size, rng)
+    training, holdout = holdout_rows(dataset, options, rng)
     return dataset.take(training), dataset.take(holdout)
+
+
+def holdout_rows(
+    dataset: Dataset, options: HoldoutOptions, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of the rows that `split_holdout` gives for the same `rng`."""
+    if options.cheat_on_validation:
+        return np.arange(len(dataset)), np.arange(len(dataset))
+    return holdout_split(dataset.strata, options.holdout_rate, options.holdout_set_size, rng)
+
+
+def warn_of_lone_rows(dataset: Dataset, warn: Callable[[str], None]) -> None:
+    """Name the classes that have a single row."""
+    warning = (
+        lone_rows_warning(dataset.labels, dataset.objective.classes)
+        if dataset.objective.has_classes
+        else None
+    )
+    if warning is not None:
+        warn(warning)
 
 
 def targets_and_weights(training: Dataset, options: LossOptions) -> tuple[np.ndarray, np.ndarray | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -37,12 +37,15 @@ class Start:
     initial_metadata: dict[str, Any] | None
 
 
-def start_networks(options: NetworkOptions, layers: ReadoutOptions, objective: Objective) -> Start:
+def start_networks(
+    options: NetworkOptions, layers: ReadoutOptions, objective: Objective, warn: Callable[[str], None]
+) -> Start:
     """Build the networks that a job asks for.
 
     Args:
         options: of the image network.
         layers: of the readout.
+        warn: told of a readout of the initial model that is not taken over.
 
     Raises:
         SettingsError: an unknown network, a size or readout that does not fit, a network without pretrained weights.
@@ -62,7 +65,11 @@ def start_networks(options: NetworkOptions, layers: ReadoutOptions, objective: O
         image = build_network(spec.layers, spec.input_shape, layers.seed)
     readout = _readout(layers, spec.metadata.outputs, objective.n_outputs)
     if initial is not None and options.training_type.starts_trained:
-        _take_over(readout, initial, objective)
+        obstacle = _take_over(readout, initial, objective)
+        if obstacle is not None:
+            warn(
+                f"warning: the readout is drawn anew, as that of the initial_model cannot be taken over: {obstacle}"
+            )
     initial_metadata = None if initial is None else initial.image_network.metadata.dump()  # type: ignore[union-attr]
     return Start(spec, image, readout, initial_metadata)
 
@@ -108,24 +115,34 @@ def _readout(options: ReadoutOptions, n_features: Any, n_outputs: int) -> Networ
     return readout
 
 
-def _take_over(readout: Network, initial: ModelSpec, objective: Objective) -> None:
-    """Begin with the readout of the initial model where it answers the same question with layers of the same sizes."""
-    same_question = objective.is_that_of(initial.output.dump())
-    if not same_question or len(initial.networks) != 1 or not _only_an_image(initial):
-        return
-    layers = initial.networks[0].layers
-    if initial.image_features != readout.model.input_shape[-1]:
-        return
+def _take_over(readout: Network, initial: ModelSpec, objective: Objective) -> str | None:
+    """Begin with the readout of the initial model where it answers the same question with layers of the same sizes.
+
+    Returns:
+        What stands against it; None where it is taken over.
+    """
+    if obstacle := objective.difference_from(initial.output.dump()):
+        return obstacle
+    if not _only_an_image(initial):
+        return "it is not one network that takes an image alone"
+    layers, n_features = initial.networks[0].layers, readout.model.input_shape[-1]
+    if initial.image_features is None:
+        return "its metadata does not tell how many features it takes"
+    if initial.image_features != n_features:
+        return f"it takes {initial.image_features} features, and the image network gives {n_features} here"
     if _kinds(layers) != _kinds(readout.layers):
-        return
+        return "its layers are of other types than those of this job"
     with _refusing("initial_model"):
-        weights = build_network(layers, readout.model.input_shape[-1]).model.get_weights()
-    if [array.shape for array in weights] == [array.shape for array in readout.model.get_weights()]:
-        readout.model.set_weights(weights)
+        weights = build_network(layers, n_features).model.get_weights()
+    if [array.shape for array in weights] != [array.shape for array in readout.model.get_weights()]:
+        return "its layers are of other widths than those of this job"
+    readout.model.set_weights(weights)
+    return None
 
 
 def _only_an_image(model: ModelSpec) -> bool:
-    return model.has_images and len(model.preprocess) == 1 and not model.networks[0].uses_trees
+    alone = model.has_images and len(model.preprocess) == 1 and len(model.networks) == 1
+    return alone and not model.networks[0].uses_trees
 
 
 def _kinds(layers: Layers) -> list[str]:

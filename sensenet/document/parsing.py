@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import reprlib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,11 +9,10 @@ from itertools import chain
 from typing import Any, NoReturn
 
 import numpy as np
-import orjson
 
+from sensenet.document import wording
 from sensenet.errors import ModelFormatError
 
-MAX_SHOWN = 60
 MAX_DIMENSIONS = 8
 _BRIEF = reprlib.Repr()
 _BRIEF.maxlevel = 2
@@ -26,14 +24,7 @@ def shown(value: Any) -> str:
     """A short JSON-like text of `value` for an error message."""
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape}"
-    if isinstance(value, (dict, list, tuple)):
-        kind = "an object" if isinstance(value, dict) else "a list"
-        return f"{kind} of {len(value)}"
-    try:
-        text = orjson.dumps(value).decode()
-    except (TypeError, ValueError):
-        text = f"a {type(value).__name__}"
-    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."
+    return wording.shown(value)
 
 
 def brief(value: Any) -> str:
@@ -44,13 +35,6 @@ def brief(value: Any) -> str:
 def expected(path: str, expectation: str, value: Any) -> NoReturn:
     """Raise the `ModelFormatError` for `value` standing where `expectation` should."""
     raise ModelFormatError(f"{path}: expected {expectation}, got {shown(value)}")
-
-
-def hint(name: Any, known: Iterable[str]) -> str:
-    """`; did you mean "relu"?` where `name` is near a known name, else the list of known names."""
-    choices = sorted(known)
-    near = difflib.get_close_matches(str(name), choices, n=1)
-    return f'; did you mean "{near[0]}"?' if near else f"; known are {', '.join(choices)}"
 
 
 def mapping(value: Any, path: str) -> Mapping[str, Any]:

@@ -15,11 +15,12 @@ import keras
 import tensorflow as tf
 from typing_extensions import override
 
-from sensenet.document.parsing import expected, hint, required
+from sensenet.document.layer_facts import ACTIVATION_NAMES, LINEAR_NAMES
+from sensenet.document.parsing import expected, required
+from sensenet.document.wording import hint
 from sensenet.layers.base import Built, Layers, LayerSpec, Shape
 
 LEAKY_SLOPE = 0.1
-LINEAR_NAMES = (None, "linear", "identity")
 
 # beyond it tanh(softplus(x)) is 1 in float32, while exp(x) squared is far from overflow
 MISH_IS_IDENTITY = 20.0
@@ -82,8 +83,8 @@ def parse_activation(value: Any, path: str) -> str | None:
     """
     if value is None or (isinstance(value, str) and value in LINEAR_NAMES):
         return None
-    if not isinstance(value, str) or value not in ACTIVATIONS:
-        expected(path, f"the name of an activation{hint(value, ACTIVATIONS)}", value)
+    if not isinstance(value, str) or value not in ACTIVATION_NAMES:
+        expected(path, f"the name of an activation{hint(value, ACTIVATION_NAMES)}", value)
     return value
 
 

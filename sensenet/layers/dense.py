@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from typing_extensions import override
 
+from sensenet.document.layer_facts import MAX_NODES
 from sensenet.document.parsing import integer, required
 from sensenet.layers.activations import (
     ActivatedLayer,
@@ -20,8 +21,6 @@ from sensenet.layers.activations import (
 )
 from sensenet.layers.base import Built, Layers, LayerSpec, Shape
 from sensenet.layers.initializers import Parameter, in_float32, initialized_array, parameter, parse_seed
-
-MAX_NODES = 1_000_000
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from sensenet.document.parsing import array, expected, hint, integer
+from sensenet.document.layer_facts import INITIALIZER_NAMES
+from sensenet.document.parsing import array, expected, integer
+from sensenet.document.wording import hint
 from sensenet.errors import ModelFormatError
 from sensenet.layers.base import LayerSpec, Shape
 
@@ -91,8 +93,8 @@ def parameter(value: Any, path: str, dimensions: int) -> Parameter:
     """
     if not isinstance(value, str):
         return array(value, path, dimensions)
-    if value not in INITIALIZERS:
-        expected(path, f"numbers or an initializer{hint(value, INITIALIZERS)}", value)
+    if value not in INITIALIZER_NAMES:
+        expected(path, f"numbers or an initializer{hint(value, INITIALIZER_NAMES)}", value)
     return value
 
 

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from sensenet.document.layer_facts import MAX_NODES
 from sensenet.document.parsing import expected, integer, required
 from sensenet.errors import ModelFormatError
 from sensenet.layers.activations import Activation, parse_activation
 from sensenet.layers.base import NETWORK_INPUT, Layers, LayerSpec, initialize_layers
 from sensenet.layers.blocks import DenseResidualBlock, is_selection
-from sensenet.layers.dense import MAX_NODES, Dense, parse_offset
+from sensenet.layers.dense import Dense, parse_offset
 from sensenet.layers.dropout import Dropout
 from sensenet.layers.initializers import Parameter, parameter, parse_seed
 from sensenet.layers.normalization import BatchNormalization

@@ -7,7 +7,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from sensenet.document.parsing import expected, hint, integer, mapping, required, sequence
+from sensenet.document.layer_facts import MAX_LAYERS
+from sensenet.document.parsing import expected, integer, mapping, required, sequence
+from sensenet.document.wording import hint
 from sensenet.errors import ModelFormatError
 from sensenet.layers import legacy
 from sensenet.layers.activations import Activation
@@ -56,7 +58,6 @@ LAYERS: Mapping[str, type[LayerSpec]] = MappingProxyType(
     }
 )
 
-MAX_LAYERS = 10_000
 MAX_NESTING = 8
 MAX_INPUTS = 1000
 

@@ -14,7 +14,8 @@ from sensenet.document.fields import BoxOutput
 from sensenet.document.file import read_document
 from sensenet.document.image_network import ImageNetworkSpec, parse_image_network
 from sensenet.document.model import ModelSpec, parse_model
-from sensenet.document.parsing import hint, shown
+from sensenet.document.parsing import shown
+from sensenet.document.wording import hint
 from sensenet.errors import ModelFormatError, SettingsError
 from sensenet.files import open_regular
 from sensenet.forks import check_fork

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from sensenet.document.parsing import hint
+from sensenet.document.wording import hint
 from sensenet.errors import ModelFormatError, SettingsError
 
 

@@ -28,7 +28,9 @@ def test_a_holdout_split_is_complete_and_disjoint(labels, rate, size, seed):
         np.testing.assert_array_equal(holdout, everything)
     else:
         np.testing.assert_array_equal(np.sort(np.concatenate([training, holdout])), everything)
-    assert set(labels[holdout]) == set(labels)
+        counts = np.bincount(labels)
+        assert set(labels[training]) == set(labels)
+        assert set(labels[holdout]) == set(np.flatnonzero(counts > 1))
 
 
 def test_each_class_gives_its_share_to_the_holdout():
@@ -38,6 +40,14 @@ def test_each_class_gives_its_share_to_the_holdout():
     np.testing.assert_array_equal(np.bincount(labels[holdout]), [200, 20, 1])
     _, holdout = holdout_split(labels, 0.9, 110, rng)
     np.testing.assert_array_equal(np.bincount(labels[holdout]), [100, 10, 1])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_only_row_of_a_class_is_never_held_out(seed):
+    labels = np.array([0] * 50 + [1] * 2 + [2])
+    training, holdout = holdout_split(labels, 0.9, 4096, np.random.default_rng(seed))
+    np.testing.assert_array_equal(np.bincount(labels[training]), [5, 1, 1])
+    np.testing.assert_array_equal(np.bincount(labels[holdout]), [45, 1])
 
 
 @pytest.mark.parametrize("rate", [0.5, 1.0])

@@ -66,6 +66,7 @@ OTHER_SPELLINGS: Mapping[str, str] = MappingProxyType(
     {"flip_horizontal": "horizontal_flip", "flip_vertical": "vertical_flip"}
 )
 
+KEYS = ("image_augmentations", "augmentation_ranges")
 FLIPS = frozenset({"horizontal_flip", "vertical_flip"})
 
 
@@ -105,7 +106,7 @@ def parse_augmentations(
     ranges: Mapping[str, float | bool | None] | None,
     *,
     generation: bool = False,
-    keys: tuple[str, str] = ("image_augmentations", "augmentation_ranges"),
+    keys: tuple[str, str] = KEYS,
 ) -> Augmentations:
     """What a job's two keys ask for.
 
@@ -121,23 +122,11 @@ def parse_augmentations(
     >>> parse_augmentations(["zoom", "flip_horizontal"], None).chosen
     (('horizontal_flip', 1.0), ('zoom', 0.1))
     """
-    if ranges is not None:
-        asked = [(pointer([keys[1], name]), name, value) for name, value in ranges.items()]
-    else:
-        asked = [(pointer([keys[0], place]), name, None) for place, name in enumerate(names or ())]
-    values: dict[str, float | None] = {}
-    violations = []
-    for path, spelling, value in asked:
-        name = OTHER_SPELLINGS.get(spelling, spelling)
-        problem = _problem(name, spelling, value)
-        if problem is None and ranges is not None and name in values:
-            problem = f"the same as {name}, which is there too"
-        if problem is not None:
-            violations.append(Violation(path, problem))
-        else:
-            values[name] = _strength(AUGMENTATIONS[name], value)
-    if violations:
+    if violations := augmentation_violations(names, ranges, keys):
         raise SettingsError(violations)
+    values = {
+        name: _strength(AUGMENTATIONS[name], value) for _, name, _, value in _asked(names, ranges, keys)
+    }
     return Augmentations(
         tuple(
             (name, n)
@@ -145,6 +134,35 @@ def parse_augmentations(
             if (n := values.get(name)) is not None and (generation or not spec.generation_only)
         )
     )
+
+
+def augmentation_violations(
+    names: Sequence[str] | None,
+    ranges: Mapping[str, float | bool | None] | None,
+    keys: tuple[str, str] = KEYS,
+) -> list[Violation]:
+    """All that is wrong with what `parse_augmentations` takes."""
+    violations = []
+    seen: set[str] = set()
+    for path, name, spelling, value in _asked(names, ranges, keys):
+        problem = _problem(name, spelling, value)
+        if problem is None and ranges is not None and name in seen:
+            problem = f"the same as {name}, which is there too"
+        if problem is not None:
+            violations.append(Violation(path, problem))
+        seen.add(name)
+    return violations
+
+
+def _asked(
+    names: Sequence[str] | None, ranges: Mapping[str, float | bool | None] | None, keys: tuple[str, str]
+) -> list[tuple[str, str, str, float | bool | None]]:
+    """(JSON pointer, name, the spelling of it, n) of each augmentation that a job asks for."""
+    if ranges is not None:
+        asked = [(pointer([keys[1], name]), name, value) for name, value in ranges.items()]
+    else:
+        asked = [(pointer([keys[0], place]), name, None) for place, name in enumerate(names or ())]
+    return [(path, OTHER_SPELLINGS.get(name, name), name, value) for path, name, value in asked]
 
 
 def _problem(name: str, spelling: str, value: Any) -> str | None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from sensenet.document.parsing import hint, shown
+from sensenet.document.wording import hint, shown
 from sensenet.errors import SettingsError
 from sensenet.pretrained.networks.classes import COCO_CLASSES, IMAGENET_CLASSES
 from sensenet.pretrained.networks.graph import published_order

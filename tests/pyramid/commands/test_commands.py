@@ -360,8 +360,9 @@ def test_missing_images_are_named_before_anything_is_built(digits, tmp_path, cap
     rows = [{"file": f"no{number}.png", "label": "ab"[number % 2]} for number in range(30)]
     assert train.main([str(make_config(digits, tmp_path, training_data=rows))]) == 1
     lines = said(capsys)
-    assert lines[0] == "pyramid_train: error: 30 image files are not there:"
-    assert lines[1].endswith("no0.png")
+    assert lines[0] == "pyramid_train: error: 30 of 30 images cannot be read:"
+    assert lines[1].startswith("image 0: ")
+    assert lines[1].endswith("no0.png: No such file or directory")
     assert lines[-1] == "... and 10 more"
     assert len(lines) == 22
 

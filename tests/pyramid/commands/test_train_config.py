@@ -6,7 +6,10 @@ import pytest
 
 from pyramid.commands.candidates import Candidate
 from pyramid.commands.config import parse_config
-from pyramid.errors import SettingsError
+from pyramid.errors import DataError, SettingsError
+from pyramid.images.rows import read_image_rows
+from pyramid.settings.base_settings import BaseSettings
+from pyramid.settings.options import RowOptions, job_fields
 
 CLASSES = [{"file": f"{place}.png", "label": label} for place, label in enumerate("cabbac")]
 NUMBERS = [{"file": f"{place}.png", "label": place} for place in range(5)]
@@ -44,9 +47,64 @@ def test_strings_make_a_categorical_objective_with_sorted_values():
     assert job.image_training_data == CLASSES
     assert job.seed == job.augmentation_seed == 42
     assert job.loss_function == "crossentropy"
-    assert job.rescale_type == "crop"
+    assert job.rescale_type is None
     assert job.job_id == "simple_randomly_initialize"
     assert job.max_training_time == 30
+
+
+@pytest.mark.parametrize(
+    ("good", "row"),
+    [
+        (CLASSES, {"file": "", "label": "a"}),
+        (CLASSES, {"label": "a"}),
+        (CLASSES, {"file": "x", "label": "b", "weight": "1"}),
+        (CLASSES, 7),
+        (NUMBERS, {"file": "x"}),
+        (NUMBERS, {"file": "x", "label": "a"}),
+        (NUMBERS, {"file": "x", "label": 1e300}),
+    ],
+)
+def test_a_row_is_wrong_in_the_same_words_as_in_a_job(good, row):
+    if isinstance(row, dict) and "weight" in row:
+        good = [one | {"weight": 1} for one in good]
+    training = parse_config(config(training_data=good))
+    job = training.job(training.candidates[0], 30).as_dict()
+    settings = BaseSettings(job | {"image_training_data": [*job["image_training_data"], row]})
+    with pytest.raises(DataError) as caught:
+        read_image_rows(RowOptions.of(settings), job_fields(settings))
+    (message,) = problems(config(training_data=[*good, row])).values()
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "network"),
+    [
+        ({"image_augmentations": ["spin"]}, {}),
+        ({"augmentation_ranges": {"zoom": 7, "blur": -1}}, {}),
+        ({"layers": [{"type": "dense"}]}, {}),
+        ({"layers": [{"type": "activation", "activation_function": "rellu"}]}, {}),
+        ({"layers": [{"type": "dense", "weights": "zeros", "number_of_nodes": 7}]}, {}),
+        ({"input_image_shape": [4, 4, 3]}, {}),
+        ({"batch_size": 0}, {}),
+        ({}, {"base_image_network": "yolov4"}),
+        ({}, {"image_training_type": "fine_tune"}),
+    ],
+)
+def test_the_same_mistake_has_the_same_words_in_a_config_and_in_a_job(changes, network):
+    training = parse_config(config(image_network_candidates=[["simple", "randomly_initialize"]]))
+    job = training.job(training.candidates[0], 30).as_dict() | changes | network
+    with pytest.raises(SettingsError) as caught:
+        BaseSettings(job)
+    named = {"base_image_network": "simple", "image_training_type": "randomly_initialize"} | network
+    said = problems(config(image_network_candidates=[list(named.values())], **changes))
+    for violation in caught.value.violations:
+        words = violation.message.removesuffix(", xception")
+        assert any(message.startswith(words) for message in said.values())
+
+
+def test_a_class_of_one_image_may_be_trained():
+    rows = [*CLASSES, {"file": "x", "label": "new"}]
+    assert parse_config(config(training_data=rows)).images.objective.classes == ("a", "b", "c", "new")
 
 
 def test_numbers_make_a_numeric_objective_and_are_standardised():
@@ -185,12 +243,6 @@ def test_a_key_that_is_needed_is_named(key, absent):
             "/training_data",
             "object detection cannot be trained",
         ),
-        (
-            {"training_data": [*CLASSES, {"file": "x", "label": "new"}]},
-            "/training_data",
-            'the class "new" has one image',
-        ),
-        ({"training_data": CLASSES[:2]}, "/training_data", "has one image"),
         (
             {"info_list": [{"type": "categorical", "index": 1, "values": ["a", "b"]}]},
             "/training_data/0/label",

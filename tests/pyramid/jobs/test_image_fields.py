@@ -206,6 +206,78 @@ def test_a_label_that_needs_both_fields_is_learnt_from_both_and_from_neither_alo
     assert accuracy[1, "numeric"] <= 0.75
 
 
+def names_of(row: list[Any], info_list: list[dict]) -> Any:
+    names = [value or None for value, field in zip(row, info_list, strict=True) if field["type"] == "image"]
+    return names[0] if len(names) == 1 else names
+
+
+RETURNED = {"return_holdout_images": True}
+
+
+@pytest.mark.parametrize("fields", [[IMAGE, NUMBER], [SECOND, NUMBER, IMAGE], [IMAGE]])
+@pytest.mark.parametrize("max_data_size", [1_000, 10**9])
+def test_holdout_images_beside_other_fields_come_with_truth_and_prediction(case, fields, max_data_size):
+    info_list = [*fields, CLASS]
+    rows = case.rows(200, info_list)
+    cached = case.cache(rows, info_list, **RETURNED, max_data_size=max_data_size)
+    matrix = cached["datasets"][-1]  # a subset where there are any
+    trained_rows = len(np.load(matrix, allow_pickle=False))
+    case.train(info_list, cached, **RETURNED, cache_file=matrix, max_iterations=20)
+    case.finalize(info_list, **RETURNED)
+    model = sensenet.create_model(case.document(), {"image_path_prefix": str(case.root)})
+    by_index = {field["index"]: position for position, field in enumerate(info_list)}
+    points = [[row[by_index[i]] or None if i in by_index else None for i in range(4)] for row in rows]
+    said = [VALUES[answer] for answer in model(points).argmax(axis=1)]
+    possible = [[names_of(row, info_list), VALUES[row[-1]], one] for row, one in zip(rows, said, strict=True)]
+    held_out = case.document()["holdout_image_predictions"]
+    assert len(held_out) == (trained_rows if trained_rows <= 32 else pytest.approx(0.2 * trained_rows, abs=1))
+    assert all(one in possible for one in held_out)
+
+
+def test_numbers_of_holdout_images_are_in_their_own_units(case):
+    info_list = [IMAGE, NUMBER, AMOUNT]
+    rows = case.rows(400, info_list, lambda bright, number: 5.0 + 3 * bright + number)
+    case.train(info_list, case.cache(rows, info_list, **RETURNED), **RETURNED)
+    case.finalize(info_list)
+    _, truth, predicted = zip(*case.document()["holdout_image_predictions"], strict=True)
+    assert {round(number, 4) for number in truth} <= {round(row[-1], 4) for row in rows}
+    assert np.mean((np.array(predicted) - truth) ** 2) < 0.1 * np.var(truth)
+
+
+def test_holdout_images_of_a_search_are_those_of_its_best_submodel(case):
+    info_list = [IMAGE, NUMBER, CLASS]
+    cached = case.cache(case.rows(200, info_list), info_list, is_search=True, **RETURNED)
+    for job_id, iterations in (("a", 2), ("b", 300)):
+        job = {"job_type": "search_submodel", "job_id": job_id, "tree_embedding": False, "seed": iterations}
+        case.train(info_list, cached, **job, **RETURNED, max_iterations=iterations)
+    case.finalize(info_list, is_search=True, model_fraction=1.0)
+    best = json.loads(case.workspace.submodel("b").fit_info.read_bytes())["holdout_images"]
+    assert case.document()["holdout_image_predictions"] == best
+    case.finalize(info_list, is_search=True, model_fraction=1.0, return_holdout_images=False)
+    assert "holdout_image_predictions" not in case.document()
+
+
+def test_holdout_images_that_caching_was_not_asked_for_are_missed_with_a_warning(case):
+    info_list = [IMAGE, NUMBER, CLASS]
+    rows = case.rows(60, info_list)
+    case.cache(rows, info_list, **RETURNED)
+    assert case.workspace.image_files.exists()
+    cached = case.cache(rows, info_list)
+    assert not case.workspace.image_files.exists()
+    lines: list[str] = []
+
+    def report(_progress: float, message: str = "", **facts: Any) -> None:
+        lines.append(message)
+
+    files = {"cache_file": cached["datasets"][0], "tree_inputs": 0, "max_iterations": 2}
+    training.run(
+        BaseSettings(case.job("standard_training", info_list, **files, **RETURNED)), case.workspace, report
+    )
+    assert any(line.startswith("warning: holdout images are not returned: ") for line in lines)
+    finalizing.run(BaseSettings(case.job("finalize_output", info_list, **RETURNED)), case.workspace, report)
+    assert "warning: there are no holdout images: the training was not asked for them" in lines
+
+
 def test_a_number_is_predicted_from_an_image_and_a_number(case):
     info_list = [IMAGE, NUMBER, AMOUNT]
     rows = case.rows(400, info_list, lambda bright, number: 5.0 + 3 * bright + number)
@@ -263,15 +335,13 @@ def test_the_features_are_those_of_the_image_job_that_has_run(case):
 def test_an_image_alone_is_predicted_by_the_image_jobs_own_readout(case):
     info_list = [IMAGE, CLASS]
     trained = run_image_job(case, return_holdout_images=True)
+    rows = case.rows(100, info_list)
+    case.train(info_list, case.cache(rows, info_list, **TUNED))
     by_its_id = case.finalize(info_list, job_id=trained["job_id"])
     document = case.document()
     assert document["trees"] is None
     assert document["importances"] == [1.0]
     assert document["validation_metrics"] == trained["validation_metrics"]
-    rows = case.rows(100, info_list)
-    case.train(info_list, case.cache(rows, info_list, **TUNED))
-    case.finalize(info_list, **TUNED)
-    assert case.document() == document
     model = sensenet.create_model(document, {"image_path_prefix": str(case.root)})
     for form in (by_its_id["bundle_path"], by_its_id["final_model_path"]):
         other = sensenet.create_model(form, {"image_path_prefix": str(case.root)})
@@ -282,6 +352,27 @@ def test_an_image_alone_is_predicted_by_the_image_jobs_own_readout(case):
     for file, truth, prediction in held_out:
         assert truth == VALUES[int(file.split(".")[0]) % 2]
         assert prediction == VALUES[int(model([[file]]).argmax())]
+
+
+def test_an_image_alone_is_predicted_by_the_readout_that_the_job_id_names(case):
+    info_list = [IMAGE, CLASS]
+    trained = run_image_job(case)
+    cached = case.cache(case.rows(200, info_list), info_list, **TUNED)
+    layers = [dense(5, "relu"), dense(2, "softmax")]
+    readout = case.train(info_list, cached, layers=layers)
+    assert readout["validation_metrics"] != trained["validation_metrics"]
+    case.finalize(info_list, **TUNED)
+    document = case.document()
+    assert [len(layer["offset"]) for layer in document["layers"]] == [5, 2]
+    assert document["validation_metrics"] == readout["validation_metrics"]
+    own = case.workspace.submodel(trained["job_id"]).fit_info
+    assert document["image_network"]["metadata"] == json.loads(own.read_bytes())["image_network"]["metadata"]
+
+
+def test_an_image_alone_without_the_job_that_the_job_id_names_is_an_error(case):
+    run_image_job(case)
+    with pytest.raises(WorkspaceError, match="submodel_readout does not exist"):
+        case.finalize([IMAGE, CLASS], **TUNED)
 
 
 def test_an_image_alone_with_trees_is_predicted_by_the_readout(case):

@@ -266,7 +266,7 @@ def test_instance_weights_weigh(tiny, digits):
     )
     assert read_json(submodel.fit_info, "image_training")["weight_index"] == 2
     del rows[7]["weight"]
-    with pytest.raises(DataError, match='row 7: "weight" is missing'):
+    with pytest.raises(DataError, match='row 7: "weight": missing; a row needs it'):
         train(tiny(image_training_data=rows))
 
 
@@ -325,18 +325,24 @@ def test_a_weight_of_null_is_none(tiny):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"file": "0.png", "label": "ten"}, "row 1: .*10 values.*'ten'"),
-        ({"file": "0.png", "label": 10}, "row 1: .*got 10"),
-        ({"file": "0.png", "label": -1}, "row 1: .*got -1"),
-        ({"file": "0.png", "label": True}, "row 1: .*got True"),
-        ({"file": "0.png"}, 'row 1: "label" is missing'),
-        ({"label": 1}, 'row 1: "file" is missing'),
-        ({"file": 7, "label": 1}, 'row 1: "file": expected the name'),
+        (
+            {"file": "0.png", "label": "ten"},
+            'row 1: "label": found "ten", which is not among',
+        ),
+        (
+            {"file": "0.png", "label": 10},
+            "row 1: .*found 10, allowed is a value.*from 0 to 9",
+        ),
+        ({"file": "0.png", "label": -1}, "row 1: .*found -1"),
+        ({"file": "0.png", "label": True}, "row 1: .*found true"),
+        ({"file": "0.png"}, 'row 1: "label": missing; a row needs it: a value'),
+        ({"label": 1}, 'row 1: "file": missing; a row needs it: the name'),
+        ({"file": 7, "label": 1}, 'row 1: "file": found 7, allowed is the name'),
         (
             {"file": "0.png", "label": 1, "weight": -1},
-            '2 of 2 rows.*row 0: "weight" is missing.*row 1: "weight"',
+            '2 of 2 rows.*row 0: "weight": missing.*row 1: "weight": found -1',
         ),
-        ("0.png", "row 1: expected an object"),
+        ("0.png", 'row 1: found "0.png", allowed is an object'),
     ],
 )
 def test_a_row_that_cannot_be_used_is_named(tiny, row, message):
@@ -348,7 +354,7 @@ def test_a_row_that_cannot_be_used_is_named(tiny, row, message):
     ("content", "message"),
     [
         ("[]", "empty list"),
-        ("{}", "expected a list"),
+        ("{}", "allowed is a list"),
         ("[", "expected a .ser file, or JSON"),
         (None, "cannot be read"),
     ],
@@ -396,22 +402,22 @@ def test_files_that_ask_for_a_rotation_are_counted_where_it_is_off(tiny, tmp_pat
     assert read_json(submodel.fit_info, "")["image_network"]["metadata"]["exif_rotation"] is True
 
 
-def test_a_class_with_one_image_is_an_error_also_where_others_were_left_out(tiny):
-    rows = [{"file": f"{i}.png", "label": i} for i in range(10)]
-    with pytest.raises(DataError, match=r'(?s)class "0" has one image.*class "9" has one image'):
-        train(tiny(image_training_data=rows))
-    rows = [*tiny()["image_training_data"], *rows[:1]]
-    twice = [row for row in rows if row["label"] != 0] + [rows[-1], {"file": "missing.png", "label": 0}]
-    with pytest.raises(DataError, match='class "0" has one image; a class needs at least 2'):
-        train(tiny(image_training_data=twice, skip_invalid_images=True))
+def test_a_class_with_one_image_is_learnt_with_a_warning_also_where_others_were_left_out(tiny):
+    rows = [row for row in tiny()["image_training_data"] if row["label"] != 0]
+    rows += [{"file": "0.png", "label": 0}, {"file": "missing.png", "label": 0}]
+    job = tiny(
+        image_training_data=rows, skip_invalid_images=True, return_holdout_images=True, holdout_rate=0.9
+    )
+    assert 'warning: a single row is of "0": such a class is learnt' in messages(job)
+    held_out = read_json(
+        Path(job["output_directory"]) / "submodel_initial_model_0_randomly_initialize/model_fit_info.json", ""
+    )
+    assert {truth for _, truth in held_out["holdout_images"]} == set("123456789")
 
 
-def test_classes_without_images_and_classes_that_are_all_held_out_are_told(tiny):
+def test_classes_without_images_are_told(tiny):
     rows = [row for row in tiny()["image_training_data"] if row["label"] in (1, 2, 3, 4, 5)]
-    rows += [{"file": f"{i}.png", "label": 0} for i in (0, 10)]
-    text = messages(tiny(image_training_data=rows, holdout_rate=0.8))
-    assert "no image is of 6, 7, 8, 9" in text
-    assert "0: all images are held out, so they are trained on, too" in text
+    assert "no image is of 0, 6, 7, 8, 9" in messages(tiny(image_training_data=rows))
 
 
 def test_augmentations_that_are_not_used_are_told(tiny):
@@ -479,7 +485,7 @@ def test_phases_go_on_from_each_other_and_all_have_their_turn(tiny):
         (
             {"base_image_network": "simple", "initial_model": None, "image_training_type": "fine_tune"},
             SettingsError,
-            "/image_training_type.*simple has no published weights",
+            "/image_training_type.*no pretrained weights of simple",
         ),
         (
             {"base_image_network": "yolov4", "initial_model": None, "input_image_shape": None},
@@ -504,10 +510,62 @@ def test_weights_that_cannot_be_had_are_a_clear_error(tiny, tmp_path, monkeypatc
 def test_a_readout_that_does_not_fit_the_features_is_drawn_anew(tiny, tmp_path):
     document = tiny_model(VALUES)
     document["image_network"]["layers"][-1] = {"type": "flatten"}
+    document["image_network"]["metadata"]["outputs"] = 256
     path = tmp_path / "flat.json"
     path.write_bytes(dumps(document))
-    result, _ = train(tiny(initial_model=str(path), input_image_shape=[24, 24, 3], max_iterations=2))
-    assert result["iterations"] == 2
+    job = tiny(initial_model=str(path), image_training_type="fine_tune", input_image_shape=[24, 24, 3])
+    reason = "it takes 256 features, and the image network gives 576 here"
+    assert (
+        f"the readout is drawn anew, as that of the initial_model cannot be taken over: {reason}"
+        in messages(job)
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"layers": [dense(8, "relu"), dense(10, "softmax")]}, "its layers are of other widths"),
+        ({"layers": [dense(10, "softmax")]}, "its layers are of other types"),
+        (
+            {
+                "info_list": [
+                    {"index": 0, "type": "image"},
+                    {"index": 1, "type": "categorical", "values": VALUES[::-1]},
+                ]
+            },
+            "its classes are others",
+        ),
+        ({}, None),
+        ({"layers": [dense(10, "softmax")], "image_training_type": "randomly_initialize"}, None),
+    ],
+)
+def test_a_readout_that_is_not_taken_over_is_told(tiny, tmp_path, changes, reason):
+    document = tiny_model(VALUES)
+    document["image_network"]["metadata"]["outputs"] = 16
+    path = tmp_path / "sixteen.json"
+    path.write_bytes(dumps(document))
+    text = messages(
+        tiny(initial_model=str(path), image_training_type="fine_tune", max_iterations=2) | changes
+    )
+    assert ("cannot be taken over" in text) == (reason is not None)
+    assert reason is None or reason in text
+
+
+@pytest.mark.parametrize(("asked", "used"), [({}, "pad"), ({"rescale_type": "warp"}, "warp")])
+def test_images_are_rescaled_as_those_of_the_initial_model_unless_the_job_says_how(
+    tiny, tmp_path, asked, used
+):
+    document = tiny_model(VALUES)
+    document["image_network"]["metadata"]["rescale_type"] = "pad"
+    path = tmp_path / "padded.json"
+    path.write_bytes(dumps(document))
+    _, submodel = train(tiny(initial_model=str(path), max_iterations=2) | asked)
+    assert read_json(submodel.fit_info, "")["image_network"]["metadata"]["rescale_type"] == used
+
+
+def test_images_are_cropped_where_nothing_says_how(tiny):
+    _, submodel = train(tiny(max_iterations=2))
+    assert read_json(submodel.fit_info, "")["image_network"]["metadata"]["rescale_type"] == "crop"
 
 
 def test_a_readout_without_weights_can_be_used_as_it_is(tiny, tmp_path):

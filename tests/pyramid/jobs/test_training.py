@@ -70,6 +70,21 @@ def train(job: dict, report=ignore, **changes) -> tuple[dict, Workspace]:
     return training.run(settings, workspace, report), workspace
 
 
+def test_a_class_with_a_single_row_is_told(tmp_path):
+    info_list = [numeric_field(0, np.arange(100.0)), categorical_field(1, ["a", "b", "rare"])]
+    rows = np.column_stack([np.arange(100.0), np.arange(100) % 2]).astype(float)
+    rows[7] = [1000, 2]
+    caching, job, _ = tabular_jobs(tmp_path, rows, info_list, seed=0)
+    caching["tree_embedding"] = job["tree_embedding"] = False
+    cache(BaseSettings(caching), Workspace.create(caching["output_directory"]), ignore)
+    lines: list[str] = []
+    train(job, lambda progress, message="", **facts: lines.append(message), max_iterations=2)
+    warnings = [line for line in lines if line.startswith("warning")]
+    assert warnings == [
+        'warning: a single row is of "rare": such a class is learnt, but never held out to check with'
+    ]
+
+
 def weights(workspace: Workspace, job_id: str) -> list[bytes]:
     stored = stored_weights(workspace.submodel(job_id).weights)
     return [array.tobytes() for _, arrays in stored for array in arrays]

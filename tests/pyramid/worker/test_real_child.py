@@ -36,7 +36,7 @@ def test_an_image_job_without_images_is_refused_in_one_line(real: Worker, make_j
     }
     closing = real.run(job, 60)
     assert (closing["job_id"], closing["error_type"]) == ("simple_randomly_initialize", "DataError")
-    assert "expected at least one image" in closing["error_message"]
+    assert "at least one image is needed" in closing["error_message"]
 
 
 def test_a_job_that_finds_no_data_names_the_file(real: Worker, make_job: Any, tmp_path: Path) -> None:

@@ -115,8 +115,30 @@ def test_a_job_id_that_is_no_directory_name_is_refused(shared: Worker, make_job:
     assert (closing["job_id"], closing["error_path"]) == (job_id, "/job_id")
 
 
-def test_a_rejection_takes_less_than_50_milliseconds(shared: Worker, make_job: Any) -> None:
-    path = shared.job_file({**make_job(), "seed": -1})
+IMAGE_TRAINING = {
+    "job_type": "image_training",
+    "info_list": [{"index": 0, "type": "image"}, {"index": 1, "type": "numeric", "mean": 0, "stdev": 1}],
+    "seed": 1,
+    "layers": [{"type": "dense", "weights": "zeros", "number_of_nodes": 2}],
+    "base_image_network": "yolov4",
+    "image_training_type": "fine_tune",
+    "input_image_shape": [4, 4, 3],
+    "image_augmentations": ["spin"],
+    "image_training_data": [],
+    "batch_size": 1,
+    "descent_algorithm": "sgd",
+    "learning_rate": 0.1,
+    "loss_function": "huber",
+}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"seed": -1}, IMAGE_TRAINING, IMAGE_TRAINING | {"base_image_network": "simple"}]
+)
+def test_a_rejection_takes_less_than_50_milliseconds(
+    shared: Worker, make_job: Any, changes: dict[str, Any]
+) -> None:
+    path = shared.job_file({**make_job(), **changes})
     seconds = []
     for _ in range(5):
         sent = time.monotonic()

@@ -1,0 +1,55 @@
+"""What is wrong with the image network that a job or a config names, in the same words for both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyramid.images.training_types import TRAINING_TYPES
+from pyramid.settings.wording import found, nearest
+from sensenet.errors import SettingsError as NetworkError
+from sensenet.pretrained import NETWORKS, image_network
+
+FROM_NOTHING = tuple(name for name, how in TRAINING_TYPES.items() if not how.starts_trained)
+CLASSIFIERS = tuple(name for name, network in NETWORKS.items() if not network.branches)
+
+
+def network_problem(name: str, others: Sequence[str] = ()) -> str | None:
+    """What keeps a network from being trained to tell classes or numbers.
+
+    Args:
+        others: names that are allowed, too.
+    """
+    allowed = (*CLASSIFIERS, *others)
+    if name in allowed:
+        return None
+    finds_boxes = ", which finds boxes" if name in NETWORKS else ""
+    return (
+        f"found {found(name)}{finds_boxes}, {one_of(allowed)}{'' if finds_boxes else nearest(name, allowed)}"
+    )
+
+
+def training_type_problem(name: str, training_type: str) -> str | None:
+    """What keeps a network from being trained in a way: only published ones have weights to begin with."""
+    if training_type not in TRAINING_TYPES:
+        return f"found {found(training_type)}, {one_of(tuple(TRAINING_TYPES))}{nearest(training_type, TRAINING_TYPES)}"
+    network = NETWORKS.get(name)
+    if network is None or network.version is not None or training_type in FROM_NOTHING:
+        return None
+    return (
+        f"found {found(training_type)}, but there are no pretrained weights of {name}: "
+        f"allowed is {', '.join(FROM_NOTHING)}"
+    )
+
+
+def size_problem(name: str, shape: Sequence[int] | None) -> str | None:
+    """What keeps a network from images of the size [width, height, 3]; without one it has its own, if any."""
+    try:
+        image_network(name, *(shape or ())[:2])
+    except NetworkError as error:
+        return str(error)
+    return None
+
+
+def one_of(names: Sequence[str]) -> str:
+    """What is allowed where one of some names is."""
+    return f"allowed is one of {', '.join(names)}"
