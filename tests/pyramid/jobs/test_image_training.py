@@ -265,7 +265,7 @@ def test_instance_weights_weigh(tiny, digits):
     )
     assert read_json(submodel.fit_info, "image_training")["weight_index"] == 2
     del rows[7]["weight"]
-    with pytest.raises(DataError, match='row 7: "weight" is missing'):
+    with pytest.raises(DataError, match='row 7: "weight": missing'):
         train(tiny(image_training_data=rows))
 
 
