@@ -484,7 +484,7 @@ def test_phases_go_on_from_each_other_and_all_have_their_turn(tiny):
         (
             {"base_image_network": "simple", "initial_model": None, "image_training_type": "fine_tune"},
             SettingsError,
-            "/image_training_type.*simple has no published weights",
+            "/image_training_type.*no pretrained weights of simple",
         ),
         (
             {"base_image_network": "yolov4", "initial_model": None, "input_image_shape": None},
