@@ -240,5 +240,5 @@ def test_deeply_nested_rows_are_told(place: Place) -> None:
     settings = SimpleNamespace(
         image_training_data=None, cache_file=str(path), instance_weights=None, info_list=FIELDS
     )
-    with pytest.raises(DataError, match='row 1: found .*allowed is an object with "file"'):
+    with pytest.raises(DataError, match=r'row 1: found .*allowed is an object with "file"'):
         read_image_rows(settings)
