@@ -11,7 +11,7 @@ import sys
 import numpy as np
 
 import sensenet
-from sensenet.models import saved
+from sensenet.formats.smbundle import functions
 
 POINTS = [[1.5, "a", "0", 2.0]] * 2
 
@@ -26,6 +26,6 @@ def attempt(path: str) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    saved.MAX_LOOP_SECONDS = 2.0
+    functions.MAX_LOOP_SECONDS = 2.0
     for line in sys.stdin:
         print(json.dumps(attempt(line.rstrip("\n"))), flush=True)
