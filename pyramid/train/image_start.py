@@ -52,7 +52,7 @@ def start_networks(
         WorkspaceError: an `initial_model` that cannot be used.
         sensenet.errors.WeightsError: pretrained weights that cannot be had; says what to do.
     """
-    initial = _initial_model(options)
+    initial = None if options.initial_model is None else read_initial_model(options.initial_model)
     spec = _named(options) if initial is None else _of_model(initial, options)
     if spec.branches is not None:
         raise _violation(
@@ -84,16 +84,6 @@ def _named(options: NetworkOptions) -> ImageNetworkSpec:
         return spec
     with _refusing("image_training_type"):
         return replace(spec, layers=pretrained_layers(name).image)
-
-
-def _initial_model(options: NetworkOptions) -> ModelSpec | None:
-    """The parsed `initial_model`; None where the job names none."""
-    if options.initial_model is not None:
-        return read_initial_model(options.initial_model)
-    if options.takes_given:
-        message = f"missing; {options.base_image_network} is the image network of that model"
-        raise _violation("initial_model", message)
-    return None
 
 
 def _of_model(model: ModelSpec, options: NetworkOptions) -> ImageNetworkSpec:

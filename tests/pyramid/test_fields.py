@@ -34,7 +34,7 @@ EXERCISES: dict[str, dict[str, Any]] = {
         "broken": [np.nan, np.inf, -1.0, 10.0, 0.5],
         "label": "c3",
         "row_label": "c3",
-        "no_labels": ["new", None, True, 10, 1.0],
+        "no_labels": [None, True, 10, 1.0],
         "prediction": (np.eye(10)[3], "c3"),
     },
 }
@@ -75,10 +75,17 @@ def test_a_raw_number_that_is_no_label_is_refused_with_its_row(case: SimpleNames
             case.objective.labels(raw, first_row=5)
 
 
-def test_a_label_of_json_that_is_none_is_refused(case: SimpleNamespace) -> None:
-    for label in case.no_labels:
-        with pytest.raises(DataError, match='"label": expected'):
-            case.objective.read_label(label)
+def test_a_label_of_json_that_is_none_is_told(case: SimpleNamespace) -> None:
+    assert not any(case.objective.is_row_label(label) for label in case.no_labels)
+    assert all(case.objective.is_row_label(label) for label in case.objective.labels(case.raw).tolist())
+
+
+def test_a_class_that_there_is_not_is_refused() -> None:
+    objective = parse_objective(EXERCISES["categorical"]["field"])
+    with pytest.raises(
+        DataError, match='"label": found "new", which is not among the values of the objective'
+    ):
+        objective.read_label("new")
 
 
 def test_an_objective_is_made_of_labels(case: SimpleNamespace) -> None:
@@ -113,9 +120,9 @@ def test_documents_tell_the_objective_and_its_name(case: SimpleNamespace) -> Non
     assert objective.dump() == field
     told = {key: value for key, value in field.items() if key != "index"}
     assert objective.dump_output() == told
-    assert objective.is_that_of(told)
+    assert objective.difference_from(told) is None
     others = [EXERCISES[kind]["field"] for kind in OBJECTIVES if kind != objective.kind]
-    assert not any(objective.is_that_of(other) for other in [*others, {"type": "bounding_box"}])
+    assert all(objective.difference_from(other) for other in [*others, {"type": "bounding_box"}])
 
 
 def test_its_losses_can_be_made(case: SimpleNamespace) -> None:

@@ -26,6 +26,7 @@ def test_an_image_job_without_images_is_refused_in_one_line(real: Worker, make_j
         "layers": [],
         "base_image_network": "simple",
         "image_training_type": "randomly_initialize",
+        "input_image_shape": [8, 8, 3],
         "image_training_data": [],
         "batch_size": 8,
         "descent_algorithm": "adam",
