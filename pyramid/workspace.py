@@ -23,7 +23,7 @@ from pyramid.storage.files import (
     write_bytes,
     write_json,
 )
-from sensenet import files
+from sensenet import partial_files
 
 __all__ = [
     "MAX_SUBSETS",
@@ -68,10 +68,10 @@ class Workspace:
 
     def sweep(self) -> None:
         """Remove what nobody will finish; only the workspace's own folders are looked into."""
-        files.sweep(self.root)
+        partial_files.sweep(self.root)
         for submodel in self.submodels():
             if not submodel.root.is_symlink():
-                files.sweep(submodel.root)
+                partial_files.sweep(submodel.root)
 
     @property
     def full_dataset(self) -> Path:

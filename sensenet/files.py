@@ -1,34 +1,20 @@
 """Whole files: a reader never sees half of one, and nothing but a regular file is opened for reading.
 
-A file is written under a temporary name beside its final one, `.NAME.PLACE-PID-TOKEN.partial`: PLACE stands for the
-machine (or container), PID and TOKEN for the process. So one process never takes another's file for its own, wherever
-the two run, and what a dead process has left can be told from what a living one is writing.
+What is on its way has a temporary name, see `partial_files`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import hashlib
 import os
-import re
-import secrets
-import shutil
-import socket
 import stat
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
-TEMPORARY_SUFFIX = ".partial"
-OLD_SECONDS = 60.0
-"""How old a dead process's file must be before somebody else removes it."""
+from sensenet.partial_files import remove, temporary_path
 
-_PARTIAL = re.compile(r"\..+\.(?P<place>[0-9a-f]{12})-(?P<pid>\d+)-[0-9a-f]{16}\.partial")
-_TOKEN = secrets.token_hex(8)
 # What Windows lacks is 0 there. A FIFO must not block, a terminal must not become ours, a link is not followed.
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _OLD = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
@@ -139,16 +125,6 @@ class WholeFiles:
             file.settle()
 
 
-def writer_name() -> str:
-    """What marks the temporary files of this process: `PLACE-PID-TOKEN`."""
-    return f"{_place()}-{os.getpid()}-{_TOKEN}"
-
-
-def temporary_path(path: Path) -> Path:
-    """The name that `path` is written under until it is whole: hidden, beside it, marked with its writer."""
-    return path.with_name(f".{path.name}.{writer_name()}{TEMPORARY_SUFFIX}")
-
-
 @contextmanager
 def whole_files() -> Iterator[WholeFiles]:
     """New files that get their final names when the body succeeds, in the order in which they were made.
@@ -168,7 +144,7 @@ def whole_files() -> Iterator[WholeFiles]:
     except BaseException:
         for file in together.files:
             file.close()
-            _remove(file.path)
+            remove(file.path)
         raise
 
 
@@ -233,45 +209,6 @@ def check_regular(path: str | os.PathLike[str]) -> None:
     _check_mode(Path(path).stat().st_mode, path)
 
 
-def remove_partial_files(directory: str | os.PathLike[str], writer: str) -> None:
-    """Remove what the dead process of that `writer_name` was in the middle of writing below `directory`.
-
-    What cannot be removed stays: others may be at work there, or the disk may be gone.
-    """
-    for leftover in _partial_files(directory):
-        if leftover.name.endswith(f".{writer}{TEMPORARY_SUFFIX}"):
-            _remove(leftover)
-
-
-def sweep(directory: str | os.PathLike[str], min_age_seconds: float = OLD_SECONDS) -> None:
-    """Remove temporary files in `directory`, not below it, that nobody will finish.
-
-    Their writer ran here (on this machine, in this container, since it started) and is no more, and they have not
-    changed for `min_age_seconds`. Everything else stays.
-    """
-    names: list[str] = []
-    with contextlib.suppress(OSError):
-        names = os.listdir(directory)  # noqa: PTH208 - of thousands of names few become paths
-    for name in filter(_is_partial, names):
-        parts, leftover = _PARTIAL.fullmatch(name), Path(directory) / name
-        if parts is None or parts["place"] != _place() or _is_alive(int(parts["pid"])):
-            continue
-        with contextlib.suppress(OSError):
-            if time.time() - leftover.lstat().st_mtime >= min_age_seconds:
-                _remove(leftover)
-
-
-def _partial_files(directory: str | os.PathLike[str]) -> Iterator[Path]:
-    # passes over folders that cannot be read, follows no links
-    for folder, folders, names in os.walk(directory):
-        for name in filter(_is_partial, [*folders, *names]):
-            yield Path(folder) / name
-
-
-def _is_partial(name: str) -> bool:
-    return name.startswith(".") and name.endswith(TEMPORARY_SUFFIX)
-
-
 @contextmanager
 def _naming(final: Path) -> Iterator[None]:
     try:
@@ -282,38 +219,9 @@ def _naming(final: Path) -> Iterator[None]:
         raise OSError(error.errno, os.strerror(error.errno), str(final)) from error
 
 
-def _remove(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        if stat.S_ISDIR(path.lstat().st_mode):
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink()
-
-
 def _check_mode(mode: int, path: str | os.PathLike[str]) -> None:
     if stat.S_ISREG(mode):
         return
     kinds = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
     kind = kinds.get(stat.S_IFMT(mode), "a device")
     raise OSError(errno.EINVAL, f"it is {kind}, expected a regular file", os.fspath(path))
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
-
-
-@cache
-def _place() -> str:
-    """Where process ids mean what they mean here: this machine since its start, and in it this container."""
-    known = [socket.gethostname()]
-    with contextlib.suppress(OSError):
-        known.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
-    with contextlib.suppress(OSError):
-        known.append(str(Path("/proc/self/ns/pid").readlink()))
-    return hashlib.sha256("\n".join(known).encode()).hexdigest()[:12]

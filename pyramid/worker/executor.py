@@ -28,7 +28,7 @@ from pyramid.worker.child import DEBUG_OPTION
 from pyramid.worker.orphan import end_with_parent, forget_alarm, stoppable_main_thread
 from pyramid.worker.protocol import encode, failure
 from pyramid.workspace import Workspace
-from sensenet.files import remove_partial_files, writer_name
+from sensenet.partial_files import remove_partial_files, writer_name
 
 WARMING_NICENESS = 10
 STOP_SECONDS = 1.0

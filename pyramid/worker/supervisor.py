@@ -25,7 +25,7 @@ from pyramid.worker.job_queue import JobQueue, cancelled
 from pyramid.worker.signals import ending_signals, received
 from pyramid.worker.standard_streams import StandardStreams
 from pyramid.worker.streams import Line, OutputGoneError
-from sensenet.files import remove_partial_files
+from sensenet.partial_files import remove_partial_files
 
 EXIT_DONE, EXIT_OUTPUT_GONE = 0, 128 + signal.SIGPIPE
 # How often a busy child is looked at, should a process that it left behind keep its connection open.

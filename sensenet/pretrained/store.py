@@ -16,14 +16,8 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, Timeout
 
 from sensenet.errors import SettingsError, WeightsError
-from sensenet.files import (
-    TEMPORARY_SUFFIX,
-    open_regular,
-    read_whole,
-    temporary_path,
-    whole_file,
-    write_whole,
-)
+from sensenet.files import open_regular, read_whole, whole_file, write_whole
+from sensenet.partial_files import TEMPORARY_SUFFIX, temporary_path
 from sensenet.pretrained.download import DownloadPolicy, fetch
 from sensenet.pretrained.layout import PretrainedLayers, read_layers
 from sensenet.pretrained.networks import NETWORKS, find

@@ -31,7 +31,8 @@ from pyramid.workspace import (
     write_array,
     write_json,
 )
-from sensenet.files import remove_partial_files, sweep, temporary_path, write_whole, writer_name
+from sensenet.files import write_whole
+from sensenet.partial_files import remove_partial_files, sweep, temporary_path, writer_name
 
 KIB = 1024
 ROWS = np.arange(5000, dtype=np.float32).reshape(-1, 5)  # 20,000 bytes
@@ -202,7 +203,7 @@ def test_the_next_job_sweeps_up_what_a_killed_process_left_long_ago(tmp_path):
 
 def dead_writer() -> str:
     """The name of a process of this machine that is no more."""
-    code = "from sensenet.files import writer_name; print(writer_name())"
+    code = "from sensenet.partial_files import writer_name; print(writer_name())"
     return subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     ).stdout.strip()

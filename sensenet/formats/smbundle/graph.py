@@ -9,24 +9,29 @@ of it.
 
 from __future__ import annotations
 
-import math
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import graph_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
-from tensorflow.python.framework import op_def_registry
 
 from sensenet.errors import ModelFormatError
-from sensenet.formats.smbundle.operations import LOOPS, OPERATIONS
+from sensenet.formats.smbundle.checks import (
+    CONSTANT,
+    all_nodes,
+    calls,
+    check_calls,
+    check_constants,
+    check_operations,
+    constant_array,
+    operations_of,
+)
+from sensenet.formats.smbundle.operations import LOOPS
 
-VARIABLE, CONSTANT = "VarHandleOp", "Const"
-MAX_CONSTANT_NUMBERS = 250_000_000
-MAX_CALLED_NODES = 1_000_000
+VARIABLE = "VarHandleOp"
 # how a graph is run; whatever else begins with an underscore is left behind
 KEPT_ATTRIBUTES = frozenset(
     {"_construction_context", "_input_shapes", "_lower_using_switch_merge", "_num_original_outputs"}
@@ -68,7 +73,7 @@ class PredictionGraph:
     @property
     def has_loops(self) -> bool:
         """Whether it might go on for ever."""
-        return any(node.op in LOOPS for node in _all_nodes(self.graph))
+        return any(node.op in LOOPS for node in all_nodes(self.graph))
 
 
 def parse_saved_model(content: bytes) -> meta_graph_pb2.MetaGraphDef:
@@ -106,16 +111,16 @@ def prediction_graph(meta: meta_graph_pb2.MetaGraphDef, signature: str) -> Predi
     declared = meta.signature_def[signature]
     outputs = tuple((name, info.name) for name, info in sorted(declared.outputs.items()))
     graph = _needed(meta.graph_def, [_node_of(tensor) for _, tensor in outputs])
-    _check_operations(graph)
-    _check_constants(graph)
-    _check_calls(graph)
+    check_operations(graph)
+    check_constants(graph)
+    check_calls(graph)
     variables = _variables(graph, meta.object_graph_def)  # by the functions' names in the file
     _tidy(graph)
     _break_up_mish(graph)
     inputs = tuple(
         (name, _node_of(info.name), _spec(name, info)) for name, info in sorted(declared.inputs.items())
     )
-    constants = {node.name: _array(node) for node in _of(graph, CONSTANT)}
+    constants = {node.name: constant_array(node) for node in _of(graph, CONSTANT)}
     return PredictionGraph(graph, inputs, outputs, constants, variables)
 
 
@@ -126,10 +131,10 @@ def _needed(whole: graph_pb2.GraphDef, outputs: Iterable[str]) -> graph_pb2.Grap
     graph = graph_pb2.GraphDef(versions=whole.versions)
     for name in _reachable(outputs, lambda name: map(_node_of, _found(nodes, name).input)):
         graph.node.append(nodes[name])
-    called = {name for node in graph.node for name in _calls(node, bodies)}
+    called = {name for node in graph.node for name in calls(node, bodies)}
     for name in _reachable(
         called,
-        lambda name: (inner for node in _found(bodies, name).node_def for inner in _calls(node, bodies)),
+        lambda name: (inner for node in _found(bodies, name).node_def for inner in calls(node, bodies)),
     ):
         graph.library.function.append(bodies[name])
     return graph
@@ -157,22 +162,6 @@ def _node_of(tensor: str) -> str:
     return tensor.removeprefix("^").split(":")[0]
 
 
-def _calls(node: Any, bodies: Mapping[str, Any]) -> Iterator[str]:
-    """The functions that a node calls, by its operation or its attributes."""
-    if node.op in bodies:
-        yield node.op
-    for value in node.attr.values():
-        if value.WhichOneof("value") == "func":
-            yield value.func.name
-        yield from (function.name for function in value.list.func)
-
-
-def _all_nodes(graph: graph_pb2.GraphDef) -> Iterator[Any]:
-    yield from graph.node
-    for body in graph.library.function:
-        yield from body.node_def
-
-
 def _of(graph: graph_pb2.GraphDef, operation: str) -> list[Any]:
     return [node for node in graph.node if node.op == operation]
 
@@ -184,77 +173,7 @@ def needed_operations(meta: meta_graph_pb2.MetaGraphDef, signature: str) -> froz
         ModelFormatError: pieces that are missing.
     """
     outputs = [_node_of(info.name) for info in meta.signature_def[signature].outputs.values()]
-    return _operations(_needed(meta.graph_def, outputs))
-
-
-def _operations(graph: graph_pb2.GraphDef) -> frozenset[str]:
-    own = {body.signature.name for body in graph.library.function}
-    return frozenset(node.op for node in _all_nodes(graph)) - own
-
-
-def _check_operations(graph: graph_pb2.GraphDef) -> None:
-    for name in sorted(_operations(graph) - OPERATIONS):
-        if op_def_registry.get(name) is None:
-            raise ModelFormatError(
-                f"saved_model.pb: needs the operation {name:.100}, which TensorFlow does not have; "
-                "make the bundle from the model's JSON document instead"
-            )
-        raise ModelFormatError(f"saved_model.pb: the operation {name} has no place in a prediction")
-    if any(op_def_registry.get(body.signature.name) is not None for body in graph.library.function):
-        raise ModelFormatError("saved_model.pb: a function has the name of an operation")
-
-
-def _check_constants(graph: graph_pb2.GraphDef) -> None:
-    """Refuse constants that would take more memory than any model's, and those that are no finite numbers."""
-    nodes = [node for node in _all_nodes(graph) if node.op == CONSTANT]
-    sizes = [[one.size for one in node.attr["value"].tensor.tensor_shape.dim] for node in nodes]
-    numbers = sum(map(math.prod, sizes))
-    if numbers > MAX_CONSTANT_NUMBERS or any(size < 0 for shape in sizes for size in shape):
-        raise ModelFormatError(
-            f"saved_model.pb: expected constants of at most {MAX_CONSTANT_NUMBERS:,} numbers, got {numbers:,}"
-        )
-    for node in nodes:
-        check_finite(_array(node), f"saved_model.pb: {node.name:.100}")
-
-
-def check_finite(array: np.ndarray, place: str) -> None:
-    """Refuse weights that are not all numbers; a single infinity may be a bound that computations compare with.
-
-    Raises:
-        ModelFormatError: NaN, or infinity, among them; names `place`.
-    """
-    if array.dtype.kind == "f" and (np.isnan(array) if array.size == 1 else ~np.isfinite(array)).any():
-        raise ModelFormatError(f"{place}: expected finite numbers, got NaN or infinity")
-
-
-def _array(node: Any) -> np.ndarray:
-    try:
-        return tf.make_ndarray(node.attr["value"].tensor)
-    except (TypeError, ValueError) as error:
-        raise ModelFormatError(f"saved_model.pb: {node.name:.100}: {error}") from error
-
-
-def _check_calls(graph: graph_pb2.GraphDef) -> None:
-    """Refuse functions that call themselves, and those that call each other so often that it would never end."""
-    bodies = {body.signature.name: body for body in graph.library.function}
-    sizes: dict[str, int] = {}
-    waiting = list(bodies)
-    opened = set()
-    while waiting:
-        name = waiting[-1]
-        inner = [call for node in bodies[name].node_def for call in _calls(node, bodies)]
-        if missing := [call for call in inner if call not in sizes]:
-            if name in opened:
-                raise ModelFormatError(f"saved_model.pb: the function {name:.100} calls itself")
-            opened.add(name)
-            waiting += missing
-            continue
-        waiting.pop()
-        sizes[name] = len(bodies[name].node_def) + sum(sizes[call] for call in inner)
-        if sizes[name] > MAX_CALLED_NODES:
-            raise ModelFormatError(
-                f"saved_model.pb: the function {name:.100} would run more than {MAX_CALLED_NODES:,} operations"
-            )
+    return operations_of(_needed(meta.graph_def, outputs))
 
 
 def _variables(graph: graph_pb2.GraphDef, objects: Any) -> dict[str, int]:
@@ -279,7 +198,7 @@ def _tidy(graph: graph_pb2.GraphDef) -> None:
     names = {
         body.signature.name: f"bundled_{token}_{number}" for number, body in enumerate(graph.library.function)
     }
-    for node in _all_nodes(graph):
+    for node in all_nodes(graph):
         node.device = ""
         node.op = names.get(node.op, node.op)
         _leave_out(node.attr)

@@ -14,7 +14,8 @@ from tensorflow.core.protobuf import trackable_object_graph_pb2
 from tensorflow.python.eager import context
 
 from sensenet.errors import ModelFormatError
-from sensenet.formats.smbundle.graph import PredictionGraph, check_finite
+from sensenet.formats.smbundle.checks import check_finite
+from sensenet.formats.smbundle.graph import PredictionGraph
 
 CHECKPOINT = "variables/variables"
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"

@@ -13,10 +13,10 @@ from fabricated import COLUMNS, FILES, FOREST, INPUTS, LEAF, fabricate_submodel,
 from pyramid.errors import SettingsError, WorkspaceError
 from pyramid.workspace import Workspace, write_json
 from sensenet import create_model
-from sensenet.files import remove_partial_files
 from sensenet.formats.h5 import write_weights
 from sensenet.layers import parse_layers
 from sensenet.network import build_network
+from sensenet.partial_files import remove_partial_files
 
 POINTS = [["a", None, 4.0, 1.5], ["b", None, 9.0, -1.0], [None, None, 5.5, 0.1]]
 RESULT_KEYS = {
