@@ -66,8 +66,9 @@ def _make_table(title: str, names: list[str], data: np.ndarray, target: np.ndarr
         if classes is None
         else categorical_field(len(names), list(classes))
     )
+    named = [field | {"name": name} for field, name in zip(info_list, names, strict=True)]
     rows = np.column_stack([data, target.astype(float)])
-    return Table(title, names, [*info_list, objective], rows[training], rows[test])
+    return Table(title, names, [*named, objective], rows[training], rows[test])
 
 
 def table_jobs(table: Table, root: Path) -> list[dict[str, Any]]:

@@ -114,7 +114,8 @@ def told_table(table: Table, model: Any, importances: Sequence[float]) -> str:
     said = (
         f"{predicted[0]:.1f}" if objective["type"] == "numeric" else likeliest(objective["values"], predicted)
     )
-    return f"  {table.title}: {said} (the truth: {truth}); importances: {fields}"
+    shown = ", ".join(f"{name} {value}" for name, value in list(point.items())[:N_IMPORTANCES])
+    return f"  {table.title}: {shown}, ...: {said} (the truth: {truth}); importances: {fields}"
 
 
 def told_scan(network: str, scans: Scans, model: Any) -> str:
@@ -147,10 +148,13 @@ Next:
   {ROOT / "README.md"}: the job types; {ROOT / "docs" / "settings.md"}: their keys"""
 
 
-def as_points(table: Table) -> list[list[Any]]:
-    """The test rows as people pass them: numbers, and categories by name."""
+def as_points(table: Table) -> list[dict[str, Any]]:
+    """The test rows as people pass them: numbers, and categories by name, by the names of their fields."""
     fields = table.info_list[:-1]
-    return [[describe(field, value) for field, value in zip(fields, row, strict=False)] for row in table.test]
+    return [
+        {field["name"]: describe(field, value) for field, value in zip(fields, row, strict=False)}
+        for row in table.test
+    ]
 
 
 def describe(field: dict[str, Any], value: float) -> Any:

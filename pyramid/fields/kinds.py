@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from typing_extensions import override
 
 from pyramid.errors import DataError
 
@@ -58,8 +59,8 @@ class NumericField(Field):
     stdev: float
 
     @classmethod
+    @override
     def parse(cls, raw: RawField) -> Self:
-        """See `Field.parse`."""
         return cls(index=raw.get("index"), name=raw.get("name"), mean=raw["mean"], stdev=raw["stdev"])
 
     @property
@@ -67,8 +68,8 @@ class NumericField(Field):
         """The standard deviation; 1 where all numbers are equal."""
         return float(self.stdev) or 1.0
 
+    @override
     def statistics(self) -> dict[str, Any]:
-        """See `Field.statistics`."""
         return {"mean": self.mean, "stdev": self.stdev}
 
 
@@ -80,12 +81,12 @@ class CategoricalField(Field):
     values: tuple[str, ...]
 
     @classmethod
+    @override
     def parse(cls, raw: RawField) -> Self:
-        """See `Field.parse`."""
         return cls(index=raw.get("index"), name=raw.get("name"), values=tuple(raw["values"]))
 
+    @override
     def statistics(self) -> dict[str, Any]:
-        """See `Field.statistics`."""
         return {"values": list(self.values)}
 
     def encode_into(self, codes: np.ndarray, out: np.ndarray) -> None:
@@ -113,12 +114,12 @@ class ImageField(Field):
     kind: ClassVar[str] = "image"
 
     @classmethod
+    @override
     def parse(cls, raw: RawField) -> Self:
-        """See `Field.parse`."""
         return cls(index=raw.get("index"), name=raw.get("name"))
 
+    @override
     def statistics(self) -> dict[str, Any]:
-        """See `Field.statistics`: nothing is."""
         return {}
 
 

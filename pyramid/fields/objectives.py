@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
+from typing_extensions import override
 
 from pyramid.errors import DataError, SettingsError, Violation
 from pyramid.fields.kinds import (
@@ -42,80 +43,80 @@ class NumericObjective(NumericField, Objective):
         return 1
 
     @property
+    @override
     def label_unit(self) -> float:
-        """See `Objective.label_unit`: the scale."""
         return self.scale
 
     @classmethod
+    @override
     def of_labels(cls, labels: Sequence[Any], index: int) -> Self:
-        """See `Objective.of_labels`."""
         numbers = np.array(labels, np.float64)
         return cls(index=index, mean=float(np.nanmean(numbers)), stdev=float(np.nanstd(numbers)))
 
     @staticmethod
+    @override
     def is_label(value: Any) -> bool:
-        """See `Objective.is_label`."""
         return is_number(value)
 
+    @override
     def standardised(self, label: Any) -> Any:
-        """See `Objective.standardised`."""
         return (label - self.mean) / self.scale
 
     @property
+    @override
     def row_label_form(self) -> str:
-        """See `Objective.row_label_form`."""
         return self.label_form
 
+    @override
     def is_row_label(self, value: Any) -> bool:
-        """See `Objective.is_row_label`."""
         return self.is_label(value)
 
+    @override
     def read_label(self, label: Any) -> float:
-        """See `Objective.read_label`."""
         return float(label)
 
+    @override
     def labels(self, raw: np.ndarray, first_row: int = 0) -> np.ndarray:
-        """See `Objective.labels`."""
         with np.errstate(over="ignore"):
             labels = (raw - self.mean) / self.scale
             bad = ~np.isfinite(labels.astype(np.float32))
         refuse_rows(bad, raw, first_row, "objective", "a finite number")
         return labels
 
+    @override
     def encode_into(self, labels: np.ndarray, out: np.ndarray) -> None:
-        """See `Objective.encode_into`."""
         out[:, 0] = labels
 
+    @override
     def truth(self, targets: np.ndarray) -> np.ndarray:
-        """See `Objective.truth`."""
         return targets[:, 0]
 
+    @override
     def class_of(self, labels: np.ndarray) -> np.ndarray:
-        """See `Objective.class_of`."""
         return np.zeros(len(labels), np.int64)
 
+    @override
     def strata(self, labels: np.ndarray) -> np.ndarray:
-        """See `Objective.strata`."""
         return numeric_strata(labels)
 
+    @override
     def smoothed(self, targets: np.ndarray, factor: float) -> np.ndarray:
-        """See `Objective.smoothed`."""
         return targets
 
+    @override
     def evaluate(self, truth: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
-        """See `Objective.evaluate`."""
         return evaluate_numbers(truth, outputs[:, 0])
 
+    @override
     def in_units(self, labels: np.ndarray) -> list[Any]:
-        """See `Objective.in_units`."""
         return [float(label) * self.scale + self.mean for label in labels]
 
+    @override
     def said(self, prediction: np.ndarray) -> float:
-        """See `Objective.said`."""
         return float(prediction[0])
 
+    @override
     def compare(self, truth: np.ndarray, outputs: np.ndarray) -> Compared:
-        """See `Objective.compare`."""
         true = truth.astype(np.float64) * self.scale + self.mean
         # where all numbers are equal, so are all predictions of the model
         predictions = outputs[:, 0].astype(np.float64) * self.stdev + self.mean
@@ -132,17 +133,17 @@ class CategoricalObjective(CategoricalField, Objective):
     activation = "softmax"
 
     @classmethod
+    @override
     def of_labels(cls, labels: Sequence[Any], index: int) -> Self:
-        """See `Objective.of_labels`."""
         return cls(index=index, values=tuple(sorted(set(labels))))
 
     @staticmethod
+    @override
     def is_label(value: Any) -> bool:
-        """See `Objective.is_label`."""
         return isinstance(value, str)
 
+    @override
     def standardised(self, label: Any) -> Any:
-        """See `Objective.standardised`: as it is."""
         return label
 
     @property
@@ -160,62 +161,62 @@ class CategoricalObjective(CategoricalField, Objective):
         return {value: position for position, value in enumerate(self.values)}
 
     @property
+    @override
     def row_label_form(self) -> str:
-        """See `Objective.row_label_form`."""
         return f"a value of the objective, or its index: an integer from 0 to {len(self.values) - 1}"
 
+    @override
     def is_row_label(self, value: Any) -> bool:
-        """See `Objective.is_row_label`: the name of a class, or its position."""
         is_position = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(self.values)
         return isinstance(value, str) or is_position
 
+    @override
     def read_label(self, label: Any) -> int:
-        """See `Objective.read_label`."""
         position: int = self._positions.get(label, -1) if isinstance(label, str) else label
         if position < 0:
             raise DataError(f'"label": {not_a_class(label)}')
         return position
 
+    @override
     def labels(self, raw: np.ndarray, first_row: int = 0) -> np.ndarray:
-        """See `Objective.labels`."""
         bad = ~((raw >= 0) & (raw < self.n_outputs) & (raw == np.floor(raw)))
         refuse_rows(bad, raw, first_row, "objective", f"a class index from 0 to {self.n_outputs - 1}")
         return raw.astype(np.int64)
 
+    @override
     def truth(self, targets: np.ndarray) -> np.ndarray:
-        """See `Objective.truth`."""
         return targets.argmax(axis=1)
 
+    @override
     def class_of(self, labels: np.ndarray) -> np.ndarray:
-        """See `Objective.class_of`."""
         return labels
 
+    @override
     def strata(self, labels: np.ndarray) -> np.ndarray:
-        """See `Objective.strata`."""
         return labels
 
+    @override
     def smoothed(self, targets: np.ndarray, factor: float) -> np.ndarray:
-        """See `Objective.smoothed`."""
         return targets * np.float32(1 - factor) + np.float32(factor / targets.shape[1]) if factor else targets
 
+    @override
     def evaluate(self, truth: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
-        """See `Objective.evaluate`."""
         return evaluate_classes(truth, outputs)
 
+    @override
     def in_units(self, labels: np.ndarray) -> list[Any]:
-        """See `Objective.in_units`."""
         return [self.values[label] for label in labels]
 
+    @override
     def said(self, prediction: np.ndarray) -> str:
-        """See `Objective.said`."""
         return self.values[int(prediction.argmax())]
 
+    @override
     def compare(self, truth: np.ndarray, outputs: np.ndarray) -> Compared:
-        """See `Objective.compare`."""
         return Compared(truth, outputs.argmax(axis=1), -outputs[np.arange(len(truth)), truth], outputs)
 
+    @override
     def difference_from(self, output: RawField) -> str | None:
-        """See `Objective.difference_from`."""
         difference = super().difference_from(output)
         if difference is None and output.get("values") != list(self.values):
             return "its classes are others, or in another order"
