@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from pyramid.errors import SettingsError, Violation, WorkspaceError
-from pyramid.images.initial_model import job_metadata, read_initial_model
+from pyramid.errors import WorkspaceError
+from pyramid.images.networks import job_metadata, read_initial_model, refuse_boxes, refusing, wrong_setting
 from pyramid.images.training_types import INITIAL_MODEL
 from pyramid.settings.options import NetworkOptions
 from pyramid.submodels.image_model import image_document
@@ -24,7 +24,6 @@ from pyramid.workspace import Submodel, Workspace, read_json
 from sensenet.document.image_network import ImageNetworkSpec, parse_image_network, parse_metadata
 from sensenet.document.model import parse_model
 from sensenet.errors import ModelFormatError
-from sensenet.errors import SettingsError as NetworkError
 from sensenet.pretrained import image_network, pretrained_layers
 
 RECORD_KEYS = ("origin", "metadata", "digest")
@@ -90,7 +89,7 @@ def find_network(options: NetworkOptions, workspace: Workspace) -> FoundNetwork:
     """
     for key in ("base_image_network", "image_training_type"):
         if getattr(options, key) is None:
-            raise _violation(key, "missing; caching image fields needs it")
+            raise wrong_setting(key, "missing; caching image fields needs it")
     job = finished_image_job(options, workspace)
     if job is not None:
         origin = Origin("image_job", job.job_id)
@@ -148,7 +147,7 @@ def _origin_without_job(options: NetworkOptions) -> Origin:
     assert options.base_image_network is not None, "it is there"
     if options.takes_given:
         message = f"missing; {options.base_image_network} is the image network of that model"
-        raise _violation(INITIAL_MODEL, message)
+        raise wrong_setting(INITIAL_MODEL, message)
     return Origin("pretrained", options.base_image_network)
 
 
@@ -165,12 +164,10 @@ def _of_initial_model(name: str, workspace: Workspace) -> ImageNetworkSpec:
 
 
 def _of_pretrained(name: str, workspace: Workspace) -> ImageNetworkSpec:
-    try:
+    with refusing("base_image_network"):
         # asks for the weights first: only networks that have some have a size of their own
         layers = pretrained_layers(name).image
         return replace(parse_image_network(image_network(name)), layers=layers)
-    except NetworkError as error:
-        raise _violation("base_image_network", str(error)) from error
 
 
 _READERS = MappingProxyType(
@@ -182,8 +179,7 @@ def _read(origin: Origin, workspace: Workspace) -> ImageNetworkSpec:
     if origin.kind not in _READERS:
         raise KeyError(origin.kind)
     spec = _READERS[origin.kind](origin.name, workspace)
-    if spec.branches is not None:
-        raise _violation("base_image_network", f"{origin.name} finds boxes and has no features")
+    refuse_boxes(spec, origin.name)
     try:
         return spec.initialize()
     except ModelFormatError as error:
@@ -193,10 +189,8 @@ def _read(origin: Origin, workspace: Workspace) -> ImageNetworkSpec:
 def _with_metadata(spec: ImageNetworkSpec, options: NetworkOptions) -> ImageNetworkSpec:
     """The network as an image job with these options would take images."""
     metadata = job_metadata(spec.metadata, options)
-    try:
+    with refusing("input_image_shape"):
         return replace(spec, metadata=metadata).initialize()
-    except ModelFormatError as error:
-        raise _violation("input_image_shape", str(error)) from error
 
 
 def _digest(spec: ImageNetworkSpec) -> str:
@@ -218,7 +212,3 @@ def _feed(digest: Any, value: Any) -> None:
             _feed(digest, inner)
     else:
         digest.update(repr(value).encode())
-
-
-def _violation(key: str, message: str) -> SettingsError:
-    return SettingsError([Violation(f"/{key}", message)])

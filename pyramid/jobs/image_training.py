@@ -12,7 +12,7 @@ import numpy as np
 from pyramid.errors import PyramidError
 from pyramid.fields import Fields, ImageField, Objective
 from pyramid.images.augment import Augmentations, parse_augmentations
-from pyramid.images.initial_model import RESCALE_TYPE
+from pyramid.images.networks import RESCALE_TYPE
 from pyramid.images.root import image_confinement
 from pyramid.images.rows import ImageRows, read_image_rows
 from pyramid.images.store import OpenedImages, open_images, refuse_or_warn_about_broken

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from pyramid.errors import SettingsError, Violation
 from pyramid.fields import Objective
-from pyramid.images.initial_model import job_metadata, read_initial_model
+from pyramid.images.networks import network_to_train, refusing, wrong_setting
 from pyramid.settings.options import NetworkOptions, ReadoutOptions
-from sensenet.document.image_network import ImageNetworkSpec, parse_image_network
+from sensenet.document.image_network import ImageNetworkSpec
 from sensenet.document.model import ModelSpec
-from sensenet.errors import ModelFormatError
-from sensenet.errors import SettingsError as UnknownNetworkError
-from sensenet.layers import dump_layers, parse_layers
+from sensenet.layers import parse_layers
 from sensenet.layers.base import Layers, LayerSpec
 from sensenet.network import Network, build_network
-from sensenet.pretrained import image_network, pretrained_layers
 
 
 @dataclass(frozen=True)
@@ -52,16 +47,9 @@ def start_networks(
         WorkspaceError: an `initial_model` that cannot be used.
         sensenet.errors.WeightsError: pretrained weights that cannot be had; says what to do.
     """
-    initial = None if options.initial_model is None else read_initial_model(options.initial_model)
-    spec = _named(options) if initial is None else _of_model(initial, options)
-    if spec.branches is not None:
-        raise _violation(
-            "base_image_network", f"{options.base_image_network} finds boxes and has no features"
-        )
-    # as this job trains it, it is no longer of any published version
-    metadata = replace(job_metadata(spec.metadata, options), version=None)
-    with _refusing("base_image_network"):
-        spec = replace(spec, metadata=metadata).initialize(layers.seed)
+    spec, initial = network_to_train(options)
+    with refusing("base_image_network"):
+        spec = spec.initialize(layers.seed)
         image = build_network(spec.layers, spec.input_shape, layers.seed)
     readout = _readout(layers, spec.metadata.outputs, objective.n_outputs)
     if initial is not None and options.training_type.starts_trained:
@@ -74,34 +62,13 @@ def start_networks(
     return Start(spec, image, readout, initial_metadata)
 
 
-def _named(options: NetworkOptions) -> ImageNetworkSpec:
-    name = options.base_image_network
-    assert name is not None, "the schema asks for it"
-    width, height = (options.input_image_shape or (None, None))[:2]
-    with _refusing("input_image_shape"):
-        spec = parse_image_network(image_network(name, width, height))
-    if not options.training_type.starts_trained or spec.branches is not None:
-        return spec
-    with _refusing("image_training_type"):
-        return replace(spec, layers=pretrained_layers(name).image)
-
-
-def _of_model(model: ModelSpec, options: NetworkOptions) -> ImageNetworkSpec:
-    """The image network of a model; its topology alone where it is to be drawn anew."""
-    spec = model.image_network
-    assert spec is not None
-    if options.training_type.starts_trained:
-        return spec
-    return replace(spec, layers=parse_layers(dump_layers(spec.layers, short=True)))
-
-
 def _readout(options: ReadoutOptions, n_features: Any, n_outputs: int) -> Network:
-    with _refusing("layers"):
+    with refusing("layers"):
         readout = build_network(parse_layers(options.layers), n_features, options.seed)
     width = readout.model.output_shape[-1]
     if width != n_outputs:
         message = f"the last layer has {width} outputs, but the objective needs {n_outputs}"
-        raise _violation(f"layers/{len(options.layers) - 1}", message)
+        raise wrong_setting(f"layers/{len(options.layers) - 1}", message)
     return readout
 
 
@@ -122,7 +89,7 @@ def _take_over(readout: Network, initial: ModelSpec, objective: Objective) -> st
         return f"it takes {initial.image_features} features, and the image network gives {n_features} here"
     if _kinds(layers) != _kinds(readout.layers):
         return "its layers are of other types than those of this job"
-    with _refusing("initial_model"):
+    with refusing("initial_model"):
         weights = build_network(layers, n_features).model.get_weights()
     if [array.shape for array in weights] != [array.shape for array in readout.model.get_weights()]:
         return "its layers are of other widths than those of this job"
@@ -141,16 +108,3 @@ def _kinds(layers: Layers) -> list[str]:
 
 def _has_weights(layer: LayerSpec) -> bool:
     return bool(layer.arrays() or layer.paths)
-
-
-@contextmanager
-def _refusing(key: str) -> Iterator[None]:
-    """Turn what sensenet finds wrong with a network into a violation of a setting."""
-    try:
-        yield
-    except (ModelFormatError, UnknownNetworkError) as error:
-        raise _violation(key, str(error)) from error
-
-
-def _violation(key: str, message: str) -> SettingsError:
-    return SettingsError([Violation(f"/{key}", message)])

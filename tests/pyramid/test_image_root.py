@@ -17,7 +17,7 @@ from pyramid.commands.config import parse_config
 from pyramid.errors import DataError, PyramidError
 from pyramid.fields import Fields
 from pyramid.finalize.image import predict_holdout
-from pyramid.images.initial_model import read_initial_model
+from pyramid.images.networks import read_initial_model
 from pyramid.images.root import image_confinement, image_source
 from pyramid.images.rows import read_image_rows
 from pyramid.jobs import dataset_caching, image_training
