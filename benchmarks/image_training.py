@@ -40,7 +40,7 @@ from pyramid.settings.base_settings import BaseSettings
 from pyramid.submodels.image_model import image_document
 from pyramid.tables.ser import write_ser
 from pyramid.train.dataset import Dataset
-from pyramid.train.fit import Limits, fit
+from pyramid.train.fit import TrainingLimits, fit
 from pyramid.train.image_loop import ImageTask, batch_maker, compile_image_steps, compile_predict, joined
 from pyramid.train.loop import FlatNetwork, State
 from pyramid.train.losses import crossentropy
@@ -159,7 +159,7 @@ class Contest:
                 inside += time.perf_counter() - began - (batches.waited_seconds - waited)
                 return state, loss, outcome
 
-            limits = Limits(len(held_out), self.batch, 8192, iterations, 0.0, None, 1e9, 0)
+            limits = TrainingLimits(len(held_out), self.batch, 8192, iterations, 0.0, None, 1e9, 0)
             began = time.perf_counter()
             fit(state, timed, lambda state: evaluate_classes(truth, predict(state)), limits, ignore)
         return 1 - inside / (time.perf_counter() - began)

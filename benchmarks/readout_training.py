@@ -29,7 +29,7 @@ from timing import interleaved, print_table
 from pyramid.jobs import training
 from pyramid.progress import ignore
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.train.fit import MAX_STEPS_PER_CALL, Limits, fit
+from pyramid.train.fit import MAX_STEPS_PER_CALL, TrainingLimits, fit
 from pyramid.train.loop import FlatNetwork, State, Steps, compile_steps
 from pyramid.train.losses import crossentropy
 from pyramid.train.metrics import evaluate_classes
@@ -95,7 +95,7 @@ def ours(steps_per_round: int, steps_per_call: int = MAX_STEPS_PER_CALL) -> Call
 def ours_with_checks(steps_per_round: int) -> Callable[[], float]:
     """As a job does it: a fifth of the rows is held out, predicted and measured at every check."""
     held_out = ROWS // 5
-    limits = Limits(held_out, BATCH, 8192, steps_per_round, 0.0, None, 16.0, 0)
+    limits = TrainingLimits(held_out, BATCH, 8192, steps_per_round, 0.0, None, 16.0, 0)
     steps, state = compiled(limits.steps_per_call, slice(held_out, None), x[:held_out])
     truth = y[:held_out].argmax(1)
 
