@@ -17,7 +17,7 @@ from pyramid.errors import DataError
 from pyramid.images.origin import network_record
 from pyramid.progress import Report
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.settings.options import SourceOptions
+from pyramid.settings.options import TableOptions
 from pyramid.storage.digests import array_digest, digest
 from pyramid.storage.files import dumps, naming_file, put_array, remove
 from pyramid.storage.npy import read_npy
@@ -25,7 +25,7 @@ from pyramid.submodels.holdout_images import row_files_document
 from pyramid.tables.cached_data import DIGESTS_KEY
 from pyramid.tables.encode import Encoding
 from pyramid.tables.representatives import representatives
-from pyramid.tables.rows import Source, open_source, within
+from pyramid.tables.rows import JobRows, open_rows, within
 from pyramid.tables.splits import stratified_sample
 from pyramid.tables.streaming import MATRIX_TYPE, Target, in_order, write_matrices
 from pyramid.tables.tree_embedding.learn import MAX_LEARNING_ROWS, Embedding, learn_embedding
@@ -70,25 +70,25 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
 
 def _cache(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[str, Any]:
     report(0.0, message="reading the rows")
-    source = open_source(SourceOptions.of(settings), workspace, report, IMAGES_SHARE)
-    if source.network:
+    job_rows = open_rows(TableOptions.of(settings), workspace, report, IMAGES_SHARE)
+    if job_rows.network:
         report = within(report, IMAGES_SHARE, 1.0)
     embedding, learning_rows = None, np.zeros(0, np.int64)
     if settings.tree_embedding or settings.is_search:
         report(0.05, message="learning trees")
-        learning_rows = stratified_sample(source.strata(), MAX_LEARNING_ROWS, _stream(settings, LEARNING))
-        embedding = _learn(source, learning_rows, _stream(settings, LEARNING))
+        learning_rows = stratified_sample(job_rows.strata(), MAX_LEARNING_ROWS, _stream(settings, LEARNING))
+        embedding = _learn(job_rows, learning_rows, _stream(settings, LEARNING))
     tree_inputs = embedding.n_features if embedding else 0
-    encoding = Encoding.of(source.encoding.fields, tree_inputs, source.encoding.features)
+    encoding = Encoding.of(job_rows.encoding.fields, tree_inputs, job_rows.encoding.features)
     row_size = encoding.layout.row_columns * MATRIX_TYPE.itemsize
-    targets = _targets(settings, workspace, len(source.rows), row_size)
-    source = replace(source, encoding=encoding)
-    blocks = _matrix_blocks(source, embedding, learning_rows, report)
-    check_there(_write_all(settings, workspace, source, targets, blocks, embedding, report))
+    targets = _targets(settings, workspace, len(job_rows.rows), row_size)
+    job_rows = replace(job_rows, encoding=encoding)
+    blocks = _matrix_blocks(job_rows, embedding, learning_rows, report)
+    check_there(_write_all(settings, workspace, job_rows, targets, blocks, embedding, report))
     return {
         "datasets": [str(target.path) for target in targets],
-        "full_data_size": len(source.rows) * row_size,
-        "full_data_shape": [len(source.rows), encoding.layout.row_columns],
+        "full_data_size": len(job_rows.rows) * row_size,
+        "full_data_shape": [len(job_rows.rows), encoding.layout.row_columns],
         "row_size": row_size,
         "tree_inputs": tree_inputs,
     }
@@ -97,7 +97,7 @@ def _cache(settings: BaseSettings, workspace: Workspace, report: Report) -> dict
 def _write_all(
     settings: BaseSettings,
     workspace: Workspace,
-    source: Source,
+    job_rows: JobRows,
     targets: Sequence[Target],
     blocks: Iterator[tuple[int, np.ndarray]],
     embedding: Embedding | None,
@@ -107,18 +107,18 @@ def _write_all(
     with whole_files() as together:
         info = together.new(workspace.dataset_info)
         matrices = write_matrices(
-            together, targets, blocks, len(source.rows), source.encoding.layout.row_columns
+            together, targets, blocks, len(job_rows.rows), job_rows.encoding.layout.row_columns
         )
         report(0.9, message="choosing rows for evaluations and importances")
         written = {
             target.path: _read_back(target, file) for target, file in zip(targets, matrices, strict=True)
         }
-        samples = _samples(settings, workspace, source, written[workspace.full_dataset], targets[0].rows)
+        samples = _samples(settings, workspace, job_rows, written[workspace.full_dataset], targets[0].rows)
         for path, array in samples.items():
             put_array(together.new(path), array)
-        documents = _documents(workspace, source, embedding)
-        if source.network and settings.return_holdout_images:
-            documents[workspace.image_files] = dumps(row_files_document(source.rows, targets))
+        documents = _documents(workspace, job_rows, embedding)
+        if job_rows.network and settings.return_holdout_images:
+            documents[workspace.image_files] = dumps(row_files_document(job_rows.rows, targets))
         for path, content in documents.items():
             together.new(path).write(content)
         digests = {path: array_digest(array) for path, array in {**written, **samples}.items()}
@@ -135,13 +135,13 @@ def _read_back(target: Target, file: WholeFile) -> np.ndarray:
         return read_npy(file.path, mmap=True)
 
 
-def _documents(workspace: Workspace, source: Source, embedding: Embedding | None) -> dict[Path, bytes]:
+def _documents(workspace: Workspace, job_rows: JobRows, embedding: Embedding | None) -> dict[Path, bytes]:
     documents = {}
     if embedding:
         documents[workspace.trees] = dumps(dump_forests(embedding.forests))
         documents[workspace.tree_importances] = dumps(embedding.importances)
-    if source.network:
-        documents[workspace.image_features] = dumps(network_record(source.network))
+    if job_rows.network:
+        documents[workspace.image_features] = dumps(network_record(job_rows.network))
     return documents
 
 
@@ -149,15 +149,15 @@ def _stream(settings: BaseSettings, purpose: int) -> np.random.Generator:
     return np.random.default_rng([settings.seed, purpose])
 
 
-def _learn(source: Source, rows: np.ndarray, rng: np.random.Generator) -> Embedding:
-    layout = source.encoding.layout
-    inputs = source.encoding.encode(source.numbers[rows])[:, layout.inputs]
+def _learn(job_rows: JobRows, rows: np.ndarray, rng: np.random.Generator) -> Embedding:
+    layout = job_rows.encoding.layout
+    inputs = job_rows.encoding.encode(job_rows.numbers[rows])[:, layout.inputs]
     return learn_embedding(
         np.ascontiguousarray(inputs),
-        source.labels[rows],
-        source.strata(rows),
+        job_rows.labels[rows],
+        job_rows.strata(rows),
         layout,
-        source.objective.has_classes,
+        job_rows.objective.has_classes,
         rng,
     )
 
@@ -185,18 +185,18 @@ def _sample(n_rows: int, size: int, rng: np.random.Generator) -> np.ndarray | No
 
 
 def _matrix_blocks(
-    source: Source, embedding: Embedding | None, learning_rows: np.ndarray, report: Report
+    job_rows: JobRows, embedding: Embedding | None, learning_rows: np.ndarray, report: Report
 ) -> Iterator[tuple[int, np.ndarray]]:
     """The whole matrix in blocks, in order: the number of the first row, and (block rows, columns)."""
-    layout = source.encoding.layout
-    n_rows = len(source.rows)
+    layout = job_rows.encoding.layout
+    n_rows = len(job_rows.rows)
     transform = _tree_transform(embedding, layout.input_size, n_rows)
 
     def make(start: int) -> tuple[int, np.ndarray]:
         # a copy, as numbers in the file do not lie on addresses that vector instructions like
-        raw = np.array(source.numbers[start : start + ROWS_AT_ONCE])
+        raw = np.array(job_rows.numbers[start : start + ROWS_AT_ONCE])
         block = np.zeros((len(raw), layout.row_columns), np.float32)
-        source.encoding.encode_into(raw, block, start)
+        job_rows.encoding.encode_into(raw, block, start)
         if embedding and layout.tree_inputs:
             first, last = np.searchsorted(learning_rows, (start, start + len(raw)))
             if last - first < len(raw):
@@ -206,7 +206,7 @@ def _matrix_blocks(
 
     for number, made in enumerate(in_order(make, range(0, n_rows, ROWS_AT_ONCE))):
         if number % BLOCKS_PER_REPORT == 0:
-            source.rows.forget_pages()
+            job_rows.rows.forget_pages()
             report(0.3 + 0.6 * made[0] / n_rows, message=f"encoded {made[0]} of {n_rows} rows")
         yield made
 
@@ -221,17 +221,17 @@ def _tree_transform(embedding: Embedding | None, columns: int, n_rows: int) -> T
 def _samples(
     settings: BaseSettings,
     workspace: Workspace,
-    source: Source,
+    job_rows: JobRows,
     full: np.ndarray,
     full_rows: np.ndarray | None,
 ) -> dict[Path, np.ndarray]:
     """Rows of the full matrix: those that attempts are compared on, and some that represent them."""
-    strata = source.strata(slice(None) if full_rows is None else full_rows)
+    strata = job_rows.strata(slice(None) if full_rows is None else full_rows)
     chosen = stratified_sample(strata, EVALUATION_ROWS, _stream(settings, EVALUATION))
     evaluation = full[chosen]
-    classes = source.objective.class_of(strata[chosen])
+    classes = job_rows.objective.class_of(strata[chosen])
     representative = representatives(
-        evaluation[:, source.encoding.layout.inputs],
+        evaluation[:, job_rows.encoding.layout.inputs],
         classes,
         _stream(settings, REPRESENTATIVES),
         equal_classes=bool(settings.balance_objective),

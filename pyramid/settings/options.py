@@ -191,7 +191,7 @@ class DocumentOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SourceOptions:
+class TableOptions:
     """What opening the rows of a caching job needs: their fields, where they are, and how images become features."""
 
     fields: Fields

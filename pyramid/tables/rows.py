@@ -12,14 +12,14 @@ from pyramid.images.features import image_features
 from pyramid.images.origin import FoundNetwork, find_network
 from pyramid.memory import memory_bytes
 from pyramid.progress import Report
-from pyramid.settings.options import SourceOptions
+from pyramid.settings.options import TableOptions
 from pyramid.tables.encode import Encoding
 from pyramid.tables.ser import SerRows, read_ser
 from pyramid.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Source:
+class JobRows:
     """The rows of one job: checked, and with the labels that samples are stratified by."""
 
     rows: SerRows
@@ -38,7 +38,7 @@ class Source:
         return self.objective.strata(self.labels[rows])
 
 
-def open_source(options: SourceOptions, workspace: Workspace, report: Report, images_share: float) -> Source:
+def open_rows(options: TableOptions, workspace: Workspace, report: Report, images_share: float) -> JobRows:
     """Read the rows, and compute the features of their images.
 
     Args:
@@ -66,12 +66,12 @@ def open_source(options: SourceOptions, workspace: Workspace, report: Report, im
     except DataError as error:
         raise DataError(f"{file}: {error}") from error
     if not images:
-        return Source(rows, numbers, encoding, labels, None)
+        return JobRows(rows, numbers, encoding, labels, None)
     network = find_network(options.network, workspace)
     features = image_features(
         names, network.spec, options.images, workspace.root, within(report, 0.0, images_share)
     )
-    return Source(rows, numbers, Encoding.of(fields, features=features), labels, network)
+    return JobRows(rows, numbers, Encoding.of(fields, features=features), labels, network)
 
 
 def _check_memory(rows: SerRows, images: bool, file: str) -> None:
