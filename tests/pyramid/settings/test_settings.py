@@ -376,7 +376,8 @@ CHANGES = NESTED | st.dictionaries(
 RULES_BETWEEN_KEYS = {
     *("info_list", "loss_function", "class_weights", "objective_type", "cache_file", "cache_rows", "layers"),
     *("base_image_network", "image_training_type", "input_image_shape", "initial_model"),
-    *("image_augmentations", "augmentation_ranges", "image_training_data"),
+    *("image_augmentations", "augmentation_ranges", "image_training_data", "output_directory"),
+    *("image_root", "background_image_root", "foreground_image_root"),
 }
 
 
