@@ -13,8 +13,9 @@ import pytest
 from tensorflow.python.framework import op_def_registry
 
 import sensenet
+from sensenet.formats.smbundle.checks import operations_of
 from sensenet.formats.smbundle.container import unpack
-from sensenet.formats.smbundle.graph import needed_operations, parse_saved_model
+from sensenet.formats.smbundle.graph import parse_saved_model, prediction_graph
 from sensenet.formats.smbundle.operations import OPERATIONS, OURS
 from sensenet.layers.activations import ACTIVATIONS
 
@@ -77,7 +78,7 @@ def test_our_operations_are_those_that_bundles_of_every_kind_use(tmp_path: Path)
         meta = parse_saved_model(unpack(path)["saved_model.pb"])
         found = set().union(
             *(
-                needed_operations(meta, signature)
+                operations_of(prediction_graph(meta, signature).graph)
                 for signature in meta.signature_def
                 if "init" not in signature
             )

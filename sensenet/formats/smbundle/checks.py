@@ -59,11 +59,11 @@ def check_operations(graph: graph_pb2.GraphDef) -> None:
         raise ModelFormatError("saved_model.pb: a function has the name of an operation")
 
 
-def check_constants(graph: graph_pb2.GraphDef) -> None:
-    """Refuse constants that would take more memory than any model's, and those that are no finite numbers.
+def check_sizes(graph: graph_pb2.GraphDef) -> None:
+    """Refuse constants that would take more memory than any model's.
 
     Raises:
-        ModelFormatError: says which.
+        ModelFormatError: says how large they are.
     """
     nodes = [node for node in all_nodes(graph) if node.op == CONSTANT]
     sizes = [[one.size for one in node.attr["value"].tensor.tensor_shape.dim] for node in nodes]
@@ -72,8 +72,6 @@ def check_constants(graph: graph_pb2.GraphDef) -> None:
         raise ModelFormatError(
             f"saved_model.pb: expected constants of at most {MAX_CONSTANT_NUMBERS:,} numbers, got {numbers:,}"
         )
-    for node in nodes:
-        check_finite(constant_array(node), f"saved_model.pb: {node.name:.100}")
 
 
 def check_finite(array: np.ndarray, place: str) -> None:
@@ -90,12 +88,14 @@ def constant_array(node: Any) -> np.ndarray:
     """The array of a constant's node.
 
     Raises:
-        ModelFormatError: it holds none.
+        ModelFormatError: it holds none, or numbers that are not finite.
     """
     try:
-        return tf.make_ndarray(node.attr["value"].tensor)
+        array = tf.make_ndarray(node.attr["value"].tensor)
     except (TypeError, ValueError) as error:
         raise ModelFormatError(f"saved_model.pb: {node.name:.100}: {error}") from error
+    check_finite(array, f"saved_model.pb: {node.name:.100}")
+    return array
 
 
 def check_calls(graph: graph_pb2.GraphDef) -> None:

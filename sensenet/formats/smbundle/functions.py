@@ -16,7 +16,7 @@ from sensenet.errors import ModelFormatError
 from sensenet.files import write_whole
 from sensenet.formats.smbundle.container import SUFFIX, pack
 from sensenet.formats.smbundle.graph import parse_saved_model, prediction_graph
-from sensenet.formats.smbundle.imported import import_function, read_variables
+from sensenet.formats.smbundle.imported import constant_tensors, import_function, read_variables
 from sensenet.formats.smbundle.keras_metadata import METADATA_FILE, encoded_metadata, keras_api
 
 SAVED_MODEL = "saved_model.pb"
@@ -189,7 +189,8 @@ def load_functions(files: Mapping[str, bytes]) -> SavedFunctions:
     graphs = {name: prediction_graph(meta, name) for name in names if name in meta.signature_def}
     numbers = {number for graph in graphs.values() for number in graph.variables.values()}
     variables = read_variables(files, meta.object_graph_def, numbers)
-    functions = {name: import_function(graph, variables) for name, graph in graphs.items()}
+    constants = constant_tensors(graphs.values())
+    functions = {name: import_function(graph, constants, variables) for name, graph in graphs.items()}
     raw, preprocessed, features = map(functions.get, names)
     if any(graph.has_loops for name, graph in graphs.items() if name != RAW_SIGNATURE):
         raise ModelFormatError(f"{SAVED_MODEL}: expected loops in {RAW_SIGNATURE} only")

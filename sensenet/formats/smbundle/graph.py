@@ -24,10 +24,9 @@ from sensenet.formats.smbundle.checks import (
     all_nodes,
     calls,
     check_calls,
-    check_constants,
     check_operations,
+    check_sizes,
     constant_array,
-    operations_of,
 )
 from sensenet.formats.smbundle.operations import LOOPS
 
@@ -57,10 +56,10 @@ class PredictionGraph:
     """What one signature needs.
 
     Attributes:
-        graph: nodes, and functions under names that no other file's have.
+        graph: nodes but for its own constants, and functions under names that no other file's have.
         inputs: of each input its name, the node that stands for it, and what it takes.
         outputs: of each output its name, and the tensor that it is.
-        constants: the arrays of the graph's own constants, by their nodes; better captured than copied.
+        constants: the graph's own constants, nodes by their names: several signatures share them.
         variables: the objects that hold the graph's variables, by their nodes.
     """
 
@@ -112,7 +111,7 @@ def prediction_graph(meta: meta_graph_pb2.MetaGraphDef, signature: str) -> Predi
     outputs = tuple((name, info.name) for name, info in sorted(declared.outputs.items()))
     graph = _needed(meta.graph_def, [_node_of(tensor) for _, tensor in outputs])
     check_operations(graph)
-    check_constants(graph)
+    check_sizes(graph)
     check_calls(graph)
     variables = _variables(graph, meta.object_graph_def)  # by the functions' names in the file
     _tidy(graph)
@@ -120,8 +119,7 @@ def prediction_graph(meta: meta_graph_pb2.MetaGraphDef, signature: str) -> Predi
     inputs = tuple(
         (name, _node_of(info.name), _spec(name, info)) for name, info in sorted(declared.inputs.items())
     )
-    constants = {node.name: constant_array(node) for node in _of(graph, CONSTANT)}
-    return PredictionGraph(graph, inputs, outputs, constants, variables)
+    return PredictionGraph(graph, inputs, outputs, _without_constants(graph), variables)
 
 
 def _needed(whole: graph_pb2.GraphDef, outputs: Iterable[str]) -> graph_pb2.GraphDef:
@@ -162,18 +160,17 @@ def _node_of(tensor: str) -> str:
     return tensor.removeprefix("^").split(":")[0]
 
 
-def _of(graph: graph_pb2.GraphDef, operation: str) -> list[Any]:
-    return [node for node in graph.node if node.op == operation]
-
-
-def needed_operations(meta: meta_graph_pb2.MetaGraphDef, signature: str) -> frozenset[str]:
-    """The operations that the outputs of a signature depend on, whether or not they may be there.
-
-    Raises:
-        ModelFormatError: pieces that are missing.
-    """
-    outputs = [_node_of(info.name) for info in meta.signature_def[signature].outputs.values()]
-    return operations_of(_needed(meta.graph_def, outputs))
+def _without_constants(graph: graph_pb2.GraphDef) -> dict[str, Any]:
+    """Take the graph's own constants out of it: they are captured, not copied; those of functions stay, checked."""
+    constants = {node.name: node for node in graph.node if node.op == CONSTANT}
+    for place in reversed(range(len(graph.node))):
+        if graph.node[place].name in constants:
+            del graph.node[place]
+    for body in graph.library.function:
+        for node in body.node_def:
+            if node.op == CONSTANT:
+                constant_array(node)
+    return constants
 
 
 def _variables(graph: graph_pb2.GraphDef, objects: Any) -> dict[str, int]:
@@ -189,7 +186,7 @@ def _variables(graph: graph_pb2.GraphDef, objects: Any) -> dict[str, int]:
                 data = [name for name in node.input if not name.startswith("^")]
                 pairs = zip(reversed(data), reversed(numbers), strict=False)
                 bound |= {_node_of(name): number for name, number in pairs}
-    return {node.name: _found(bound, node.name) for node in _of(graph, VARIABLE)}
+    return {node.name: _found(bound, node.name) for node in graph.node if node.op == VARIABLE}
 
 
 def _tidy(graph: graph_pb2.GraphDef) -> None:

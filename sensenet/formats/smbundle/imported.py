@@ -1,4 +1,4 @@
-"""Functions made of the graphs of bundles (see `saved_graph`): our own, with variables of our own."""
+"""Functions made of the graphs of bundles (see `graph`): our own, with variables of our own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tensorflow.core.protobuf import trackable_object_graph_pb2
 from tensorflow.python.eager import context
 
 from sensenet.errors import ModelFormatError
-from sensenet.formats.smbundle.checks import check_finite
+from sensenet.formats.smbundle.checks import check_finite, constant_array
 from sensenet.formats.smbundle.graph import PredictionGraph
 
 CHECKPOINT = "variables/variables"
@@ -22,16 +22,29 @@ OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 VALUE = "VARIABLE_VALUE"
 
 
-def import_function(graph: PredictionGraph, variables: Mapping[int, tf.Variable]) -> Any:
+def constant_tensors(graphs: Iterable[PredictionGraph]) -> dict[str, tf.Tensor]:
+    """The constants of the graphs of one file, by their nodes; each once, however many graphs share it.
+
+    Raises:
+        ModelFormatError: one that is no array, or holds numbers that are not finite.
+    """
+    nodes = {name: node for graph in graphs for name, node in graph.constants.items()}
+    return {name: tf.constant(constant_array(node)) for name, node in nodes.items()}
+
+
+def import_function(
+    graph: PredictionGraph, constants: Mapping[str, tf.Tensor], variables: Mapping[int, tf.Variable]
+) -> Any:
     """A concrete function that takes the inputs of a signature by their names and gives a dict of its outputs.
 
     Args:
+        constants: see `constant_tensors`.
         variables: by the number of their object.
 
     Raises:
         ModelFormatError: TensorFlow cannot make a graph of it.
     """
-    tensors = {name: tf.constant(array) for name, array in graph.constants.items()}
+    tensors = {name: constants[name] for name in graph.constants}
     tensors |= {name: variables[number].handle for name, number in graph.variables.items()}
 
     def call(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
