@@ -47,15 +47,6 @@ class _FunctionSource(Source):
     def spec(self) -> NoReturn:
         raise no_layers()
 
-    @property
-    def output_width(self) -> int | None:
-        """How many columns the prediction has; None where the functions do not say.
-
-        Raises:
-            ModelFormatError: they give something else than rows of float32.
-        """
-        return output_shape(self.saved.preprocessed or self.saved.raw)[-1]
-
     @override
     def functions(self) -> SavedFunctions:
         return self.saved
@@ -109,7 +100,9 @@ class RawBundleSource(_FunctionSource):
             if has_table:
                 inputs[NUMERIC_INPUT] = points.matrix[row : row + 1]
             rows.append(self._call(**inputs).numpy())
-        return np.concatenate(rows) if rows else np.zeros((0, self.output_width or 1), np.float32)
+        if not rows:
+            return np.zeros((0, output_shape(self.saved.raw)[-1] or 1), np.float32)
+        return np.concatenate(rows)
 
     def _call(self, **inputs: Any) -> tf.Tensor:
         return only_output(call_raw(self.saved, **inputs))
@@ -133,24 +126,12 @@ def bundle_source(
     Raises:
         ModelFormatError: functions that do not take the columns of `fields`, or do not give those of `output`.
     """
-    source = _source(saved, fields, output, metadata, settings)
-    if (width := source.output_width) not in (None, output.size):
-        raise ModelFormatError(f"saved_model.pb: expected a function of {output.size} outputs, got {width}")
-    return source
-
-
-def _source(
-    saved: SavedFunctions,
-    fields: Sequence[Field],
-    output: NumericOutput | CategoricalOutput,
-    metadata: ImageMetadata | None,
-    settings: Settings,
-) -> BundleSource | RawBundleSource:
     n_images = sum(isinstance(field, ImageField) for field in fields)
     if saved.preprocessed is None:
         if n_images < len(fields):
             _check_columns(saved.raw, NUMERIC_INPUT, len(fields))
         images = raw_images(saved.raw, n_images, settings) if n_images else None
+        _check_width(saved.raw, output.size)
         return RawBundleSource(raw_codecs(fields), None, saved, images)
     features, n_features = None, 0
     if n_images:
@@ -161,7 +142,13 @@ def _source(
         n_features = metadata.outputs
     codecs = column_codecs(fields, n_features)
     _check_columns(saved.preprocessed, None, total_columns(codecs))
+    _check_width(saved.preprocessed, output.size)
     return BundleSource(codecs, features, saved, output, settings)
+
+
+def _check_width(function: Any, outputs: int) -> None:
+    if (width := output_shape(function)[-1]) not in (None, outputs):
+        raise ModelFormatError(f"saved_model.pb: expected a function of {outputs} outputs, got {width}")
 
 
 def _check_features(function: Any, metadata: ImageMetadata) -> None:
