@@ -57,11 +57,13 @@ class OpenedImages(NamedTuple):
         store: the images.
         broken: position -> why it cannot be read.
         turned: how many files ask for a rotation that is not applied.
+        sizes: (images, 2) int64, height and width of each file; 0 of a broken one.
     """
 
     store: ImageStore
     broken: Mapping[int, str]
     turned: int
+    sizes: np.ndarray
 
 
 def open_images(
@@ -77,14 +79,16 @@ def open_images(
     memory = None
     if size <= (memory_bytes() / 3 if max_bytes is None else max_bytes):
         memory = np.zeros((len(files), loader.height, loader.width, RGB_CHANNELS), np.uint8)
+    sizes = np.zeros((len(files), 2), np.int64)
 
     def open_one(position: int) -> tuple[str | None, bool]:
         try:
-            pixels = loader.load([files[position]], lambda _: f"image {position}").pixels
+            loaded = loader.load([files[position]], lambda _: f"image {position}")
         except InputError as error:
             return str(error), False
+        sizes[position] = loaded.sizes[0]
         if memory is not None:
-            memory[position] = _bytes(pixels)[0]
+            memory[position] = _bytes(loaded.pixels)[0]
         return None, file_asks_for_rotation(files[position], loader.reading)
 
     broken, turned = {}, 0
@@ -95,7 +99,7 @@ def open_images(
             turned += is_turned
             if position % FILES_PER_REPORT == 0:
                 report(position / len(files), message=f"read {position} of {len(files)} images")
-    return OpenedImages(ImageStore(files, loader, memory), broken, turned)
+    return OpenedImages(ImageStore(files, loader, memory), broken, turned, sizes)
 
 
 def _bytes(pixels: tf.Tensor) -> np.ndarray:
