@@ -53,6 +53,7 @@ def draw(
     *,
     truth: Sequence[Mapping[str, Any]] = (),
     classes: Sequence[str] = (),
+    exif_rotation: bool = False,
 ) -> Image.Image:
     """Draw boxes, each with its label and score, on an image.
 
@@ -65,13 +66,14 @@ def draw(
 
     Args:
         image: a path, the bytes of an image file, an array (see `sensenet.preprocess.arrays.array_pixels`) or a PIL
-            image. EXIF rotation is ignored (but for TIFF), as detectors do unless their document has
-            `exif_rotation`; then `PIL.ImageOps.exif_transpose` gives the image that their boxes are for.
+            image.
         boxes: what a detector returns for one image, `[{"box": [x1, y1, x2, y2], "label", "score"}, ...]` in pixels,
             the best first; `score` may be missing.
         truth: what is in the image, in the same form: dashed in black and white, labels on white below the box.
         classes: all labels that pictures may have; then the first sixteen have a colour of their own, while otherwise
             two labels may come to the same one.
+        exif_rotation: whether the EXIF orientation is applied (that of TIFF files always is), as the detector does
+            whose `exif_rotation` is true.
 
     Returns:
         A new RGB image of the same size.
@@ -80,7 +82,7 @@ def draw(
         InputError: an image that cannot be read, or a box that is none; gives its place.
     """
     found, true = _parsed(boxes, "boxes"), _parsed(truth, "truth")
-    picture = _picture(image)
+    picture = _picture(image, exif_rotation)
     style = _style(*picture.size)
     pen = ImageDraw.Draw(picture)
     # the best box comes last, on top of the others, and texts on top of all lines
@@ -132,25 +134,25 @@ def _is_number(value: Any) -> bool:
     return bool(-sys.float_info.max <= value <= sys.float_info.max)
 
 
-def _picture(image: Any) -> Image.Image:
+def _picture(image: Any, exif_rotation: bool) -> Image.Image:
     if isinstance(image, (str, os.PathLike)):
         name = os.fsdecode(image)
         try:
-            return _picture(read_named_file("", name))
+            return _picture(read_named_file("", name), exif_rotation)
         except InputError as error:
             raise InputError(f"{name}: {str(error).removeprefix(f'{name}: ')}") from None
     if isinstance(image, (bytes, bytearray, memoryview)):
         data = bytes(image)
-        return Image.fromarray(decode_with_pillow(data, checked_format(data)))
+        return Image.fromarray(decode_with_pillow(data, checked_format(data), exif_rotation))
     if isinstance(image, Image.Image):
-        return Image.fromarray(pillow_pixels(image))
+        return Image.fromarray(pillow_pixels(image, exif_rotation))
     return Image.fromarray(array_pixels(image)[..., :3])
 
 
 def _style(width: int, height: int) -> _Style:
     side = math.sqrt(width * height)
     font_size = max(LEAST_FONT, round(side / 45))
-    return _Style(max(1, round(side / 300)), ImageFont.load_default(font_size), max(1, font_size // 6))
+    return _Style(math.ceil(side / 300), ImageFont.load_default(font_size), max(1, font_size // 6))
 
 
 def _color(label: str, classes: Sequence[str]) -> Color:
