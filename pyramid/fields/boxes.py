@@ -21,7 +21,7 @@ MOST_BOXES = 128
 NO_BOX = -1
 """The class of rows that only fill up an image's label."""
 
-BOX_FORM = "[x1, y1, x2, y2, class] with numbers x1 < x2 and y1 < y2"
+BOX_FORM = "[x1, y1, x2, y2, class] with finite numbers x1 < x2 and y1 < y2"
 CORNERS, CLASS = slice(0, 4), 4
 COLUMNS = 5
 SHOWN_SCORE = 0.5

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+from pyramid.fields.boxes import BOX_FORM, box_problem
 from pyramid.fields.kinds import is_number
 from pyramid.settings.wording import found
 
-N_CORNERS = 4
 NO_ROWS = "found an empty list; at least one image is needed"
 
 
@@ -40,13 +40,8 @@ def not_a_row(value: Any) -> str:
 
 
 def is_box(value: Any) -> TypeGuard[list[Any]]:
-    """Whether a value is a box of a row: its corners in pixels, and its class."""
-    if not isinstance(value, list) or len(value) != N_CORNERS + 1 or not isinstance(value[-1], str):
-        return False
-    if not all(map(is_number, value[:-1])):
-        return False
-    x1, y1, x2, y2, _ = value
-    return bool(x1 < x2 and y1 < y2)
+    """Whether a value is a box of a row: its corners in pixels, and the name of its class."""
+    return box_problem(value) is None and isinstance(value[-1], str)
 
 
 def box_row_problems(row: Any) -> list[tuple[str, str]]:
@@ -67,5 +62,5 @@ def box_row_problems(row: Any) -> list[tuple[str, str]]:
 FILE = Rule(
     lambda value: isinstance(value, str) and bool(value), "the name of an image file, below image_root"
 )
-BOX = Rule(is_box, "[x1, y1, x2, y2, class] with finite numbers x1 < x2 and y1 < y2 and a string")
+BOX = Rule(is_box, f"{BOX_FORM} and a string")
 WEIGHT = Rule(lambda value: is_number(value) and value >= 0, "a finite number of at least 0")
