@@ -9,6 +9,7 @@ from pyramid.commands.labels import read_labels
 from pyramid.errors import SettingsError, Violation
 from pyramid.settings.wording import found
 
+METADATA_FILE = "metadata.json"
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 BOX = "[x1, y1, x2, y2, class] with numbers x1 < x2 and y1 < y2 and a string"
 
