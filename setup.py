@@ -53,6 +53,7 @@ setup(
         "console_scripts": [
             "pyramid = pyramid.worker.__main__:main",
             "pyramid_train = pyramid.commands.train:main",
+            "pyramid_generate = pyramid.commands.generate:main",
             "pyramid_evaluate = pyramid.commands.evaluate:main",
         ],
     },

@@ -127,11 +127,15 @@ def parse_config(config: Any) -> Training:
         *_objective_problems(given, images),
     ]
     if problems:
-        order = {pointer([key]): place for place, key in enumerate(config)}
-        unique = dict.fromkeys(problems)
-        raise SettingsError(sorted(unique, key=lambda one: order.get(_first_key(one), len(order))))
+        raise SettingsError(in_order(problems, config))
     assert images is not None
     return Training(images, tuple(candidates), float(given["max_total_time"]), shared)
+
+
+def in_order(problems: Sequence[Violation], config: Mapping[str, Any]) -> list[Violation]:
+    """Each problem once, in the order of the config's keys."""
+    order = {pointer([key]): place for place, key in enumerate(config)}
+    return sorted(dict.fromkeys(problems), key=lambda one: order.get(_first_key(one), len(order)))
 
 
 def _missing(given: Mapping[str, Any]) -> Iterator[Violation]:

@@ -1,43 +1,33 @@
-"""Batches of training images as a network sees them, with their labels, on one picture."""
+"""Batches of images with their labels or boxes on one picture."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pyramid.commands.config import Training
-from pyramid.jobs.image_training import training_batches
-from pyramid.progress import Report
-
 LEAST_SIDE, MARGIN, TITLE = 96, 6, 14
 MOST_TEXT = 80
+COLOURS = ("cyan", "magenta", "yellow", "lime", "orange", "deepskyblue", "hotpink", "white")
 MOST_IMAGES = 256
 """So many images of a batch are shown at most."""
 
 
 class Picture(NamedTuple):
-    """An image and what is written above it; `pixels` is (height, width, 3) uint8."""
+    """An image as it is shown.
+
+    Attributes:
+        pixels: (height, width, 3) uint8.
+        label: what is written above it.
+        boxes: each with `box`, x1, y1, x2, y2 in pixels, and `label`.
+    """
 
     pixels: np.ndarray
     label: str
-
-
-def augmented_batches(training: Training, count: int, report: Report) -> Iterator[list[Picture]]:
-    """The batches of the first steps of the first candidate's training, as its job draws and augments them.
-
-    Raises:
-        DataError: images that cannot be read.
-    """
-    settings = training.job(training.candidates[0], training.max_total_seconds)
-    batches, objective = training_batches(settings, report), training.images.objective
-    for step in range(count):
-        batch = batches(step)
-        images, targets = batch.inputs.numpy()[:MOST_IMAGES], batch.targets.numpy()[:MOST_IMAGES]
-        labels = objective.in_units(objective.truth(targets))
-        yield [Picture(image, _label(label)) for image, label in zip(images, labels, strict=True)]
+    boxes: Sequence[Mapping[str, Any]] = ()
 
 
 def draw_sheet(batches: Sequence[Sequence[Picture]]) -> Image.Image:
@@ -58,11 +48,26 @@ def draw_sheet(batches: Sequence[Sequence[Picture]]) -> Image.Image:
             left, top = column * (width + MARGIN) + MARGIN, row * (height + TITLE + MARGIN) + MARGIN
             pen.text((left, top), _cut(picture.label, width, pen), fill="black")
             image = Image.fromarray(picture.pixels).resize((width, height), Image.Resampling.NEAREST)
-            sheet.paste(image, (left, top + TITLE))
+            sheet.paste(_with_boxes(image, picture.boxes, zoom), (left, top + TITLE))
     return sheet
 
 
-def _label(label: Any) -> str:
+def _with_boxes(image: Image.Image, boxes: Sequence[Mapping[str, Any]], zoom: int) -> Image.Image:
+    """The image, its boxes in a colour for each label.
+
+    Args:
+        zoom: how much larger the image is than the pixels that boxes are measured in.
+    """
+    pen = ImageDraw.Draw(image)
+    for box in boxes:
+        colour = COLOURS[zlib.crc32(box["label"].encode()) % len(COLOURS)]
+        x1, y1, x2, y2 = (place * zoom for place in box["box"])
+        pen.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=colour, width=2)
+        pen.text((x1 + 3, y1 + 1), label_text(box["label"]), fill=colour, stroke_width=1, stroke_fill="black")
+    return image
+
+
+def label_text(label: str | float) -> str:
     """A label in one short line of what the pen can write."""
     text = " ".join(label.split())[:MOST_TEXT] if isinstance(label, str) else f"{label:g}"
     return text.encode("ascii", "backslashreplace").decode()

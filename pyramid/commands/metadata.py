@@ -9,6 +9,7 @@ from pyramid.commands.labels import read_labels
 from pyramid.errors import SettingsError, Violation
 from pyramid.images.row_rules import box_row_problems
 
+METADATA_FILE = "metadata.json"
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 

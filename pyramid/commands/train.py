@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
-import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -24,8 +22,15 @@ from pyramid.commands.console import (
     read_json_file,
     run_command,
 )
-from pyramid.commands.metadata import metadata
+from pyramid.commands.metadata import METADATA_FILE, metadata
 from pyramid.commands.sharing import TrialOutcome, best_of, try_each
+from pyramid.commands.visualizing import (
+    VISUALIZE,
+    add_visualize,
+    check_display,
+    parse_visualize,
+    show_batches,
+)
 from pyramid.commands.watching import outcome_table, progress_display
 from pyramid.errors import DataError, PyramidError, SettingsError, Violation
 from pyramid.images.rows import unreadable_images
@@ -34,14 +39,11 @@ from pyramid.jobs import load_job
 from pyramid.report_page.units import ShownMetrics
 from pyramid.settings.wording import found
 from pyramid.train.checks import OnCheck, call_both, ignore_check
-from pyramid.workspace import Workspace, write_bytes, write_json
+from pyramid.workspace import Workspace, write_json
 from sensenet import pretrained
 from sensenet.errors import WeightsError
 
 PROGRAM = "pyramid_train"
-VISUALIZE = "--visualize"
-MOST_BATCHES = 100
-METADATA_FILE = "metadata.json"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,16 +73,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "[--tensorboard DIR] config"
     )
     parser.add_argument("config", type=Path, help="the JSON file that says what to train, on which images")
-    parser.add_argument(
-        VISUALIZE,
-        metavar="n",
-        nargs="?",
-        const=1,
-        type=_batches,
-        help="train nothing: show so many batches (default: one) of augmented training images with their labels",
-    )
-    parser.add_argument(
-        "--output", metavar="FILE.png", type=Path, help=f"with {VISUALIZE}: write the picture there"
+    add_visualize(
+        parser,
+        "train nothing: show so many batches (default: one) of augmented training images with their labels",
     )
     parser.add_argument(
         "--bigmlize",
@@ -93,25 +88,12 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         type=Path,
         help="write event files for TensorBoard there, in a folder for each candidate",
     )
-    # the number comes behind "=" only: without one, the next word is the config
-    parsed = parser.parse_args([f"{VISUALIZE}=1" if word == VISUALIZE else word for word in arguments])
-    if parsed.output is not None and parsed.visualize is None:
-        parser.error(f"argument --output: it says where {VISUALIZE} writes, which is not there")
-    if parsed.output is not None and parsed.output.suffix.lower() != ".png":
-        parser.error(f"argument --output: expected a name that ends in .png, got '{parsed.output}'")
+    parsed = parse_visualize(parser, arguments)
     if parsed.bigmlize and parsed.visualize is not None:
         parser.error(f"argument --bigmlize: not allowed with {VISUALIZE}")
     if parsed.tensorboard is not None and (parsed.bigmlize or parsed.visualize is not None):
         parser.error("argument --tensorboard: there is nothing to log where nothing is trained")
     return parsed
-
-
-def _batches(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_BATCHES:
-        raise argparse.ArgumentTypeError(
-            f"expected a number of batches from 1 to {MOST_BATCHES}, got '{text}'"
-        )
-    return int(text)
 
 
 def _run(parsed: argparse.Namespace) -> None:
@@ -231,23 +213,11 @@ def _bigmlize(config: Any) -> None:
 
 
 def _visualize(training: Training, count: int, output: Path | None) -> None:
-    has_display = sys.platform in ("darwin", "win32") or any(
-        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
-    )
-    if output is None and not has_display:
-        raise CommandError("there is no display to show images on; --output FILE.png writes them")
-    sheets = import_module("pyramid.commands.contact_sheet")
+    check_display(output)
+    sheets = import_module("pyramid.commands.training_batches")
     with progress_display("reading images") as (report, _):
         batches = list(sheets.augmented_batches(training, count, report))
-    sheet = sheets.draw_sheet(batches)
-    if output is not None:
-        encoded = io.BytesIO()
-        sheet.save(encoded, format="PNG")
-        output.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(output, encoded.getvalue())
-        print(output)
-    if has_display:
-        sheet.show(title=PROGRAM)
+    show_batches(batches, output, PROGRAM)
 
 
 if __name__ == "__main__":

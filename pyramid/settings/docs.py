@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pyramid.settings.validate import schema
+from pyramid.settings.validate import GENERATION_DEFAULT, schema
 from pyramid.settings.wording import allowed, found
 
 
@@ -73,8 +73,11 @@ def _needed_by(job: Mapping[str, Any], key: str) -> str:
 
 
 def _default(job: Mapping[str, Any], key: str) -> str:
-    if "default" in job["properties"][key]:
-        return found(job["properties"][key]["default"])
+    rule = job["properties"][key]
+    if "default" in rule:
+        return found(rule["default"])
+    if GENERATION_DEFAULT in rule:
+        return f"{found(rule[GENERATION_DEFAULT])} (pyramid_generate)"
     return ", ".join(
         f"{found(rule['then']['properties'][key]['default'])} ({_condition(rule)})"
         for rule in job["allOf"]

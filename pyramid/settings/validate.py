@@ -19,6 +19,8 @@ from pyramid.storage.nesting import is_deeper
 MAX_DEPTH = 100
 MAX_ORDERED_KEYS = 10_000
 SCHEMA_PATH = Path(__file__).parent / "schema" / "job.json"
+GENERATION_DEFAULT = "generation_default"
+"""The schema's keyword for a default that only `pyramid_generate` fills in: jobs never read those keys."""
 
 
 @cache

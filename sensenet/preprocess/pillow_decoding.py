@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -17,6 +15,7 @@ from PIL import Image, ImageOps
 from sensenet.errors import InputError
 from sensenet.preprocess.arrays import array_pixels
 from sensenet.preprocess.limits import MAX_PIXELS, check_scans, check_size
+from sensenet.preprocess.silence import without_warnings
 
 STRIP_PIXELS = 1 << 20
 
@@ -73,9 +72,46 @@ def decode_with_pillow(data: bytes, name: str, exif_rotation: bool = False) -> n
     Raises:
         InputError: a damaged image, or one that is too large; says which.
     """
-    with refusing(f"the {name} data"), _quiet(), Image.open(io.BytesIO(data), formats=(name,)) as image:
-        check_size(image.height, image.width, len(data))
+    with refusing(f"the {name} data"), _opened(data, name) as image:
         return _pillow_pixels(image, exif_rotation)
+
+
+class PixelsWithAlpha(NamedTuple):
+    """A decoded image whose alpha is kept.
+
+    Attributes:
+        pixels: (h, w, 4) uint8, the colours not multiplied by alpha; an image without alpha is opaque.
+        has_alpha: whether the file says what is transparent.
+    """
+
+    pixels: np.ndarray
+    has_alpha: bool
+
+
+def decode_with_alpha(data: bytes, exif_rotation: bool = False) -> PixelsWithAlpha:
+    """The pixels and the alpha of a compressed image.
+
+    Raises:
+        InputError: not an image, a damaged one, or one that is too large; says which.
+    """
+    name = checked_format(data)
+    with refusing(f"the {name} data"), _opened(data, name) as image:
+        has_alpha = bool(image.has_transparency_data)
+        if has_alpha:
+            pixels = np.array(_upright(image, exif_rotation).convert("RGBA"))
+        else:
+            pixels = np.pad(
+                _pillow_pixels(image, exif_rotation), ((0, 0), (0, 0), (0, 1)), constant_values=255
+            )
+        return PixelsWithAlpha(pixels, has_alpha)
+
+
+@contextmanager
+def _opened(data: bytes, name: str) -> Iterator[Image.Image]:
+    """A Pillow image of a size that its file warrants."""
+    with without_warnings(), Image.open(io.BytesIO(data), formats=(name,)) as image:
+        check_size(image.height, image.width, len(data))
+        yield image
 
 
 def pillow_pixels(image: Image.Image, exif_rotation: bool = False) -> np.ndarray:
@@ -84,16 +120,13 @@ def pillow_pixels(image: Image.Image, exif_rotation: bool = False) -> np.ndarray
     Raises:
         InputError: it cannot be loaded or is too large.
     """
-    with refusing("the Pillow image"), _quiet():
+    with refusing("the Pillow image"), without_warnings():
         return _pillow_pixels(image, exif_rotation)
 
 
 def _pillow_pixels(image: Image.Image, exif_rotation: bool) -> np.ndarray:
     check_size(image.height, image.width)
-    image.load()
-    # not every version of Pillow turns a TIFF by itself when loading it
-    if (exif_rotation or image.format == "TIFF") and _is_turned(image):
-        image = ImageOps.exif_transpose(image)
+    image = _upright(image, exif_rotation)
     if image.mode == "F":
         return array_pixels(np.asarray(image))
     if image.mode == "I":
@@ -110,6 +143,15 @@ def _pillow_pixels(image: Image.Image, exif_rotation: bool) -> np.ndarray:
     return pixels
 
 
+def _upright(image: Image.Image, exif_rotation: bool) -> Image.Image:
+    """The loaded image, turned where it is to be."""
+    image.load()
+    # not every version of Pillow turns a TIFF by itself when loading it
+    if (exif_rotation or image.format == "TIFF") and _is_turned(image):
+        return ImageOps.exif_transpose(image)
+    return image
+
+
 def _strip_pixels(strip: Image.Image) -> np.ndarray:
     """(h, w, 3) uint8, or (h, w, 1)."""
     if strip.mode.startswith("I"):
@@ -124,7 +166,7 @@ def _strip_pixels(strip: Image.Image) -> np.ndarray:
 def file_is_turned(data: bytes, name: str) -> bool:
     """Whether the EXIF data of a file in one of `FORMATS` say that the picture is to be turned."""
     try:
-        with _quiet(), Image.open(io.BytesIO(data), formats=(name,)) as image:
+        with without_warnings(), Image.open(io.BytesIO(data), formats=(name,)) as image:
             check_size(
                 image.height, image.width, len(data)
             )  # of a PNG file, the EXIF data come with the pixels
@@ -165,39 +207,3 @@ def _decoder_reason(error: Exception) -> str:
     may be no image at all."""
     words = re.match(r"[A-Za-z ]*", _reason(error))
     return (words and words[0].strip()) or type(error).__name__
-
-
-class _Silence:
-    """How many threads want Python's warnings off: their filters are the process's, so the last one restores them."""
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        self.lock = threading.Lock()
-        self.threads = 0
-        self.filters = warnings.catch_warnings()
-
-
-_silence = _Silence()
-if hasattr(os, "register_at_fork"):
-    # a thread that held the lock is not there in the child to let it go
-    os.register_at_fork(after_in_child=_silence.reset)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Pillow from printing what it thinks of a file; safe in threads."""
-    with _silence.lock:
-        if _silence.threads == 0:
-            _silence.filters = warnings.catch_warnings()
-            _silence.filters.__enter__()
-            warnings.simplefilter("ignore")
-        _silence.threads += 1
-    try:
-        yield
-    finally:
-        with _silence.lock:
-            _silence.threads -= 1
-            if _silence.threads == 0:
-                _silence.filters.__exit__(None, None, None)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from pyramid.commands import contact_sheet, evaluate, train
+from pyramid.commands import evaluate, train, training_batches
 from pyramid.commands.candidates import Candidate
 from pyramid.commands.config import parse_config
 from pyramid.commands.console import run_command
@@ -240,7 +240,7 @@ def test_visualize_shows_the_bytes_that_training_begins_with(digits, tmp_path, m
     monkeypatch.setenv("BIGML_SENSENET_CACHE_PATH", str(tmp_path / "no weights are needed"))
     config = make_config(digits, tmp_path, **{"batch_size": 8, "max_iterations": 3} | keys)
     training = parse_config(json.loads(config.read_text()))
-    shown = list(contact_sheet.augmented_batches(training, 3, ignore))
+    shown = list(training_batches.augmented_batches(training, 3, ignore))
     taken = []
 
     class Recorded(Prefetcher):
