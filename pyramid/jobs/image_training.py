@@ -57,7 +57,7 @@ UNTRAINED = next(name for name, training in TRAINING_TYPES.items() if not traini
 
 
 @dataclass(frozen=True)
-class _Beginning:
+class Beginning:
     """A job before its first step."""
 
     fields: Fields
@@ -83,7 +83,7 @@ def run(
         sensenet.errors.WeightsError: pretrained weights that cannot be had.
     """
     started = settings.start_time or time.time()
-    begun = _begin(settings, NetworkOptions.of(settings), report)
+    begun = begin(settings, NetworkOptions.of(settings), report)
     start, images, checks = begun.start, begun.images, list[HoldoutCheck]()
 
     def notify(check: HoldoutCheck) -> None:
@@ -93,7 +93,7 @@ def run(
     fitted = train_phases(
         start,
         images,
-        _fit_options(settings, begun.fields.objective),
+        fit_options(settings, begun.fields.objective),
         started,
         lambda progress, **facts: report(READ + (TRAINED - READ) * progress, **facts),
         notify,
@@ -122,12 +122,16 @@ def training_batches(settings: BaseSettings, report: Report) -> Callable[[int], 
     """
     # what a batch is does not depend on the weights, which may not be there
     network = replace(NetworkOptions.of(settings), image_training_type=UNTRAINED)
-    begun = _begin(settings, network, report)
-    return batches_of_steps(begun.images, _fit_options(settings, begun.fields.objective))
+    begun = begin(settings, network, report)
+    return batches_of_steps(begun.images, fit_options(settings, begun.fields.objective))
 
 
-def _begin(settings: BaseSettings, network: NetworkOptions, report: Report) -> _Beginning:
-    """Read and split the rows and images, and build the networks."""
+def begin(settings: BaseSettings, network: NetworkOptions, report: Report) -> Beginning:
+    """Read and split the rows and images, and build the networks.
+
+    Raises:
+        PyramidError: settings, rows or images that cannot be used.
+    """
 
     def warn(warning: str) -> None:
         report(READ, message=warning)
@@ -146,10 +150,11 @@ def _begin(settings: BaseSettings, network: NetworkOptions, report: Report) -> _
     training, holdout = _split(dataset, settings, report)
     start = start_networks(spec, initial, network, ReadoutOptions.of(settings), training, warn)
     images = ImageData(opened.store, training, holdout, augmentations)
-    return _Beginning(fields, start, images, rows, opened)
+    return Beginning(fields, start, images, rows, opened)
 
 
-def _fit_options(settings: BaseSettings, objective: Objective) -> ImageFitOptions:
+def fit_options(settings: BaseSettings, objective: Objective) -> ImageFitOptions:
+    """How the job trains."""
     fit = FitOptions.of(settings)
     # mixup is of the rows of tables; images are augmented
     fit = replace(fit, sampling=replace(fit.sampling, mixup_alpha=0.0))
