@@ -3,7 +3,7 @@
     python ultralytics_peer.py quality DATA.json    # trains, and writes what it finds in the test images
     python ultralytics_peer.py speed DATA.json      # images/s of training steps
 
-DATA.json: {"directory", "train": rows, "test": rows, "classes", "side", "batch", "minutes", "model", "output"}; the rows
+DATA.json: {"directory", "train": rows, "test": rows, "classes", "side", "batch", "minutes", "model", "output"}; rows
 are those of pyramid_train. The last line of standard output is a JSON object.
 """
 
