@@ -39,6 +39,7 @@ setup(
             "import-linter>=2.0",
             "mypy>=1.10",
             "psutil>=5.9",
+            "pycocotools>=2.0.8",
             "pytest>=8",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",

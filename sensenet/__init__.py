@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any
 import sensenet.forks as _forks  # noqa: F401 - it watches for forks from here on
 
 if TYPE_CHECKING:
+    from sensenet.drawing import draw
     from sensenet.models.wrappers import convert, create_image_feature_extractor, create_model
 
-__all__ = ["convert", "create_image_feature_extractor", "create_model"]
+__all__ = ["convert", "create_image_feature_extractor", "create_model", "draw"]
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(import_module("sensenet.models.wrappers"), name)
+        module = "sensenet.drawing" if name == "draw" else "sensenet.models.wrappers"
+        return getattr(import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

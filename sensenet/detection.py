@@ -73,6 +73,51 @@ class Suppression:
     class_agnostic: bool = False
 
 
+class Grid(NamedTuple):
+    """Where a detector predicts, for each of its boxes in the order: branches, rows, columns, anchors.
+
+    Attributes:
+        cells: (boxes, 2) float32, column and row in the branch's map.
+        strides: (boxes, 1) float32, pixels a cell.
+        scales: (boxes, 1) float32, the branch's xyscale.
+        anchors: (boxes, 2) float32, width and height in pixels.
+    """
+
+    cells: np.ndarray
+    strides: np.ndarray
+    scales: np.ndarray
+    anchors: np.ndarray
+
+
+def make_grid(map_sizes: Sequence[tuple[int, int]], branches: Sequence[Branch]) -> Grid:
+    """The grid of a detector whose branches have maps of these (rows, columns)."""
+    parts = []
+    for (rows, columns), branch in zip(map_sizes, branches, strict=True):
+        n_anchors = len(branch.anchors)
+        n_boxes = rows * columns * n_anchors
+        cells = np.repeat([(x, y) for y in range(rows) for x in range(columns)], n_anchors, axis=0)
+        strides, scales = np.full((n_boxes, 1), branch.strides), np.full((n_boxes, 1), branch.xyscale)
+        parts.append((cells, strides, scales, np.tile(branch.anchors, (rows * columns, 1))))
+    return Grid(*(np.concatenate(column).astype(np.float32) for column in zip(*parts, strict=True)))
+
+
+def box_corners(numbers: tf.Tensor, grid: Grid) -> tf.Tensor:
+    """(..., boxes, 4) float32 corners, in pixels of the network's input, of (..., boxes, 5 + classes) numbers."""
+    stride, scale = grid.strides, grid.scales
+    centre = (tf.sigmoid(numbers[..., :2]) * scale - (scale - 1) / 2 + grid.cells) * stride
+    half = tf.exp(numbers[..., 2:4]) * grid.anchors / 2
+    return tf.concat([centre - half, centre + half], axis=-1)
+
+
+def decode_numbers(numbers: tf.Tensor, grid: Grid) -> Decoded:
+    """The boxes that (n, boxes, 5 + classes) numbers say, see `decode`."""
+    # the best class before the sigmoid is the best behind it: one sigmoid a box in place of one a class
+    logits = numbers[..., 5:]
+    score = tf.sigmoid(numbers[..., 4]) * tf.sigmoid(tf.reduce_max(logits, axis=-1))
+    best = tf.argmax(logits, axis=-1, output_type=tf.int32)
+    return Decoded(box_corners(numbers, grid), score, best)
+
+
 def decode(maps: Sequence[tf.Tensor], branches: Sequence[Branch]) -> Decoded:
     """The boxes that a detector's maps say.
 
@@ -84,27 +129,13 @@ def decode(maps: Sequence[tf.Tensor], branches: Sequence[Branch]) -> Decoded:
         maps: one a branch, (n, rows, columns, anchors * (5 + classes)) float32; all but n known beforehand.
         branches: what `image_network.metadata.outputs` says of them.
     """
-    parts, cells, strides, scales, anchors = [], [], [], [], []
+    parts = []
     for raw, branch in zip(maps, branches, strict=True):
         rows, columns, channels = raw.shape[1:]
         n_anchors = len(branch.anchors)
-        n_boxes = rows * columns * n_anchors
-        parts.append(tf.reshape(raw, (-1, n_boxes, channels // n_anchors)))
-        cells.append(np.repeat([(x, y) for y in range(rows) for x in range(columns)], n_anchors, axis=0))
-        strides.append(np.full((n_boxes, 1), branch.strides))
-        scales.append(np.full((n_boxes, 1), branch.xyscale))
-        anchors.append(np.tile(branch.anchors, (rows * columns, 1)))
-    cell, stride, scale, anchor = (
-        np.concatenate(each).astype(np.float32) for each in (cells, strides, scales, anchors)
-    )
-    numbers = tf.concat(parts, axis=1)  # (n, boxes, 5 + classes)
-    centre = (tf.sigmoid(numbers[..., :2]) * scale - (scale - 1) / 2 + cell) * stride
-    half = tf.exp(numbers[..., 2:4]) * anchor / 2
-    # the best class before the sigmoid is the best behind it: one sigmoid a box in place of one a class
-    logits = numbers[..., 5:]
-    score = tf.sigmoid(numbers[..., 4]) * tf.sigmoid(tf.reduce_max(logits, axis=-1))
-    best = tf.argmax(logits, axis=-1, output_type=tf.int32)
-    return Decoded(tf.concat([centre - half, centre + half], axis=-1), score, best)
+        parts.append(tf.reshape(raw, (-1, rows * columns * n_anchors, channels // n_anchors)))
+    grid = make_grid([tuple(raw.shape[1:3]) for raw in maps], branches)
+    return decode_numbers(tf.concat(parts, axis=1), grid)
 
 
 def in_original(decoded: Decoded, placement: Placement) -> Boxes:

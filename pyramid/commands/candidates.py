@@ -35,7 +35,9 @@ class Candidate:
         return self.job_id if self.initial_model is None else f"{INITIAL_MODEL} {self.initial_model}"
 
 
-def parse_candidates(given: Mapping[str, Any]) -> tuple[list[Candidate], list[Violation]]:
+def parse_candidates(
+    given: Mapping[str, Any], objective_type: str
+) -> tuple[list[Candidate], list[Violation]]:
     """The candidates of a config's `image_network_candidates` and `initial_model`, and what is wrong with them."""
     pairs = given.get("image_network_candidates", [])
     if not isinstance(pairs, list):
@@ -43,7 +45,7 @@ def parse_candidates(given: Mapping[str, Any]) -> tuple[list[Candidate], list[Vi
     candidates: list[Candidate] = []
     problems: list[Violation] = []
     for place, pair in enumerate(pairs):
-        wrong = list(_pair_problems(place, pair))
+        wrong = list(_pair_problems(place, pair, objective_type))
         if not wrong:
             candidate = _candidate(pair, candidates)
             if candidate in candidates:
@@ -68,7 +70,7 @@ def _candidate(pair: Sequence[str], earlier: Sequence[Candidate]) -> Candidate:
     return Candidate(f"{INITIAL_MODEL}_{number}", FINE_TUNE, how)
 
 
-def _pair_problems(place: int, pair: Any) -> Iterator[Violation]:
+def _pair_problems(place: int, pair: Any, objective_type: str) -> Iterator[Violation]:
     if (
         not isinstance(pair, list)
         or len(pair) != 2
@@ -82,7 +84,7 @@ def _pair_problems(place: int, pair: Any) -> Iterator[Violation]:
     name, how = pair
     if name == INITIAL_MODEL:
         return
-    problems = (network_problem(name, [INITIAL_MODEL]), training_type_problem(name, how))
+    problems = (network_problem(name, objective_type, [INITIAL_MODEL]), training_type_problem(name, how))
     for part, problem in enumerate(problems):
         if problem is not None:
             yield _wrong_pair(f"{place}/{part}", problem)

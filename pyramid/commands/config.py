@@ -116,7 +116,7 @@ def parse_config(config: Any) -> Training:
     )
     unknown = CategoricalObjective(index=OBJECTIVE_INDEX, values=(UNKNOWN_CLASS,))
     objective = unknown if images is None else images.objective
-    candidates, wrong = parse_candidates(given)
+    candidates, wrong = parse_candidates(given, objective.kind)
     shared = _shared(given, objective, images)
     problems = [
         *_missing(given),

@@ -1,4 +1,4 @@
-"""The command `pyramid_evaluate model.json data.json`: how good a model is on labelled rows."""
+"""The command `pyramid_evaluate model.json data.json`: how good a model is on labelled rows, or a detector on boxes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from pyramid.commands.console import CommandError, make_parser, read_json_file, run_command
-from pyramid.commands.labelled_rows import NO_BOXES, LabelledRows, read_rows
+from pyramid.commands.image_batches import predict_batches
+from pyramid.commands.labelled_rows import BoxRows, LabelledRows, read_rows
 from pyramid.commands.scores import class_indices, confusion_report, metrics_report, numbers
-from pyramid.errors import DataError
-from pyramid.images.rows import listed
 from pyramid.train.metrics import evaluate_classes, evaluate_numbers
 from sensenet.errors import ModelFormatError
 
 PROGRAM = "pyramid_evaluate"
-IMAGES_PER_CALL = 64
+DEFAULT_THRESHOLD = 0.5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = make_parser(
         PROGRAM,
-        "Predicts labelled rows with a model and prints its metrics, and of a classifier the confusion matrix.",
+        "Predicts labelled rows with a model and prints its metrics, of a classifier the confusion matrix, too, "
+        "and of a detector what it is worth for each class.",
     )
     parser.add_argument("model", type=Path, help="a model document (.json, .json.gz) or a bundle (.smbundle)")
     parser.add_argument(
@@ -50,6 +49,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--allow-outside-root", action="store_true", help="take image files that lie outside of that folder"
+    )
+    parser.add_argument(
+        "--threshold",
+        type=_share,
+        metavar="SCORE",
+        help="of a detector: precision and recall are those of boxes with a score above it (default: "
+        f"{DEFAULT_THRESHOLD})",
+    )
+    parser.add_argument(
+        "--draw",
+        type=Path,
+        metavar="DIR",
+        help="of a detector: write each picture with these boxes, and the true ones dashed, into this folder",
     )
     parsed = parser.parse_args(arguments)
     return run_command(PROGRAM, parsed.debug, lambda: _run(parsed))
@@ -64,12 +76,23 @@ def _run(parsed: argparse.Namespace) -> None:
     root = rows.image_root if parsed.image_root is None else parsed.image_root
     allows = rows.allow_outside_root or parsed.allow_outside_root
     rows = replace(rows, image_root=root, allow_outside_root=allows)
+    if isinstance(rows, BoxRows):
+        threshold = DEFAULT_THRESHOLD if parsed.threshold is None else parsed.threshold
+        module = import_module("pyramid.commands.box_evaluation")
+        module.evaluate_detector(parsed.model, rows, threshold, parsed.draw)
+        return
+    if parsed.threshold is not None or parsed.draw is not None:
+        raise CommandError('--threshold and --draw are for detectors, whose rows are {"file", "boxes"}')
+    _evaluate_labels(parsed.model, rows)
+
+
+def _evaluate_labels(path: Path, rows: LabelledRows) -> None:
     try:
-        model = import_module("sensenet").create_model(parsed.model, {"image_path_prefix": root})
+        model = import_module("sensenet").create_model(path, {"image_path_prefix": rows.image_root})
     except ModelFormatError as error:
-        raise CommandError(f"{parsed.model}: {error}") from error
+        raise CommandError(f"{path}: {error}") from error
     if hasattr(model, "arrays"):
-        raise CommandError(NO_BOXES)
+        raise CommandError(f'{path} finds boxes, so its rows are {{"file", "boxes"}}, but these have labels')
     if model._classes is None:
         truth = numbers(rows.labels)
     else:
@@ -84,6 +107,16 @@ def _run(parsed: argparse.Namespace) -> None:
     print(metrics_report(evaluate_classes(truth, predictions)))
     print()
     print(confusion_report(truth, predictions.argmax(axis=1), model._classes))
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, got {text!r}")
+    return share
 
 
 def _class_index(path: Path) -> int | None:
@@ -102,18 +135,8 @@ def _predict(model: Any, rows: LabelledRows) -> np.ndarray:
     if not rows.are_images:
         return np.asarray(model(list(rows.inputs)))
     predict = import_module("sensenet.models.image").ImageModel(model)
-    files = import_module("pyramid.images.root")
-    source = files.image_source(rows)
-    predictions = []
-    with tqdm(total=len(rows.inputs), desc="predicting", unit="image", leave=False, file=sys.stderr) as bar:
-        for start in range(0, len(rows.inputs), IMAGES_PER_CALL):
-            batch = list(rows.inputs[start : start + IMAGES_PER_CALL])
-            predicted, problems = files.predict_files(predict, batch, source)
-            if problems:
-                raise DataError(f"images cannot be read:\n{listed(problems)}")
-            predictions.append(np.asarray(predicted))
-            bar.update(len(batch))
-    return np.concatenate(predictions)
+    batches = predict_batches(predict, rows.inputs, rows)
+    return np.concatenate([np.asarray(predicted) for predicted in batches])
 
 
 if __name__ == "__main__":

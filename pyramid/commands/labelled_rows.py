@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyramid.commands.labels import NO_DETECTION
 from pyramid.errors import DataError
+from pyramid.images.row_rules import box_row_problems
 from pyramid.images.rows import listed
-
-NO_BOXES = NO_DETECTION.replace("trained", "evaluated")
 
 
 @dataclass(frozen=True)
@@ -32,12 +30,29 @@ class LabelledRows:
     allow_outside_root: bool = False
 
 
-def read_rows(data: Any, class_index: int | None = None) -> LabelledRows:
+@dataclass(frozen=True)
+class BoxRows:
+    """Images and the boxes that are in them.
+
+    Attributes:
+        files: names of image files.
+        boxes: of each image `[x1, y1, x2, y2, class]` in pixels.
+        image_root, allow_outside_root: see `LabelledRows`.
+    """
+
+    files: Sequence[str]
+    boxes: Sequence[Sequence[Sequence[Any]]]
+    image_root: str = ""
+    allow_outside_root: bool = False
+
+
+def read_rows(data: Any, class_index: int | None = None) -> LabelledRows | BoxRows:
     """Understand the data of an evaluation.
 
     Args:
         data: a list of rows, or a config of `pyramid_train`. A row is `{"file", "label"}`, `{"input", "label"}`,
-            an object of values by field with the key "label" among them, or a list of values.
+            an object of values by field with the key "label" among them, or a list of values. Where one has the key
+            "boxes" all are `{"file", "boxes"}`.
         class_index: where the truth stands in a list; None: it is the last value.
 
     Raises:
@@ -57,7 +72,10 @@ def read_rows(data: Any, class_index: int | None = None) -> LabelledRows:
         what = "an empty list" if data == [] else f"a {type(data).__name__}"
         raise DataError(f"expected a list of at least one row, got {what}")
     if any(isinstance(row, dict) and "boxes" in row for row in data):
-        raise DataError(NO_BOXES)
+        problems = [f"row {i}{at}: {why}" for i, row in enumerate(data) for at, why in box_row_problems(row)]
+        if problems:
+            raise DataError(f"{len(problems)} boxes or rows cannot be used:\n{listed(problems)}")
+        return BoxRows([row["file"] for row in data], [row["boxes"] for row in data], root, allows)
     are_images = isinstance(data[0], dict) and "file" in data[0]
     pairs, problems = [], []
     for number, row in enumerate(data):

@@ -7,11 +7,10 @@ from typing import Any
 
 from pyramid.commands.labels import read_labels
 from pyramid.errors import SettingsError, Violation
-from pyramid.settings.wording import found
+from pyramid.images.row_rules import box_row_problems
 
 METADATA_FILE = "metadata.json"
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
-BOX = "[x1, y1, x2, y2, class] with numbers x1 < x2 and y1 < y2 and a string"
 
 
 def metadata(config: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -33,22 +32,11 @@ def metadata(config: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _boxes(rows: list[Any]) -> list[dict[str, Any]]:
-    problems = []
-    for place, row in enumerate(rows):
-        if (
-            not isinstance(row, dict)
-            or not isinstance(row.get("file"), str)
-            or not isinstance(row.get("boxes"), list)
-        ):
-            problems.append(
-                Violation(f"/training_data/{place}", f'found {found(row)}, allowed is {{"file", "boxes"}}')
-            )
-            continue
-        problems += [
-            Violation(f"/training_data/{place}/boxes/{number}", f"found {found(box)}, allowed is {BOX}")
-            for number, box in enumerate(row["boxes"])
-            if not _is_box(box)
-        ]
+    problems = [
+        Violation(f"/training_data/{place}{where}", message)
+        for place, row in enumerate(rows)
+        for where, message in box_row_problems(row)
+    ]
     if problems:
         raise SettingsError(problems)
     return [
@@ -58,12 +46,3 @@ def _boxes(rows: list[Any]) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
-
-
-def _is_box(box: Any) -> bool:
-    if not isinstance(box, list) or len(box) != len(CORNERS) + 1 or not isinstance(box[-1], str):
-        return False
-    if not all(isinstance(place, (int, float)) and not isinstance(place, bool) for place in box[:-1]):
-        return False
-    x1, y1, x2, y2, _ = box
-    return bool(x1 < x2 and y1 < y2)

@@ -9,6 +9,7 @@ import numpy as np
 
 from pyramid.errors import DataError
 from pyramid.images.rows import listed
+from pyramid.train.box_metrics import BoxMetrics
 
 MOST_TEXT = 60
 MOST_CLASSES = 30
@@ -82,6 +83,24 @@ def confusion_report(truth: np.ndarray, predicted: np.ndarray, values: Sequence[
     return f"{shares}\n\nconfusion matrix\n{_table(rows)}"
 
 
+def box_report(metrics: BoxMetrics, values: Sequence[str], threshold: float) -> str:
+    """Mean average precisions, and of each class its own, precision and recall; a dash where they are undefined.
+
+    Args:
+        metrics: of boxes with any score.
+        values: the names of the classes.
+        threshold: precision and recall are those of boxes whose score is above it.
+    """
+    means = metrics_report({"mAP_50": metrics.map_50, "mAP_50_95": metrics.map_50_95})
+    shares = np.stack([metrics.ap_50, metrics.ap_50_95, *metrics.precision_recall_at(threshold)], axis=1)
+    rows = [
+        [" ".join(value.split())[:MOST_TEXT], str(truths), *map(_rounded, row)]
+        for value, truths, row in zip(values, metrics.truths, shares, strict=True)
+    ]
+    table = _table([["class", "truths", "AP_50", "AP_50_95", "precision", "recall"], *rows])
+    return f"{means}\n\n{table}\n\nprecision and recall are those of boxes with a score above {threshold:g}"
+
+
 def _class_rows(matrix: np.ndarray, values: Sequence[str]) -> list[list[str]]:
     hits, there, said = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     return [
@@ -101,6 +120,10 @@ def _largest(matrix: np.ndarray, values: Sequence[str]) -> str:
 
 def _share(part: int, whole: int) -> str:
     return f"{part / whole:.4f}" if whole else "-"
+
+
+def _rounded(share: float) -> str:
+    return "-" if np.isnan(share) else f"{share:.4f}"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -36,6 +36,8 @@ class Objective(Field):
         label_form: what labels of people are, for messages.
         losses: the names of those that it can be trained with; the first is taken where nobody chooses.
         headline: the metrics that are shown first.
+        decisive: the metrics that tell whether a training gets better; none are all.
+        row_key: where rows have their labels.
         has_classes: whether a label is one of several classes.
         activation: the last one of a network that answers it; None is the identity.
     """
@@ -43,6 +45,8 @@ class Objective(Field):
     label_form: ClassVar[str]
     losses: ClassVar[tuple[str, ...]]
     headline: ClassVar[tuple[str, str]]
+    decisive: ClassVar[tuple[str, ...]] = ()
+    row_key: ClassVar[str] = "label"
     has_classes: ClassVar[bool]
     activation: ClassVar[str | None]
 
@@ -85,12 +89,16 @@ class Objective(Field):
         """Whether a JSON value has the form of a label in rows of jobs, where numbers are standardised already."""
 
     @abstractmethod
-    def read_label(self, label: Any) -> int | float:
+    def read_label(self, label: Any) -> Any:
         """The label of a row of a job, which `is_row_label`.
 
         Raises:
-            DataError: the name of a class that there is not.
+            DataError: the name of a class that there is not; a box that cannot be.
         """
+
+    def stack(self, labels: Sequence[Any]) -> np.ndarray:
+        """(rows, ...): labels as `read_label` gives them."""
+        return np.array(labels)
 
     @abstractmethod
     def labels(self, raw: np.ndarray, first_row: int = 0) -> np.ndarray:

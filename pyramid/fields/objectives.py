@@ -14,6 +14,7 @@ import numpy as np
 from typing_extensions import override
 
 from pyramid.errors import DataError, SettingsError, Violation
+from pyramid.fields.boxes import BoxesObjective
 from pyramid.fields.kinds import (
     CategoricalField,
     NumericField,
@@ -224,7 +225,7 @@ class CategoricalObjective(CategoricalField, Objective):
 
 
 OBJECTIVES: Mapping[str, type[Objective]] = MappingProxyType(
-    {kind.kind: kind for kind in (NumericObjective, CategoricalObjective)}
+    {kind.kind: kind for kind in (NumericObjective, CategoricalObjective, BoxesObjective)}
 )
 """What can be predicted, by the type of the objective."""
 

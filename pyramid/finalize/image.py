@@ -67,7 +67,7 @@ def predict_holdout(
     Raises:
         DataError: files that cannot be read any more; names them.
     """
-    (field,) = model.spec.preprocess
+    (field,) = model.fields
     source = image_source(files)
     predictions: list[Any] = []
     problems: list[str] = []

@@ -22,7 +22,7 @@ from pyramid.progress import Report
 from pyramid.storage.files import read_array, whole_file, write_array
 from pyramid.storage.npy import npy_header
 from sensenet.errors import InputError
-from sensenet.preprocess.decoding import decode_with_alpha
+from sensenet.preprocess.pillow_decoding import decode_with_alpha
 from sensenet.preprocess.reading import MAX_THREADS, ImageLoader, ImageReading, file_bytes
 
 FOREGROUNDS, SIZES, BACKGROUNDS, POSITIONS = (

@@ -21,6 +21,7 @@ from sensenet.layers import dump_layers, parse_layers
 from sensenet.pretrained import image_network, pretrained_layers
 
 RESCALE_TYPE = "crop"  # where neither a job nor a network says how
+BOX_RESCALE_TYPE = "pad"  # of detectors, whatever is said: nothing is cut off or distorted
 
 
 def network_to_train(options: NetworkOptions) -> tuple[ImageNetworkSpec, ModelSpec | None]:
@@ -29,13 +30,12 @@ def network_to_train(options: NetworkOptions) -> tuple[ImageNetworkSpec, ModelSp
     Its layers hold arrays where it starts trained; its metadata are those of the job.
 
     Raises:
-        SettingsError: an unknown network, a size that does not fit, a network without pretrained weights, a detector.
+        SettingsError: an unknown network, a size that does not fit, a network without pretrained weights.
         WorkspaceError: an `initial_model` that cannot be used.
         sensenet.errors.WeightsError: pretrained weights that cannot be had; says what to do.
     """
     initial = None if options.initial_model is None else read_initial_model(options.initial_model)
     spec = _named(options) if initial is None else _of_model(initial, options)
-    refuse_boxes(spec, options.base_image_network)
     # as this job trains it, it is no longer of any published version
     return replace(spec, metadata=replace(job_metadata(spec.metadata, options), version=None)), initial
 
@@ -62,7 +62,7 @@ def job_metadata(metadata: ImageMetadata, options: NetworkOptions) -> ImageMetad
     """What an image network expects of images once a job has its way; how many features that makes is left open.
 
     Raises:
-        SettingsError: another size than that of the network's mean image.
+        SettingsError: another size than that of the network's mean image, or one that a detector cannot have.
     """
     width, height = (options.input_image_shape or (metadata.width, metadata.height))[:2]
     mean = metadata.mean_image
@@ -70,13 +70,20 @@ def job_metadata(metadata: ImageMetadata, options: NetworkOptions) -> ImageMetad
         shape = [metadata.width, metadata.height, 3]
         message = f"expected {shape}, the shape of the network's mean_image"
         raise wrong_setting("input_image_shape", message)
+    branches = metadata.outputs if isinstance(metadata.outputs, tuple) else None
+    for branch in branches or ():
+        if width % branch.strides or height % branch.strides:
+            message = f"found {[width, height, 3]}, expected sides that {branch.strides} divides"
+            raise wrong_setting("input_image_shape", message)
     return replace(
         metadata,
         width=width,
         height=height,
-        rescale_type=options.rescale_type or metadata.rescale_type or RESCALE_TYPE,
+        rescale_type=BOX_RESCALE_TYPE
+        if branches
+        else options.rescale_type or metadata.rescale_type or RESCALE_TYPE,
         exif_rotation=options.exif_rotation,
-        outputs=None,
+        outputs=branches,
     )
 
 
@@ -88,6 +95,16 @@ def refuse_boxes(spec: ImageNetworkSpec, name: str | None) -> None:
     """
     if spec.branches is not None:
         raise wrong_setting("base_image_network", f"{name} finds boxes and has no features")
+
+
+def refuse_features(spec: ImageNetworkSpec, name: str | None) -> None:
+    """Refuse a network without branches where boxes are to be found.
+
+    Raises:
+        SettingsError: it has none.
+    """
+    if spec.branches is None:
+        raise wrong_setting("base_image_network", f"{name} finds no boxes")
 
 
 @contextmanager
@@ -114,7 +131,7 @@ def _named(options: NetworkOptions) -> ImageNetworkSpec:
     width, height = (options.input_image_shape or (None, None))[:2]
     with refusing("input_image_shape"):
         spec = parse_image_network(image_network(name, width, height))
-    if not options.training_type.starts_trained or spec.branches is not None:
+    if not options.training_type.starts_trained:
         return spec
     with refusing("image_training_type"):
         return replace(spec, layers=pretrained_layers(name).image)

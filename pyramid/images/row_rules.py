@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
+from pyramid.fields.boxes import BOX_FORM, box_problem
 from pyramid.fields.kinds import is_number
 from pyramid.settings.wording import found
 
@@ -38,7 +39,28 @@ def not_a_row(value: Any) -> str:
     return f'found {found(value)}, allowed is an object with "file" and "label"'
 
 
+def is_box(value: Any) -> TypeGuard[list[Any]]:
+    """Whether a value is a box of a row: its corners in pixels, and the name of its class."""
+    return box_problem(value) is None and isinstance(value[-1], str)
+
+
+def box_row_problems(row: Any) -> list[tuple[str, str]]:
+    """What is wrong with a row of an image and its boxes, which may be none.
+
+    Returns:
+        JSON pointers from the row on, empty for the row itself, and what is wrong there.
+    """
+    if not isinstance(row, dict) or not FILE.holds(row.get("file")) or not isinstance(row.get("boxes"), list):
+        return [("", f'found {found(row)}, allowed is {{"file", "boxes"}}')]
+    return [
+        (f"/boxes/{number}", f"found {found(box)}, allowed is {BOX.expected}")
+        for number, box in enumerate(row["boxes"])
+        if not BOX.holds(box)
+    ]
+
+
 FILE = Rule(
     lambda value: isinstance(value, str) and bool(value), "the name of an image file, below image_root"
 )
+BOX = Rule(is_box, f"{BOX_FORM} and a string")
 WEIGHT = Rule(lambda value: is_number(value) and value >= 0, "a finite number of at least 0")

@@ -34,7 +34,7 @@ class ImageRows:
 
     Attributes:
         files: (rows,) names below `image_root`.
-        labels: (rows,) int64 classes, or float64 standardised numbers.
+        labels: (rows,) int64 classes, or float64 standardised numbers; or (rows, most, 5) boxes in pixels of the files.
         weights: (rows,) float32, or None.
         missing: how many images had no name and are left out: a row may have images in some of its fields only.
     """
@@ -104,20 +104,21 @@ def _of_list(rows: Any, fields: Fields, place: str) -> ImageRows:
     if problems:
         raise DataError(f"{place}: {len(problems)} of {len(rows)} rows cannot be used:\n{listed(problems)}")
     files, labels, weights = zip(*examples, strict=True)
-    return ImageRows(files, np.array(labels), np.array(weights, np.float32) if weighted else None)
+    stacked = fields.objective.stack(labels)
+    return ImageRows(files, stacked, np.array(weights, np.float32) if weighted else None)
 
 
 def _example(row: Any, objective: Objective, weighted: bool) -> tuple[str, Any, float]:
     if not isinstance(row, Mapping):
         raise DataError(not_a_row(row))
     label = Rule(objective.is_row_label, objective.row_label_form)
-    rules = {"file": FILE, "label": label} | ({"weight": WEIGHT} if weighted else {})
+    rules = {"file": FILE, objective.row_key: label} | ({"weight": WEIGHT} if weighted else {})
     for key, rule in rules.items():
         problem = value_problem(row, key, rule)
         if problem is not None:
             raise DataError(f'"{key}": {problem}')
     weight = float(row["weight"]) if weighted else 1.0
-    return row["file"], objective.read_label(row["label"]), weight
+    return row["file"], objective.read_label(row[objective.row_key]), weight
 
 
 def _of_ser(path: Path, fields: Fields, cache_rows: int | None) -> ImageRows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
@@ -13,11 +13,20 @@ class Phase(NamedTuple):
 
     Attributes:
         divisor: the learning rate is the job's, divided by this.
-        trains_images: whether the image network is trained, too; else it predicts features, as it is.
+        trains_images: whether the image network is trained, too; else it predicts features, as it is. Of a detector
+            the last convolutions are trained in any case.
+        until: the share of the job's iterations, or of its time, that is over when the phase ends at the latest; see
+            `patient`.
     """
 
     divisor: float
     trains_images: bool = True
+    until: float = 1.0
+
+
+def patient(phases: Sequence[Phase]) -> tuple[Phase, ...]:
+    """The phases without their shares: each lasts as long as patience does, and the first may use up all the time."""
+    return tuple(phase._replace(until=1.0) for phase in phases)
 
 
 @dataclass(frozen=True)
@@ -43,8 +52,10 @@ FINE_TUNE = "fine_tune"
 
 TRAINING_TYPES: Mapping[str, TrainingType] = MappingProxyType(
     {
-        "randomly_initialize": TrainingType((Phase(1), Phase(4), Phase(16)), starts_trained=False),
-        FINE_TUNE: TrainingType((Phase(1, trains_images=False), Phase(8), Phase(64))),
+        "randomly_initialize": TrainingType(
+            (Phase(1, until=0.6), Phase(4, until=0.85), Phase(16)), starts_trained=False
+        ),
+        FINE_TUNE: TrainingType((Phase(1, trains_images=False, until=0.3), Phase(8, until=0.8), Phase(64))),
         "use_pretrained": TrainingType((Phase(1, trains_images=False),)),
     }
 )

@@ -9,10 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from pyramid.images.augment import augment
-from pyramid.images.training_types import TRAINING_TYPES
 from pyramid.report_page.collect import Outputs, collect
 from pyramid.report_page.data import ReportData, dump_report
 from pyramid.report_page.render import render
+from pyramid.settings.base_settings import BaseSettings
+from pyramid.settings.options import LossOptions, NetworkOptions
 from pyramid.train.checks import HoldoutCheck
 from pyramid.train.image_start import Start
 from pyramid.train.images import ImageData, describe_phase, predict_images
@@ -37,7 +38,7 @@ def write_report(data: ReportData, workspace: Workspace, submodel: Submodel) -> 
 def training_report(
     start: Start,
     images: ImageData,
-    settings: Mapping[str, Any],
+    settings: BaseSettings,
     result: Mapping[str, Any],
     checks: Sequence[HoldoutCheck],
 ) -> ReportData:
@@ -45,26 +46,26 @@ def training_report(
 
     Args:
         start: the networks, trained.
-        settings: of the job, by their keys.
+        settings: of the job.
         result: of the job.
         checks: all of them, in their order.
     """
-    store, holdout = images.store, images.holdout
+    holdout = images.holdout
     outputs, worst = None, []
     if len(holdout):
-        predicted = predict_images(start, store, holdout.inputs)
+        predicted = predict_images(start, images, LossOptions.of(settings))
         outputs = Outputs(holdout.truth, predicted, holdout.objective)
         worst = _with_pixels(images, holdout.inputs[outputs.worst()])
     return collect(
-        settings,
+        settings.as_dict(),
         holdout.objective,
         result,
         checks,
-        [describe_phase(phase) for phase in TRAINING_TYPES[settings["image_training_type"]].phases],
+        [describe_phase(phase, start) for phase in NetworkOptions.of(settings).training_type.phases],
         outputs,
         worst,
         images.augmentations.words(),
-        _sheet(images, settings["augmentation_seed"]),
+        _sheet(images, settings.augmentation_seed),
     )
 
 

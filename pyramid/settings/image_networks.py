@@ -10,22 +10,24 @@ from sensenet.errors import SettingsError as NetworkError
 from sensenet.pretrained import NETWORKS, image_network
 
 FROM_NOTHING = tuple(name for name, how in TRAINING_TYPES.items() if not how.starts_trained)
+BOXES = "bounding_box"
 CLASSIFIERS = tuple(name for name, network in NETWORKS.items() if not network.branches)
+DETECTORS = tuple(name for name, network in NETWORKS.items() if network.branches)
 
 
-def network_problem(name: str, others: Sequence[str] = ()) -> str | None:
-    """What keeps a network from being trained to tell classes or numbers.
+def network_problem(name: str, objective_type: str, others: Sequence[str] = ()) -> str | None:
+    """What keeps a network from being trained for an objective.
 
     Args:
         others: names that are allowed, too.
     """
-    allowed = (*CLASSIFIERS, *others)
+    allowed = (*(DETECTORS if objective_type == BOXES else CLASSIFIERS), *others)
     if name in allowed:
         return None
-    finds_boxes = ", which finds boxes" if name in NETWORKS else ""
-    return (
-        f"found {found(name)}{finds_boxes}, {one_of(allowed)}{'' if finds_boxes else nearest(name, allowed)}"
-    )
+    if name not in NETWORKS:
+        return f"found {found(name)}, {one_of(allowed)}{nearest(name, allowed)}"
+    finds = "finds boxes" if name in DETECTORS else "finds no boxes"
+    return f"found {found(name)}, which {finds}, {one_of(allowed)}"
 
 
 def training_type_problem(name: str, training_type: str) -> str | None:

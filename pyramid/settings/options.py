@@ -68,9 +68,9 @@ class SamplingOptions(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class LossOptions(Options):
-    """What is learnt of a row, and how much it counts."""
+    """What is learnt of a row, and how much it counts; boxes have losses of their own."""
 
-    loss_function: str
+    loss_function: str | None = None
     label_smoothing_factor: float = 0.0
     class_weights: Sequence[tuple[str, float]] = ()
 
@@ -144,6 +144,7 @@ class NetworkOptions(Options):
     input_image_shape: Sequence[int] | None = None
     rescale_type: str | None = None
     exif_rotation: bool = False
+    bounding_box_anchors: Sequence[Sequence[float]] | None = None
 
     @property
     def training_type(self) -> TrainingType:
@@ -179,6 +180,13 @@ class RowOptions(Options):
     cache_file: str | None = None
     cache_rows: int | None = None
     image_training_data: Sequence[Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoxOptions(Options):
+    """What is made of boxes that cannot be learnt."""
+
+    strict_boxes: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from pyramid.errors import Violation
 from pyramid.images.augment.registry import augmentation_violations
 from pyramid.images.training_types import INITIAL_MODEL, is_given
 from pyramid.settings.image_networks import (
+    BOXES,
     network_problem,
     size_problem,
     training_type_problem,
@@ -31,6 +32,7 @@ NO_PATH = "found a null character, which no path can have"
 
 NETWORK_KEYS = ("base_image_network", "image_training_type", INITIAL_MODEL)
 
+BOX_JOBS = ("image_training", "finalize_output")
 TRAINING_JOBS = frozenset({"image_training", "standard_training", "search_submodel"})
 
 LOSSES = MappingProxyType(
@@ -63,6 +65,23 @@ def _objective_is_supported(job: Settings) -> Iterator[Violation]:
         )
 
 
+def _boxes_are_in_images(job: Settings) -> Iterator[Violation]:
+    if job["objective_type"] == BOXES and job["job_type"] not in BOX_JOBS:
+        yield Violation(
+            "/objective_type",
+            f'found "{BOXES}", but only {" and ".join(BOX_JOBS)} jobs are about boxes: rows of a {job["job_type"]} '
+            "job have one value each",
+        )
+
+
+def _detectors_have_no_readout(job: Settings) -> Iterator[Violation]:
+    if job["objective_type"] == BOXES and job["job_type"] == "image_training" and job["layers"]:
+        count = len(job["layers"])
+        yield Violation(
+            "/layers", f"found {count} layers, but a detector has no readout: allowed is an empty list"
+        )
+
+
 def _objective_is_the_last_field(job: Settings) -> Iterator[Violation]:
     fields, wanted = job["info_list"], job["objective_type"]
     last = len(fields) - 1
@@ -73,7 +92,7 @@ def _objective_is_the_last_field(job: Settings) -> Iterator[Violation]:
             f"objective_type, {wanted}",
         )
     for place, field in enumerate(fields[:last]):
-        if field["type"] == "bounding_box":
+        if field["type"] == BOXES:
             yield Violation(
                 f"/info_list/{place}/type",
                 'found "bounding_box", but only the last field, the objective, can be of that type',
@@ -185,7 +204,7 @@ def _images_have_a_loss(job: Settings) -> Iterator[Violation]:
 
 
 def _image_network_can_be_trained(job: Settings) -> Iterator[Violation]:
-    if job["job_type"] != "image_training" or job["objective_type"] not in LOSSES:
+    if job["job_type"] != "image_training" or job["objective_type"] not in (*LOSSES, BOXES):
         return
     name, shape = job["base_image_network"], job.get("input_image_shape")
     if INITIAL_MODEL in job:
@@ -193,7 +212,7 @@ def _image_network_can_be_trained(job: Settings) -> Iterator[Violation]:
     if is_given(name):
         yield Violation(f"/{INITIAL_MODEL}", f"missing; {name} is the image network of that model")
         return
-    if problem := network_problem(name):
+    if problem := network_problem(name, job["objective_type"]):
         yield Violation("/base_image_network", problem)
         return
     problems = {
@@ -209,14 +228,18 @@ def _augmentations_are_known(job: Settings) -> Iterator[Violation]:
 
 
 def _layers_can_be_built(job: Settings) -> Iterator[Violation]:
-    if job["job_type"] in TRAINING_JOBS:
+    if job["job_type"] in TRAINING_JOBS and job["objective_type"] != BOXES:
         yield from check_layers(job["layers"])[0]
 
 
 def _layers_answer_the_objective(job: Settings) -> Iterator[Violation]:
     objective = job["info_list"][-1]
     # an objective that is wrong itself is told by itself
-    if job["job_type"] not in TRAINING_JOBS or objective["type"] != job["objective_type"]:
+    if (
+        job["job_type"] not in TRAINING_JOBS
+        or objective["type"] != job["objective_type"]
+        or objective["type"] == BOXES
+    ):
         return
     needed = {"numeric": 1, "categorical": len(set(objective.get("values", ())))}.get(objective["type"], 0)
     _, width = check_layers(job["layers"])
@@ -230,6 +253,8 @@ def _layers_answer_the_objective(job: Settings) -> Iterator[Violation]:
 _CHECKS: Mapping[tuple[str, ...], Check] = MappingProxyType(
     {
         ("objective_type",): _objective_is_supported,
+        ("objective_type", "job_type"): _boxes_are_in_images,
+        ("objective_type", "job_type", "layers"): _detectors_have_no_readout,
         ("objective_type", "info_list"): _objective_is_the_last_field,
         ("info_list", "instance_weights"): _weights_are_numeric,
         ("info_list", "instance_weights", "job_type"): _inputs_are_there,
@@ -239,7 +264,7 @@ _CHECKS: Mapping[tuple[str, ...], Check] = MappingProxyType(
         ("class_weights", "objective_type", "info_list"): _class_weights_name_classes,
         (*NETWORK_KEYS, "input_image_shape", "job_type", "objective_type"): _image_network_can_be_trained,
         ("image_augmentations", "augmentation_ranges", "job_type"): _augmentations_are_known,
-        ("layers", "job_type"): _layers_can_be_built,
+        ("layers", "job_type", "objective_type"): _layers_can_be_built,
         ("layers", "job_type", "objective_type", "info_list"): _layers_answer_the_objective,
         ("job_type", "cache_file", "image_training_data", "cache_rows"): _image_rows_are_there,
         PATH_KEYS: _paths_can_be_paths,

@@ -15,7 +15,7 @@ from pyramid.workspace import Submodel, read_json
 from sensenet.document.model import dump_model, parse_model
 from sensenet.errors import ModelFormatError, WeightsError
 from sensenet.layers import dump_layers, without_dropout
-from sensenet.models.keras_model import build_model, with_weights
+from sensenet.models.keras_model import build_detector, build_model, with_weights
 from sensenet.models.predict.tables import initialize_model
 
 NETWORK_KEYS = ("preprocess", "output_exposition", "layers", "image_network")
@@ -46,12 +46,15 @@ def trained_keras_model(start: Start, info: Mapping[str, Any]) -> keras.Model:
     Args:
         info: fit info with `NETWORK_KEYS`.
     """
+    image = replace(start.spec, layers=start.image.trained_layers())
+    if image.branches is not None:
+        return build_detector(image).model
     spec = parse_model(_networks(info))
     (readout,) = spec.networks
     trained = replace(
         spec,
         networks=(replace(readout, layers=start.readout.trained_layers()),),
-        image_network=replace(start.spec, layers=start.image.trained_layers()),
+        image_network=image,
     )
     return build_model(initialize_model(trained)).model
 

@@ -24,7 +24,7 @@ class Dataset:
     Attributes:
         inputs: (rows, inputs) float32, tree features first where the job takes them; or of an image job (rows,)
             positions of its images.
-        targets: (rows, outputs) float32: one-hot classes, or one standardised number.
+        targets: (rows, outputs) float32: one-hot classes, or one standardised number; or (rows, most, 5) boxes.
         weights: (rows,) float32, the rows' own weights, or None.
         objective: what the targets say.
     """
@@ -159,7 +159,9 @@ def targets_and_weights(training: Dataset, options: LossOptions) -> tuple[np.nda
         DataError: all rows weigh nothing.
     """
     targets = training.objective.smoothed(training.targets, options.label_smoothing_factor)
-    return targets, loss_weights(training, options.class_weights)
+    # those of boxes are weights of boxes, not of rows
+    class_weights = options.class_weights if training.objective.has_classes else ()
+    return targets, loss_weights(training, class_weights)
 
 
 def loss_weights(dataset: Dataset, class_weights: Sequence[tuple[str, float]]) -> np.ndarray | None:

@@ -12,6 +12,7 @@ from pyramid.fields import OBJECTIVES
 from pyramid.progress import Report
 from pyramid.settings.options import LimitOptions
 from pyramid.train.checks import HoldoutCheck, OnCheck, ignore_check
+from pyramid.train.dataset import Dataset
 from pyramid.train.loop import Evaluated, State, Steps
 from pyramid.train.monitor import Monitor, are_finite
 
@@ -36,6 +37,7 @@ class TrainingLimits:
         max_training_time: in seconds; None is no limit.
         max_seconds_per_update: a check happens at the latest after so long.
         warmup_iterations: failed checks before this iteration are not counted.
+        decisive: the metrics that a check is judged by; none are all.
     """
 
     holdout_rows: int
@@ -46,6 +48,7 @@ class TrainingLimits:
     max_training_time: float | None
     max_seconds_per_update: float
     warmup_iterations: int
+    decisive: tuple[str, ...] = ()
 
     @property
     def least_steps_per_check(self) -> int:
@@ -76,10 +79,10 @@ class TrainingLimits:
         return min(1.0, max(shares, default=failures / self.patience))
 
 
-def training_limits(options: LimitOptions, holdout_rows: int, started: float) -> TrainingLimits:
+def training_limits(options: LimitOptions, holdout: Dataset, started: float) -> TrainingLimits:
     """The limits that a job's settings give."""
     return TrainingLimits(
-        holdout_rows=holdout_rows,
+        holdout_rows=len(holdout),
         batch_size=options.batch_size,
         patience=options.patience,
         max_iterations=options.max_iterations,
@@ -87,6 +90,7 @@ def training_limits(options: LimitOptions, holdout_rows: int, started: float) ->
         max_training_time=options.max_training_time,
         max_seconds_per_update=options.max_seconds_per_update,
         warmup_iterations=options.learning_rate_warmup_iterations,
+        decisive=holdout.objective.decisive,
     )
 
 
@@ -230,10 +234,11 @@ def _check(
     if not math.isfinite(loss) or not are_finite(metrics):
         _report(progress, progress.best[1] if progress.best else {}, limits, report, _warning(progress))
         return "non_finite"
-    verdict = progress.monitor.check(metrics, progress.iterations < limits.warmup_iterations)
+    decisive = {name: metrics[name] for name in limits.decisive or metrics}
+    verdict = progress.monitor.check(decisive, progress.iterations < limits.warmup_iterations)
     progress.worse = verdict.worse
     if verdict.keep:
-        progress.best = (progress.state, metrics)
+        progress.best = (progress.state.judged, metrics)
     seconds = time.perf_counter() - progress.began
     on_check(HoldoutCheck(progress.iterations, seconds, loss, metrics, verdict.keep))
     if time.perf_counter() - progress.reported >= SECONDS_PER_REPORT:

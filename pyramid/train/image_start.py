@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyramid.fields import Objective
-from pyramid.images.networks import network_to_train, refusing, wrong_setting
+from pyramid.fields.boxes import BoxesObjective
+from pyramid.images.networks import refusing, wrong_setting
 from pyramid.settings.options import NetworkOptions, ReadoutOptions
+from pyramid.train.dataset import Dataset
+from pyramid.train.detector import connect_detector
+from pyramid.train.detector_start import start_detector
 from sensenet.document.image_network import ImageNetworkSpec
 from sensenet.document.model import ModelSpec
 from sensenet.layers import parse_layers
 from sensenet.layers.base import Layers, LayerSpec
-from sensenet.network import Network, build_network
+from sensenet.network import Network, build_network, no_layers
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Start:
 
     Attributes:
         spec: the image network with its first weights, and the metadata that the trained one will have.
-        image, readout: both, connected.
+        image, readout: both, connected; the readout of a detector has no layers.
         initial_metadata: of the image network in `initial_model`, as its document has it; None without such a model.
     """
 
@@ -33,24 +37,34 @@ class Start:
 
 
 def start_networks(
-    options: NetworkOptions, layers: ReadoutOptions, objective: Objective, warn: Callable[[str], None]
+    spec: ImageNetworkSpec,
+    initial: ModelSpec | None,
+    options: NetworkOptions,
+    layers: ReadoutOptions,
+    training: Dataset,
+    warn: Callable[[str], None],
 ) -> Start:
     """Build the networks that a job asks for.
 
     Args:
+        spec, initial: the image network, and the model that it is of, if any: see `network_to_train`.
         options: of the image network.
-        layers: of the readout.
-        warn: told of a readout of the initial model that is not taken over.
+        layers: of the readout; a detector has none.
+        training: what will be trained on.
+        warn: told of a readout, or last convolutions, of the initial model that are not taken over.
 
     Raises:
-        SettingsError: an unknown network, a size or readout that does not fit, a network without pretrained weights.
-        WorkspaceError: an `initial_model` that cannot be used.
-        sensenet.errors.WeightsError: pretrained weights that cannot be had; says what to do.
+        SettingsError: a readout, or anchors, that do not fit.
     """
-    spec, initial = network_to_train(options)
+    initial_metadata = None if initial is None else initial.image_network.metadata.dump()  # type: ignore[union-attr]
+    if isinstance(training.objective, BoxesObjective):
+        with refusing("base_image_network"):
+            spec = start_detector(spec, initial, options, layers.seed, training, warn)
+        return Start(spec, connect_detector(spec), no_layers(training.objective.n_outputs), initial_metadata)
     with refusing("base_image_network"):
         spec = spec.initialize(layers.seed)
         image = build_network(spec.layers, spec.input_shape, layers.seed)
+    objective = training.objective
     readout = _readout(layers, spec.metadata.outputs, objective.n_outputs)
     if initial is not None and options.training_type.starts_trained:
         obstacle = _take_over(readout, initial, objective)
@@ -58,7 +72,6 @@ def start_networks(
             warn(
                 f"warning: the readout is drawn anew, as that of the initial_model cannot be taken over: {obstacle}"
             )
-    initial_metadata = None if initial is None else initial.image_network.metadata.dump()  # type: ignore[union-attr]
     return Start(spec, image, readout, initial_metadata)
 
 

@@ -12,18 +12,23 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from pyramid.fields import Objective
+from pyramid.fields.boxes import BoxesObjective
 from pyramid.images.augment import Augmentations
 from pyramid.images.store import ImageStore
 from pyramid.images.training_types import Phase
 from pyramid.progress import Report
-from pyramid.settings.options import FitOptions, OptimizerOptions
+from pyramid.settings.options import FitOptions, LossOptions, OptimizerOptions
 from pyramid.train.checks import HoldoutCheck, OnCheck, ignore_check
 from pyramid.train.dataset import Dataset, targets_and_weights
+from pyramid.train.detector import box_answers, box_loss, train_heads_alone
 from pyramid.train.fit import Fit, TrainingLimits, fit, training_limits
 from pyramid.train.image_loop import (
     Batch,
     ImageTask,
+    augmenter,
     batch_maker,
+    box_augmenter,
     compile_image_steps,
     compile_predict,
     in_chunks,
@@ -85,50 +90,76 @@ def train_phases(
     Raises:
         TrainingError: there never was a finite check.
     """
-    phases, limits = options.phases, training_limits(options.fit.limits, len(data.holdout), started)
     fitted: Fit | None = None
-    for number, phase in enumerate(phases):
+    for number, phase in enumerate(options.phases):
+        within = replace(options, fit=_share_of(options.fit, phase))
+        limits = training_limits(within.fit.limits, data.holdout, started)
         if fitted is not None and (limits.out_of_time() or _used_up(fitted, limits)):
-            break
-        report(number / len(phases), message=f"phase {number + 1} of {len(phases)}: {describe_phase(phase)}")
-        within = _within(report, number, len(phases), limits)
+            continue
+        begun = options.phases[number - 1].until if number else 0.0
+        tell = _report_of(phase, number, len(options.phases), limits, report)
+        report(
+            begun if _is_limited(limits) else number / len(options.phases),
+            message=f"phase {number + 1} of {len(options.phases)}: {describe_phase(phase, start)}",
+        )
         on_phase_check = _in_phase(on_check, number, phase, options.fit.optimizer)
         if not phase.trains_images and _features_fit(start, data):
-            rows = _as_features(start, data, limits, within)
+            rows = _as_features(start, data, limits, tell)
             if rows is not None:
-                fitted = fit_readout(start.readout, *rows, options.fit, started, within, on_phase_check)
+                fitted = fit_readout(start.readout, *rows, within.fit, started, tell, on_phase_check)
                 continue
-        task = _task(start, phase)
-        fitted = _train_phase(task, phase, data, options, limits, fitted, within, on_phase_check)
+        task = make_task(start, phase, data.holdout.objective, options.fit.loss)
+        fitted = _train_phase(task, phase, data, within, limits, fitted, tell, on_phase_check)
         task.network.write(fitted.state)
     assert fitted is not None
     return fitted
+
+
+def _share_of(options: FitOptions, phase: Phase) -> FitOptions:
+    """The options with the limits of a phase: it ends when its share of them is over, for the next have lower rates."""
+    limits = options.limits
+    iterations, seconds = limits.max_iterations, limits.max_training_time
+    return replace(
+        options,
+        limits=replace(
+            limits,
+            max_iterations=None if iterations is None else round(iterations * phase.until),
+            max_training_time=None if seconds is None else seconds * phase.until,
+        ),
+    )
 
 
 def _used_up(fitted: Fit, limits: TrainingLimits) -> bool:
     return limits.max_iterations is not None and fitted.iterations >= limits.max_iterations
 
 
-def describe_phase(phase: Phase) -> str:
+def describe_phase(phase: Phase, start: Start) -> str:
     """What a phase trains, in words."""
-    return "all layers" if phase.trains_images else "the readout on fixed image features"
+    if phase.trains_images:
+        return "all layers"
+    return "the readout on fixed image features" if start.spec.branches is None else "the last convolutions"
 
 
-def _within(report: Report, number: int, count: int, limits: TrainingLimits) -> Report:
+def _report_of(phase: Phase, number: int, count: int, limits: TrainingLimits, report: Report) -> Report:
     """The report of one phase: where a limit ends the job, its share tells how far the job is."""
-    limited = limits.max_iterations or limits.max_training_time
 
     def tell(progress: float, **facts: Any) -> None:
-        report(progress if limited else (number + progress) / count, **facts)
+        report(progress * phase.until if _is_limited(limits) else (number + progress) / count, **facts)
 
     return tell
+
+
+def _is_limited(limits: TrainingLimits) -> bool:
+    return bool(limits.max_iterations or limits.max_training_time)
 
 
 def _features_fit(start: Start, data: ImageData) -> bool:
     """Whether features that never change can be computed once: nothing is augmented, and they fit in memory.
 
-    It does not depend on where the pixels are, so that the weights do not, either.
+    It does not depend on where the pixels are, so that the weights do not, either. A detector has no features.
     """
+    if start.spec.branches is not None:
+        return False
     n_features = int(start.readout.model.input_shape[-1])
     size = (len(data.training) + len(data.holdout)) * n_features * np.dtype(np.float32).itemsize
     return not data.augmentations.chosen and size <= MAX_FEATURE_BYTES
@@ -143,7 +174,9 @@ def _as_features(
     made = []
     for rows in (data.training, data.holdout):
         chunks = []
-        for chunk in in_chunks(lambda pixels: features(tf.cast(pixels, tf.float32)), data.store, rows.inputs):
+        for chunk in in_chunks(
+            lambda pixels, _: features(tf.cast(pixels, tf.float32)), data.store, rows.inputs
+        ):
             chunks.append(chunk)
             done += len(chunk)
             report(0.0, message=f"features of {done} of {total} images")
@@ -154,16 +187,29 @@ def _as_features(
     return training, holdout
 
 
-def _task(start: Start, phase: Phase) -> ImageTask:
+def make_task(start: Start, phase: Phase, objective: Objective, options: LossOptions) -> ImageTask:
+    """What a phase trains of a job's networks."""
     metadata = start.spec.metadata
-    if phase.trains_images:
-        network = FlatNetwork(joined(start.image, start.readout))
+
+    def normalized(pixels: tf.Tensor) -> tf.Tensor:
+        return normalize(pixels, metadata.loading_method, metadata.mean_image)
+
+    if start.spec.branches is not None:
+        train_heads_alone(start.image, start.spec, not phase.trains_images)
+        losses = box_loss(start.spec, objective, options)
         return ImageTask(
-            network, lambda pixels: normalize(pixels, metadata.loading_method, metadata.mean_image)
+            FlatNetwork(start.image),
+            normalized,
+            loss=lambda targets, outputs: losses(outputs.logits, targets).total,
+            answer=lambda targets, outputs: box_answers(outputs.logits, targets, losses),
+            averaged=True,
         )
+    loss = make_loss(options.loss_function, objective)
+    if phase.trains_images:
+        return ImageTask(FlatNetwork(joined(start.image, start.readout)), normalized, loss)
     # what is not trained is as it will be for prediction: normalisations folded, no dropout
     features = compile_features(start.spec)
-    return ImageTask(FlatNetwork(start.readout), lambda pixels: features(tf.cast(pixels, tf.float32)))
+    return ImageTask(FlatNetwork(start.readout), lambda pixels: features(tf.cast(pixels, tf.float32)), loss)
 
 
 def _train_phase(
@@ -179,18 +225,12 @@ def _train_phase(
     first = 0 if earlier is None else earlier.iterations
     optimizer = make_optimizer(options.fit.optimizer)
     parameters, buffers = task.network.read()
-    predict = compile_predict(task, data.store, data.holdout.inputs)
+    predict = compile_predict(task, data.store, data.holdout)
     truth, objective = data.holdout.truth, data.holdout.objective
     batches: Prefetcher[Batch]
     with Prefetcher(batches_of_steps(data, options), first=first, stop=limits.max_iterations) as batches:
-        steps = compile_image_steps(
-            task,
-            batches,
-            make_loss(options.fit.loss.loss_function, objective),
-            optimizer,
-            _rate(phase, first, options.fit.optimizer),
-            first,
-        )
+        rate = _rate(phase, first, options.fit.optimizer)
+        steps = compile_image_steps(task, batches, optimizer, rate, first)
         return fit(
             State(parameters, buffers, optimizer.initial_slots(parameters)),
             steps,
@@ -206,16 +246,11 @@ def batches_of_steps(data: ImageData, options: ImageFitOptions) -> Callable[[int
     """The function from the number of a step, from 0, to the batch that a job's training takes for it."""
     training, sampling = data.training, options.fit.sampling
     targets, row_weights = targets_and_weights(training, options.fit.loss)
-    balanced = sampling.balance_objective and training.objective.has_classes
+    balanced = sampling.balance_objective and bool(training.objective.classes)
     sampler = make_sampler(training.labels, sampling.seed, 1, sampling.batch_size, balanced, 0.0)
-    return batch_maker(
-        data.store,
-        replace(training, targets=targets),
-        row_weights,
-        sampler,
-        data.augmentations,
-        options.augmentation_seed,
-    )
+    make_change = box_augmenter if isinstance(training.objective, BoxesObjective) else augmenter
+    change = make_change(data.augmentations, options.augmentation_seed)
+    return batch_maker(data.store, replace(training, targets=targets), row_weights, sampler, change)
 
 
 def _in_phase(on_check: OnCheck, number: int, phase: Phase, options: OptimizerOptions) -> OnCheck:
@@ -229,11 +264,11 @@ def _in_phase(on_check: OnCheck, number: int, phase: Phase, options: OptimizerOp
     return notify
 
 
-def predict_images(start: Start, store: ImageStore, positions: np.ndarray) -> np.ndarray:
-    """What the trained networks say of some images, (images, outputs) float32."""
-    task = _task(start, Phase(1))
+def predict_images(start: Start, data: ImageData, options: LossOptions) -> Any:
+    """What the trained networks say of the holdout images: arrays as the objective's `evaluate` takes them."""
+    task = make_task(start, Phase(1), data.holdout.objective, options)
     parameters, buffers = task.network.read()
-    return compile_predict(task, store, positions)(State(parameters, buffers, ()))
+    return compile_predict(task, data.store, data.holdout)(State(parameters, buffers, ()))
 
 
 def _rate(phase: Phase, first_step: int, options: OptimizerOptions) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -6,10 +6,10 @@ call's result depends on the step it begins with and nothing else, so it may be 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import keras
 import numpy as np
@@ -30,11 +30,21 @@ class State(NamedTuple):
         parameters: (parameters,) float32, all trainable weights end to end.
         buffers: the other variables: moving statistics, counters of random generators.
         slots: the optimiser's vectors, each (parameters,) float32.
+        average: the mean parameters and buffers of the last steps, where a training keeps it; else empty.
     """
 
     parameters: tf.Tensor
     buffers: tuple[tf.Tensor, ...]
     slots: tuple[tf.Tensor, ...]
+    average: tuple[Any, ...] = ()
+
+    @property
+    def judged(self) -> State:
+        """The weights that are judged and kept: the average where there is one."""
+        if not self.average:
+            return self
+        parameters, buffers = self.average
+        return State(parameters, buffers, self.slots)
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,15 @@ class FlatNetwork:
         for variable, value in zip(self._model.non_trainable_variables, state.buffers, strict=True):
             variable.assign(value)
 
+    def fresh_statistics(self) -> Mapping[int, float]:
+        """The momentum of each buffer that is a moving statistic which has not seen a batch yet, by its place."""
+        layers = [layer for layer in keras.tree.flatten(self.network.parts) if _is_fresh(layer)]
+        momenta = {
+            id(variable): layer.momentum for layer in layers for variable in layer.non_trainable_variables
+        }
+        variables = enumerate(self._model.non_trainable_variables)
+        return {place: momenta[id(variable)] for place, variable in variables if id(variable) in momenta}
+
     def apply(
         self, parameters: tf.Tensor, buffers: tuple[tf.Tensor, ...], inputs: tf.Tensor, training: bool
     ) -> tuple[Outputs, tuple[tf.Tensor, ...]]:
@@ -95,6 +114,30 @@ Steps = Callable[[State, int, int], tuple[State, tf.Tensor, Evaluated]]
 Step = Callable[[tf.Tensor, State, Rows], tuple[State, tf.Tensor]]
 
 
+def _is_fresh(layer: keras.Layer) -> bool:
+    if not isinstance(layer, keras.layers.BatchNormalization) or not layer.trainable:
+        return False
+    return not np.any(layer.moving_mean) and bool(np.all(np.asarray(layer.moving_variance) == 1))
+
+
+def _debiased(
+    old: tuple[tf.Tensor, ...], new: tuple[tf.Tensor, ...], momenta: Mapping[int, float], iteration: tf.Tensor
+) -> tuple[tf.Tensor, ...]:
+    """The buffers after a step, fresh moving statistics as means of what they have seen alone.
+
+    A statistic starts as 0 or 1, which weighs momentum^t of it after t steps: an early check would judge a network
+    that is normalised by numbers of no image. It is divided out, as Adam does it (arXiv 1412.6980, section 3).
+
+    Args:
+        momenta: see `FlatNetwork.fresh_statistics`.
+        iteration: float32, counted from 1 for the first step since the network was connected.
+    """
+    return tuple(
+        before + (after - before) / (1.0 - momenta[place] ** iteration) if place in momenta else after
+        for place, (before, after) in enumerate(zip(old, new, strict=True))
+    )
+
+
 def make_step(
     network: FlatNetwork, loss: Loss, optimizer: Optimizer, rate: Callable[[tf.Tensor], tf.Tensor]
 ) -> Step:
@@ -107,6 +150,8 @@ def make_step(
         `(number from 0, state, batch) -> (state, mean loss of the batch)`.
     """
 
+    momenta = network.fresh_statistics()
+
     def step(number: tf.Tensor, state: State, batch: Rows) -> tuple[State, tf.Tensor]:
         with tf.GradientTape() as tape:
             tape.watch(state.parameters)
@@ -116,10 +161,11 @@ def make_step(
         # zero where there is nothing to train, as in a readout that is only an activation
         gradient = tape.gradient(mean, state.parameters, unconnected_gradients="zero")
         iteration = tf.cast(number + 1, tf.float32)
+        buffers = _debiased(state.buffers, buffers, momenta, iteration)
         parameters, slots = optimizer.update(
             gradient, state.parameters, state.slots, iteration, rate(iteration)
         )
-        return State(parameters, buffers, slots), mean
+        return state._replace(parameters=parameters, buffers=buffers, slots=slots), mean
 
     return step
 

@@ -118,10 +118,11 @@ LOSSES: MappingProxyType[str, Callable[[Objective], Loss]] = MappingProxyType(
 )
 
 
-def make_loss(name: str, objective: Objective) -> Loss:
+def make_loss(name: str | None, objective: Objective) -> Loss:
     """The loss of that name for the objective.
 
     Raises:
         KeyError: no loss of that name.
     """
+    assert name is not None, "the rules of settings ask for it"
     return LOSSES[name](objective)

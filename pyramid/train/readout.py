@@ -36,7 +36,7 @@ def fit_readout(
         DataError: all rows weigh nothing.
         TrainingError: not one check had finite metrics.
     """
-    limits = training_limits(options.limits, len(holdout), started)
+    limits = training_limits(options.limits, holdout, started)
     rate, warmup = options.optimizer.learning_rate, options.optimizer.learning_rate_warmup_iterations
     flat, optimizer, truth = FlatNetwork(network), make_optimizer(options.optimizer), holdout.truth
     sampling = options.sampling

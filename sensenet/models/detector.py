@@ -108,6 +108,11 @@ class Detector:
         return self._output.values
 
     @property
+    def exif_rotation(self) -> bool:
+        """Whether boxes are in pixels of images that are turned as their EXIF orientation says."""
+        return isinstance(self._finder, BoxFinder) and self._finder.metadata.exif_rotation
+
+    @property
     def _preprocessors(self) -> list[dict[str, Any]]:
         """The input field as a document has it."""
         return [self._field.dump()]

@@ -102,6 +102,8 @@ def with_weights(spec: ModelSpec, path: str | os.PathLike[str]) -> ModelSpec:
         ModelFormatError: not such a file, or layers that do not fit together.
         WeightsError: its weights are not those of the model's layers.
     """
+    if spec.image_network is not None and spec.image_network.branches is not None:
+        return replace(spec, image_network=detector_with_weights(spec.image_network.initialize(), path))
     spec = initialize_model(spec)
     built = build_model(spec)
     read_weights(built.model, path)

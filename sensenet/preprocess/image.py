@@ -225,6 +225,10 @@ class Placement(NamedTuple):
         """Boxes (..., 4) x1, y1, x2, y2 of the network's input in pixels of the original image."""
         return (corners + self._pairs(self.offset_x, self.offset_y)) * self._pairs(self.scale_x, self.scale_y)
 
+    def to_input(self, corners: np.ndarray) -> np.ndarray:
+        """Boxes (..., 4) of the original image in pixels of the network's input; of NumPy placements."""
+        return corners / self._pairs(self.scale_x, self.scale_y) - self._pairs(self.offset_x, self.offset_y)
+
     def _pairs(self, x: Any, y: Any) -> Any:
         """(4,) float32: x, y, x, y."""
         stack = tf.stack if tf.is_tensor(self.scale_x) else np.stack

@@ -16,9 +16,10 @@ from PIL import Image
 
 from sensenet.errors import InputError
 from sensenet.preprocess.arrays import array_pixels
-from sensenet.preprocess.decoding import asks_for_rotation, decode_image, pillow_pixels
+from sensenet.preprocess.decoding import asks_for_rotation, decode_image
 from sensenet.preprocess.image import rescale, to_rgb
 from sensenet.preprocess.image_files import Confinement, read_named_file
+from sensenet.preprocess.pillow_decoding import pillow_pixels
 from sensenet.preprocess.tabular import is_missing
 
 MAX_THREADS = 16

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from sensenet.errors import InputError
-from sensenet.preprocess.decoding import decode_image, decode_with_alpha
+from sensenet.preprocess.decoding import decode_image
+from sensenet.preprocess.pillow_decoding import decode_with_alpha
 
 RNG = np.random.default_rng(4)
 PIXELS = RNG.integers(0, 256, (5, 7, 4), np.uint8)

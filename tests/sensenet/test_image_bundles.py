@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 from image_documents import assert_same_boxes, painted
 from PIL import Image
+from raw_bundles import raw_bundle
 
 import sensenet
 from sensenet.document.model import dumps, shorten
@@ -163,26 +164,6 @@ def test_a_detectors_bundle_takes_alpha(tmp_path: Path) -> None:
     bundled = sensenet.create_model(detector.save_bundle(tmp_path / "m"))
     assert detector(rgba(SCENE))
     assert_same_boxes(bundled(rgba(SCENE)), detector(rgba(SCENE)))
-
-
-def raw_bundle(source: dict[str, Any], folder: Path, settings: Any = None) -> Path:
-    """A bundle that holds the function of raw values and nothing else, as those of the published package."""
-    path = sensenet.create_model(source, settings).save_bundle(folder / "whole")
-    whole = Path(read_bundle(path, folder / "unpacked"))
-    loaded = tf.saved_model.load(str(whole))
-    saved = json.loads((whole / "assets" / "settings.json").read_text())
-    target = folder / "raw"
-    signatures = {"serving_default": loaded.signatures["serving_default"]}
-    holder = tf.Module()
-    holder.loaded = loaded
-    tf.saved_model.save(holder, str(target), signatures=signatures)
-    kept = {name: value for name, value in saved.items() if name in KEPT or not name.startswith("_")}
-    (target / "assets").mkdir(exist_ok=True)
-    (target / "assets" / "settings.json").write_text(json.dumps(kept))
-    return Path(write_bundle(target))
-
-
-KEPT = ("_classes", "_preprocessors")
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -10,7 +10,7 @@ import pytest
 import sensenet
 
 PUBLIC = {
-    "sensenet": ["convert", "create_image_feature_extractor", "create_model"],
+    "sensenet": ["convert", "create_image_feature_extractor", "create_model", "draw"],
     "sensenet.models.wrappers": ["convert", "create_image_feature_extractor", "create_model"],
     "sensenet.models.image": ["image_model"],
     "sensenet.pretrained": ["network_document", "weights_path", "weights_url"],
@@ -30,7 +30,9 @@ def test_other_names_are_ordinary_attribute_errors() -> None:
     assert {"create_model", "convert"} <= set(dir(sensenet))
 
 
-@pytest.mark.parametrize("module", ["sensenet.models.wrappers", "sensenet.models.settings"])
+@pytest.mark.parametrize(
+    "module", ["sensenet.drawing", "sensenet.models.wrappers", "sensenet.models.settings"]
+)
 def test_examples_in_docstrings_are_true(module: str) -> None:
     results = doctest.testmod(import_module(module))
     assert results.attempted > 0

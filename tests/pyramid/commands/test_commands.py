@@ -428,7 +428,7 @@ def test_weights_that_cannot_be_had_are_an_error(digits, tmp_path):
         (None, "cannot be read"),
         ("{", "not valid JSON"),
         ("[]", "an empty list"),
-        ('[{"file": "a.png", "boxes": []}]', "object detection cannot be evaluated"),
+        ('[{"file": "a.png", "boxes": [[1, 2]]}]', "row 0/boxes/0: found [1, 2]"),
     ],
 )
 def test_data_that_cannot_be_evaluated_end_with_1(data, message, tmp_path, capsys):

@@ -39,7 +39,7 @@ def test_a_config_gives_its_rows_and_its_folder():
         ([], "an empty list"),
         (3, "got a int"),
         ({"rows": []}, "training_data"),
-        ([{"file": "a", "boxes": []}], "object detection cannot be evaluated"),
+        ([{"file": "a", "boxes": [[1, 2, 1, 4, "x"]]}], r"row 0/boxes/0: found \[1, 2, 1, 4"),
         ([{"file": "a"}], 'row 0: "label" is missing'),
         ([{"file": "a", "label": 1}, [1, 2]], "as the first row is"),
         ([[1, None]], "is missing"),

@@ -1,0 +1,257 @@
+"""Boxes as what is predicted: the objects in an image, each a box of one of several classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from typing_extensions import override
+
+from pyramid.errors import DataError
+from pyramid.fields.kinds import RawField, is_number
+from pyramid.fields.objective import Compared, Objective
+from pyramid.settings.wording import found
+from pyramid.train.box_metrics import TrueBoxes, evaluate_boxes
+
+MOST_BOXES = 128
+"""So many boxes an image can have."""
+
+NO_BOX = -1
+"""The class of rows that only fill up an image's label."""
+
+BOX_FORM = "[x1, y1, x2, y2, class] with finite numbers x1 < x2 and y1 < y2"
+CORNERS, CLASS = slice(0, 4), 4
+COLUMNS = 5
+SHOWN_SCORE = 0.5
+LOSSES = ("ciou_loss", "confidence_loss", "probability_loss")
+TOTAL_LOSS = "total_loss"
+
+
+class BoxAnswers(NamedTuple):
+    """What a detector says of n images whose boxes are known; arrays, or tensors.
+
+    Attributes:
+        losses: (n, 3) float32, one for each of `LOSSES`.
+        corners: (n, k, 4) float32, x1, y1, x2, y2 in pixels of the network's input, best first.
+        scores: (n, k) float32; 0 where no box is.
+        classes: (n, k) int32.
+    """
+
+    losses: Any
+    corners: Any
+    scores: Any
+    classes: Any
+
+    def boxes(self) -> list[ScoredBoxes]:
+        """The boxes of each image."""
+        counts = np.count_nonzero(self.scores, axis=1)
+        columns = zip(self.corners, self.scores, self.classes, counts, strict=True)
+        return [ScoredBoxes(corners[:n], scores[:n], classes[:n]) for corners, scores, classes, n in columns]
+
+
+@dataclass(frozen=True)
+class ScoredBoxes:
+    """The boxes that were found in an image, best first.
+
+    Attributes:
+        corners: (k, 4) float32.
+        scores: (k,) float32.
+        classes: (k,) int32.
+    """
+
+    corners: np.ndarray
+    scores: np.ndarray
+    classes: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoxesObjective(Objective):
+    """The boxes in an image.
+
+    A label is (k, 5) float32: x1, y1, x2, y2 in pixels and the position of the class. Labels of several images are
+    one (images, most, 5) array, filled up with rows of the class `NO_BOX`.
+
+    Attributes:
+        values: the names of the classes.
+    """
+
+    kind: ClassVar[str] = "bounding_box"
+    row_key = "boxes"
+    label_form = f"a list of boxes, each {BOX_FORM} and a string"
+    losses = ()
+    headline = ("mAP_50", TOTAL_LOSS)
+    decisive = (TOTAL_LOSS,)
+    has_classes = False
+    activation = None
+    values: tuple[str, ...]
+
+    @classmethod
+    @override
+    def parse(cls, raw: RawField) -> Self:
+        return cls(index=raw.get("index"), name=raw.get("name"), values=tuple(raw["values"]))
+
+    @override
+    def statistics(self) -> dict[str, Any]:
+        return {"values": list(self.values)}
+
+    @property
+    def n_outputs(self) -> int:
+        """For each box that could be: its place and size, whether it is one, and of which class."""
+        return COLUMNS + len(self.values)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes."""
+        return self.values
+
+    @classmethod
+    @override
+    def of_labels(cls, labels: Sequence[Any], index: int) -> Self:
+        return cls(index=index, values=tuple(sorted({box[CLASS] for boxes in labels for box in boxes})))
+
+    @staticmethod
+    @override
+    def is_label(value: Any) -> bool:
+        return isinstance(value, list) and all(
+            box_problem(box) is None and isinstance(box[CLASS], str) for box in value
+        )
+
+    @override
+    def standardised(self, label: Any) -> Any:
+        return label
+
+    @property
+    @override
+    def row_label_form(self) -> str:
+        return f"a list of at most {MOST_BOXES} boxes, each {BOX_FORM}, a value of the objective or its index"
+
+    @override
+    def is_row_label(self, value: Any) -> bool:
+        return isinstance(value, list)
+
+    @override
+    def read_label(self, label: Any) -> np.ndarray:
+        if len(label) > MOST_BOXES:
+            raise DataError(f'"boxes": found {len(label)} boxes, allowed are at most {MOST_BOXES} an image')
+        rows = [(*box[CORNERS], self._class_of_box(place, box)) for place, box in enumerate(label)]
+        return np.array(rows, np.float32).reshape(-1, COLUMNS)
+
+    def _class_of_box(self, place: int, box: Any) -> int:
+        problem = box_problem(box)
+        if problem is None and not self._knows(box[CLASS]):
+            problem = f"found the class {found(box[CLASS])}, which is not among the values of the objective"
+        if problem is not None:
+            raise DataError(f'"boxes", box {place}: {problem}')
+        name = box[CLASS]
+        return self.values.index(name) if isinstance(name, str) else int(name)
+
+    def _knows(self, name: Any) -> bool:
+        return name in self.values if isinstance(name, str) else 0 <= name < len(self.values)
+
+    @override
+    def stack(self, labels: Sequence[Any]) -> np.ndarray:
+        most = max(map(len, labels), default=0)
+        stacked = np.zeros((len(labels), most, COLUMNS), np.float32)
+        stacked[..., CLASS] = NO_BOX
+        for row, boxes in zip(stacked, labels, strict=True):
+            row[: len(boxes)] = boxes
+        return stacked
+
+    @override
+    def labels(self, raw: np.ndarray, first_row: int = 0) -> np.ndarray:
+        raise DataError("the objective is boxes, which a .ser cannot hold: they are in the rows of a .json")
+
+    @override
+    def encode_into(self, labels: np.ndarray, out: np.ndarray) -> None:
+        out[...] = labels
+
+    @override
+    def targets(self, labels: np.ndarray) -> np.ndarray:
+        return labels
+
+    @override
+    def truth(self, targets: np.ndarray) -> np.ndarray:
+        return targets
+
+    @override
+    def class_of(self, labels: np.ndarray) -> np.ndarray:
+        """The rarest class in each image; `NO_BOX` where none is."""
+        counts = self.count(labels)
+        # one column more for the rows that are no boxes: the last, which position -1 is, too
+        rarity = np.append(counts, np.iinfo(np.int64).max)
+        classes = np.concatenate([labels[..., CLASS], np.full((len(labels), 1), NO_BOX)], axis=1)
+        classes = classes.astype(np.int64)
+        return np.take_along_axis(classes, rarity[classes].argmin(axis=1)[:, None], axis=1)[:, 0]
+
+    def count(self, labels: np.ndarray) -> np.ndarray:
+        """(classes,) int64: how many boxes each class has."""
+        classes = labels[..., CLASS].astype(np.int64)
+        return np.bincount(classes[classes != NO_BOX], minlength=len(self.values))
+
+    @override
+    def strata(self, labels: np.ndarray) -> np.ndarray:
+        return self.class_of(labels)
+
+    @override
+    def smoothed(self, targets: np.ndarray, factor: float) -> np.ndarray:
+        return targets
+
+    @override
+    def evaluate(self, truth: np.ndarray, outputs: Any) -> dict[str, float]:
+        """See `Objective`.
+
+        Args:
+            outputs: `BoxAnswers`.
+        """
+        means = outputs.losses.mean(axis=0, dtype=np.float64)
+        names = (*LOSSES, TOTAL_LOSS)
+        if not np.isfinite(means).all():
+            return dict.fromkeys((*names, "mAP_50", "mAP_50_95"), float("nan"))
+        measured = evaluate_boxes(true_boxes(truth), outputs.boxes(), len(self.values))
+        losses = dict(zip(names, (-mean for mean in (*means.tolist(), float(means.sum()))), strict=True))
+        return {**losses, "mAP_50": measured.map_50, "mAP_50_95": measured.map_50_95}
+
+    @override
+    def in_units(self, labels: np.ndarray) -> list[Any]:
+        boxes = [each[each[:, CLASS] != NO_BOX].tolist() for each in labels]
+        return [[[*box[CORNERS], self.values[int(box[CLASS])]] for box in each] for each in boxes]
+
+    @override
+    def said(self, prediction: Any) -> Any:
+        return prediction
+
+    @override
+    def compare(self, truth: np.ndarray, outputs: Any) -> Compared:
+        """How many boxes there are and how many were found, and the loss of each image; see `Objective`."""
+        there = (truth[..., CLASS] != NO_BOX).sum(axis=1)
+        said = (outputs.scores > SHOWN_SCORE).sum(axis=1)
+        return Compared(there, said, outputs.losses.sum(axis=1))
+
+    @override
+    def difference_from(self, output: RawField) -> str | None:
+        difference = super().difference_from(output)
+        if difference is None and output.get("values") != list(self.values):
+            return "its classes are others, or in another order"
+        return difference
+
+
+def true_boxes(labels: np.ndarray) -> list[TrueBoxes]:
+    """The boxes in each of (images, most, 5) labels."""
+    there = [each[each[:, CLASS] != NO_BOX] for each in labels]
+    return [TrueBoxes(each[:, CORNERS], each[:, CLASS].astype(np.int64)) for each in there]
+
+
+def box_problem(box: Any) -> str | None:
+    """What is wrong with the form of one box of a row; None where nothing is."""
+    if not isinstance(box, list) or len(box) != COLUMNS or not _can_be_class(box[CLASS]):
+        return f"found {found(box)}, allowed is {BOX_FORM}"
+    if not all(is_number(side) for side in box[CORNERS]):
+        return f"found {found(box)}, allowed is {BOX_FORM}"
+    x1, y1, x2, y2 = box[CORNERS]
+    return None if x1 < x2 and y1 < y2 else f"found {found(box)}, which has no area: allowed is {BOX_FORM}"
+
+
+def _can_be_class(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
