@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -27,18 +28,23 @@ WIDTH, HEIGHT, CLASSES = 64, 48, 3
 FINE = Branch(strides=8, anchors=((8.0, 12.0), (20.0, 16.0)), xyscale=1.2, input=0)
 COARSE = Branch(strides=16, anchors=((30.0, 34.0), (60.0, 40.0)), xyscale=2.0, input=1)
 LOG_2 = math.log(2)
+ROWS = 4
 NOTHING = [0.0, 0.0, 0.0, 0.0, -1.0]
 
 
-def make_loss(branches, width=WIDTH, height=HEIGHT, weights=(1.0,) * CLASSES, smoothing=CLASS_SMOOTHING):
+@cache
+def make_loss(*branches, width=WIDTH, height=HEIGHT, weights=(1.0,) * CLASSES, smoothing=CLASS_SMOOTHING):
+    """One for the same arguments: it is compiled for each."""
     sizes = [(height // branch.strides, width // branch.strides) for branch in branches]
-    weights = np.array(weights, np.float32)
-    return BoxLoss(make_grid(sizes, branches), float(width * height), len(weights), weights, smoothing)
+    return BoxLoss(
+        make_grid(sizes, branches), float(width * height), CLASSES, np.array(weights, np.float32), smoothing
+    )
 
 
 def one_box(width=16, anchor=(8.0, 8.0), **more):
     """A row of cells of 16 x 16 pixels with one anchor."""
-    return make_loss([Branch(strides=16, anchors=(anchor,), xyscale=1.0, input=0)], width, 16, **more)
+    branch = Branch(strides=16, anchors=(anchor,), xyscale=1.0, input=0)
+    return make_loss(branch, width=width, height=16, **more)
 
 
 def zeros(loss):
@@ -47,8 +53,10 @@ def zeros(loss):
 
 
 def losses_of(loss, numbers, truths):
-    """The three losses as (n, 3)."""
-    results = loss(tf.constant(numbers, tf.float32), tf.constant(truths, tf.float32))
+    """The three losses as (n, 3); of truths filled up to `ROWS`, so that what is compiled can be used again."""
+    truths = np.array(truths, np.float32)
+    padding = np.tile(np.array(NOTHING, np.float32), (len(truths), max(0, ROWS - truths.shape[1]), 1))
+    results = loss(tf.constant(numbers, tf.float32), tf.constant(np.hstack([truths, padding])))
     return np.stack([each.numpy() for each in results], axis=1)
 
 
@@ -56,7 +64,7 @@ def random_numbers(rng, loss, n):
     return rng.normal(0, 0.7, (n, len(loss.grid.cells), 5 + loss.n_classes)).astype(np.float32)
 
 
-def random_truths(rng, n, most=6):
+def random_truths(rng, n, most=ROWS):
     """Any number of boxes in each image, and padding behind them."""
     truths = np.full((n, most, 5), NOTHING, np.float32)
     for image in truths:
@@ -161,8 +169,8 @@ def slow_losses(loss, numbers, truths, branches):
 @pytest.mark.parametrize("seed", range(4))
 def test_losses_are_those_of_a_loop_over_boxes(seed):
     rng = np.random.default_rng(seed)
-    loss = make_loss([FINE, COARSE], weights=(0.5, 1.0, 1.5), smoothing=0.1)
-    numbers, truths = random_numbers(rng, loss, 5), random_truths(rng, 5)
+    loss = make_loss(FINE, COARSE, weights=(0.5, 1.0, 1.5), smoothing=0.1)
+    numbers, truths = random_numbers(rng, loss, 4), random_truths(rng, 4)
     slow = [slow_losses(loss, *each, [FINE, COARSE]) for each in zip(numbers, truths, strict=True)]
     np.testing.assert_allclose(losses_of(loss, numbers, truths), slow, rtol=1e-4)
 
@@ -194,7 +202,7 @@ def test_a_box_of_another_shape_than_its_truth():
 
 
 def test_where_nothing_is_only_confidence_is_learnt():
-    loss = make_loss([FINE, COARSE])
+    loss = make_loss(FINE, COARSE)
     n_boxes = len(loss.grid.cells)
     result = losses_of(loss, zeros(loss), [[NOTHING]])
     np.testing.assert_allclose(result, [[0, n_boxes * 0.5**FOCUS * LOG_2, 0]], rtol=1e-5)
@@ -203,7 +211,7 @@ def test_where_nothing_is_only_confidence_is_learnt():
 @pytest.mark.parametrize("most", [0, 1, 5])
 def test_how_many_rows_of_padding_there_are_changes_nothing(most):
     rng = np.random.default_rng(1)
-    loss = make_loss([FINE, COARSE])
+    loss = make_loss(FINE, COARSE)
     numbers, truths = random_numbers(rng, loss, 4), random_truths(rng, 4)
     truths[0] = NOTHING
     padding = rng.uniform(-10, 80, (4, most, 5)).astype(np.float32)
@@ -215,8 +223,8 @@ def test_how_many_rows_of_padding_there_are_changes_nothing(most):
 
 def test_the_order_of_truths_changes_nothing():
     rng = np.random.default_rng(2)
-    loss = make_loss([FINE, COARSE], weights=(0.5, 1.0, 1.5))
-    numbers, truths = random_numbers(rng, loss, 4), random_truths(rng, 4, most=10)
+    loss = make_loss(FINE, COARSE, weights=(0.5, 1.0, 1.5))
+    numbers, truths = random_numbers(rng, loss, 4), random_truths(rng, 4)
     expected = losses_of(loss, numbers, truths)
     for _ in range(3):
         shuffled = truths[:, rng.permutation(truths.shape[1])]
@@ -225,10 +233,10 @@ def test_the_order_of_truths_changes_nothing():
 
 def test_an_image_does_not_hang_on_its_neighbours():
     rng = np.random.default_rng(3)
-    loss = make_loss([FINE, COARSE])
-    numbers, truths = random_numbers(rng, loss, 5), random_truths(rng, 5)
+    loss = make_loss(FINE, COARSE)
+    numbers, truths = random_numbers(rng, loss, 4), random_truths(rng, 4)
     together = losses_of(loss, numbers, truths)
-    alone = [losses_of(loss, numbers[i : i + 1], truths[i : i + 1])[0] for i in range(5)]
+    alone = [losses_of(loss, numbers[i : i + 1], truths[i : i + 1])[0] for i in range(4)]
     np.testing.assert_allclose(together, alone, rtol=1e-6)
 
 
@@ -239,7 +247,7 @@ def test_a_truth_that_no_anchor_shows_is_that_of_the_best(anchors, chosen):
     # 16 x 16 in anchors: 4² / 16² = 0.0625 < 16² / 60² = 0.071; 5² / 16² = 0.098 > 16² / 90² = 0.032
     fine = Branch(strides=8, anchors=anchors[:1], xyscale=1.0, input=0)
     coarse = Branch(strides=16, anchors=anchors[1:], xyscale=1.0, input=1)
-    loss = make_loss([fine, coarse], 32, 32)
+    loss = make_loss(fine, coarse, width=32, height=32)
     truths = tf.constant(
         [[[4.0, 4, 20, 20, 0]]]
     )  # around (12, 12): cell (1, 1) of the fine, (0, 0) of the coarse
@@ -249,7 +257,7 @@ def test_a_truth_that_no_anchor_shows_is_that_of_the_best(anchors, chosen):
 
 def test_a_truth_is_that_of_all_anchors_that_show_it():
     branch = Branch(strides=16, anchors=((16.0, 16.0), (12.0, 12.0), (4.0, 4.0)), xyscale=1.0, input=0)
-    loss = make_loss([branch], 32, 16)
+    loss = make_loss(branch, width=32, height=16)
     truths = tf.constant([[[16.0, 0, 32, 16, 0]]])  # overlaps of 1, 0.5625 and 0.0625
     assigned = loss.assign(box_corners(tf.constant(zeros(loss)), loss.grid), truths)
     assert assigned.positive[0].numpy().tolist() == [False] * 3 + [True, True, False]
@@ -257,7 +265,7 @@ def test_a_truth_is_that_of_all_anchors_that_show_it():
 
 def test_an_anchor_has_to_overlap_a_truth_by_more_than_the_threshold():
     branch = Branch(strides=16, anchors=((16.0, 16.0), (16.0, 8.0)), xyscale=1.0, input=0)
-    loss = make_loss([branch], 16, 16)
+    loss = make_loss(branch, width=16, height=16)
     shown = []
     for height in (16 * ANCHOR_IOU - 0.1, 16 * ANCHOR_IOU + 0.1):
         truth = tf.constant([[[0, 0, 16, height, 0]]], tf.float32)
@@ -268,7 +276,7 @@ def test_an_anchor_has_to_overlap_a_truth_by_more_than_the_threshold():
 
 @pytest.mark.parametrize("scale", [1.0, 1.2, 2.0])
 def test_the_cells_around_a_centre_answer_for_it_as_far_as_they_reach(scale):
-    loss = make_loss([Branch(strides=8, anchors=((8.0, 8.0),), xyscale=scale, input=0)])
+    loss = make_loss(Branch(strides=8, anchors=((8.0, 8.0),), xyscale=scale, input=0))
     rng = np.random.default_rng(0)
     for x, y in rng.uniform(0, [WIDTH, HEIGHT], (30, 2)):
         truth = tf.constant([[[x - 4, y - 4, x + 4, y + 4, 0]]], tf.float32)
@@ -342,7 +350,7 @@ def test_the_overlap_is_not_made_better_or_worse_to_please_the_confidence():
 
 def test_weights_of_classes_count_for_places_and_classes_of_their_boxes():
     rng = np.random.default_rng(4)
-    even, uneven = make_loss([FINE, COARSE]), make_loss([FINE, COARSE], weights=(0.25, 0.75, 2.0))
+    even, uneven = make_loss(FINE, COARSE), make_loss(FINE, COARSE, weights=(0.25, 0.75, 2.0))
     numbers = random_numbers(rng, even, 1)
     for label, weight in enumerate(uneven.class_weights):
         truths = [[[10, 10, 30, 28, label], [40, 12, 52, 40, label]]]
@@ -375,13 +383,13 @@ DEGENERATE = {
 @pytest.mark.parametrize("truths", DEGENERATE.values(), ids=DEGENERATE)
 @pytest.mark.parametrize("column", [slice(0, 2), 2, 3, slice(2, 4), 4, slice(5, None), slice(None)])
 def test_losses_and_gradients_are_finite_whatever_is_said(truths, column):
-    loss = make_loss([FINE, COARSE])
+    loss = make_loss(FINE, COARSE)
     for extreme in EXTREMES:
         numbers = zeros(loss)
         numbers[..., column] = extreme
         variable = tf.Variable(numbers)
         with tf.GradientTape() as tape:
-            total = loss(variable, tf.constant([truths], tf.float32)).total
+            total = loss(variable, tf.constant([truths + [NOTHING] * (ROWS - len(truths))], tf.float32)).total
         assert np.isfinite(total.numpy()).all(), extreme
         assert np.isfinite(tape.gradient(total, variable).numpy()).all(), extreme
 
@@ -450,7 +458,7 @@ def test_the_farther_a_box_is_moved_away_the_less_it_shows(size, other, angle):
 
 
 def test_sizes_that_no_number_can_hold_are_taken_for_the_largest():
-    loss = make_loss([FINE, COARSE])
+    loss = make_loss(FINE, COARSE)
     numbers, larger = zeros(loss), zeros(loss)
     numbers[..., 2:4], larger[..., 2:4] = MOST_LOG_SIZE, 1e6
     truths = [[[10, 10, 30, 28, 1]]]
