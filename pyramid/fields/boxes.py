@@ -135,17 +135,17 @@ class BoxesObjective(Objective):
     def read_label(self, label: Any) -> np.ndarray:
         if len(label) > MOST_BOXES:
             raise DataError(f'"boxes": found {len(label)} boxes, allowed are at most {MOST_BOXES} an image')
-        rows = [(*box[CORNERS], self._class_of_box(place, box)) for place, box in enumerate(label)]
+        rows = [self._read_box(place, box) for place, box in enumerate(label)]
         return np.array(rows, np.float32).reshape(-1, COLUMNS)
 
-    def _class_of_box(self, place: int, box: Any) -> int:
+    def _read_box(self, place: int, box: Any) -> tuple[float, ...]:
         problem = box_problem(box)
         if problem is None and not self._knows(box[CLASS]):
             problem = f"found the class {found(box[CLASS])}, which is not among the values of the objective"
         if problem is not None:
             raise DataError(f'"boxes", box {place}: {problem}')
         name = box[CLASS]
-        return self.values.index(name) if isinstance(name, str) else int(name)
+        return (*box[CORNERS], self.values.index(name) if isinstance(name, str) else name)
 
     def _knows(self, name: Any) -> bool:
         return name in self.values if isinstance(name, str) else 0 <= name < len(self.values)
@@ -249,7 +249,8 @@ def box_problem(box: Any) -> str | None:
         return f"found {found(box)}, allowed is {BOX_FORM}"
     if not all(is_number(side) for side in box[CORNERS]):
         return f"found {found(box)}, allowed is {BOX_FORM}"
-    x1, y1, x2, y2 = box[CORNERS]
+    # as they are kept: what differs by less has no area there
+    x1, y1, x2, y2 = map(np.float32, box[CORNERS])
     return None if x1 < x2 and y1 < y2 else f"found {found(box)}, which has no area: allowed is {BOX_FORM}"
 
 

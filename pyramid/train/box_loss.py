@@ -2,7 +2,7 @@
 
 See docs/training.md, "Object detection". Numbers are those of `sensenet.detection`: (n, boxes, 5 + classes) float32
 x, y, w, h, objectness and classes before their functions, in the order of a `Grid`. Truths are (n, most, 5) float32
-x1, y1, x2, y2 in pixels of the network's input and class, filled up with rows of the class -1.
+x1, y1, x2, y2 in pixels of the network's input and class, filled up with rows of the class -1; `most` is at least 1.
 """
 
 from __future__ import annotations
