@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from sensenet.drawing import draw
+
 LEAST_SIDE, MARGIN, TITLE = 96, 6, 14
 MOST_TEXT = 80
-COLOURS = ("cyan", "magenta", "yellow", "lime", "orange", "deepskyblue", "hotpink", "white")
 MOST_IMAGES = 256
 """So many images of a batch are shown at most."""
 
@@ -53,18 +53,12 @@ def draw_sheet(batches: Sequence[Sequence[Picture]]) -> Image.Image:
 
 
 def _with_boxes(image: Image.Image, boxes: Sequence[Mapping[str, Any]], zoom: int) -> Image.Image:
-    """The image, its boxes in a colour for each label.
+    """The image with its boxes.
 
     Args:
         zoom: how much larger the image is than the pixels that boxes are measured in.
     """
-    pen = ImageDraw.Draw(image)
-    for box in boxes:
-        colour = COLOURS[zlib.crc32(box["label"].encode()) % len(COLOURS)]
-        x1, y1, x2, y2 = (place * zoom for place in box["box"])
-        pen.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=colour, width=2)
-        pen.text((x1 + 3, y1 + 1), label_text(box["label"]), fill=colour, stroke_width=1, stroke_fill="black")
-    return image
+    return draw(image, [{**box, "box": [place * zoom for place in box["box"]]} for box in boxes])
 
 
 def label_text(label: str | float) -> str:

@@ -159,7 +159,7 @@ def compile_image_steps(
 
     def steps(state: State, first: int, n_steps: int) -> tuple[State, tf.Tensor, State]:
         losses = []
-        if task.averaged and state.average is None:
+        if task.averaged and not state.average:
             state = state._replace(average=(state.parameters, state.buffers))
         for number in range(first - first_step, first - first_step + n_steps):
             state, mean = run(tf.constant(number, tf.int64), state, batches.take())
@@ -171,7 +171,6 @@ def compile_image_steps(
 
 def _averaged(state: State, number: tf.Tensor) -> State:
     """The state with its weights taken into the average, whose memory grows with the steps until it is full."""
-    assert state.average is not None
     done = tf.cast(number, tf.float32)
     share = tf.maximum(1.0 - AVERAGE_DECAY, AVERAGE_RAMP / (AVERAGE_RAMP + 1.0 + done))
     now = (state.parameters, state.buffers)
