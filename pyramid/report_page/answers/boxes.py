@@ -16,7 +16,6 @@ from pyramid.report_page.answers.kind import Answers, parse_galleries
 from pyramid.report_page.bounds import cut, thinned
 from pyramid.report_page.charts import precision_recall_chart
 from pyramid.report_page.drawing import draw_corners
-from pyramid.report_page.units import shown_number
 from pyramid.train.box_metrics import Curve, evaluate_boxes
 from pyramid.train.checks import HoldoutAnswers
 
@@ -172,6 +171,9 @@ def _pairs(points: Sequence[Sequence[float]]) -> tuple[tuple[float, float], ...]
 
 
 def _table_row(row: ClassRow) -> str:
-    shares = map(shown_number, (row.ap_50, row.ap_50_95, row.precision, row.recall))
+    shares = (
+        "-" if share is None else f"{share:.4f}"
+        for share in (row.ap_50, row.ap_50_95, row.precision, row.recall)
+    )
     cells = "".join(f"<td>{cell}</td>" for cell in (escape(row.name), str(row.truths), *shares))
     return f"<tr>{cells}</tr>"
