@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from pyramid.errors import DataError
 from pyramid.fields.kinds import RawField, is_number
-from pyramid.fields.objective import Compared, Objective
+from pyramid.fields.objective import Objective
 from pyramid.settings.wording import found
 from pyramid.train.box_metrics import TrueBoxes, evaluate_boxes
 
@@ -221,13 +221,6 @@ class BoxesObjective(Objective):
     @override
     def said(self, prediction: Any) -> Any:
         return prediction
-
-    @override
-    def compare(self, truth: np.ndarray, outputs: Any) -> Compared:
-        """How many boxes there are and how many were found, and the loss of each image; see `Objective`."""
-        there = (truth[..., CLASS] != NO_BOX).sum(axis=1)
-        said = (outputs.scores > SHOWN_SCORE).sum(axis=1)
-        return Compared(there, said, outputs.losses.sum(axis=1))
 
     @override
     def difference_from(self, output: RawField) -> str | None:

@@ -4,26 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from pyramid.fields.kinds import Field, RawField
-
-
-class Compared(NamedTuple):
-    """Predictions beside the truth.
-
-    Attributes:
-        truth, predictions: (rows,) classes, or numbers in the objective's own units.
-        errors: (rows,), the larger the worse.
-        shares: (rows, classes) that the network gives to each class; None of numbers.
-    """
-
-    truth: np.ndarray
-    predictions: np.ndarray
-    errors: np.ndarray
-    shares: np.ndarray | None = None
 
 
 class Objective(Field):
@@ -152,10 +137,6 @@ class Objective(Field):
     @abstractmethod
     def said(self, prediction: np.ndarray) -> Any:
         """One prediction of a finished model, (outputs,) in the objective's own units, as people know it."""
-
-    @abstractmethod
-    def compare(self, truth: np.ndarray, outputs: np.ndarray) -> Compared:
-        """What a network says in (rows, outputs), beside the labels that are true."""
 
     def difference_from(self, output: RawField) -> str | None:
         """Why a model with this `output_exposition` answers another question; None where it answers this one."""

@@ -22,7 +22,7 @@ from pyramid.fields.kinds import (
     is_number,
     refuse_rows,
 )
-from pyramid.fields.objective import Compared, Objective
+from pyramid.fields.objective import Objective
 from pyramid.settings.semantics import LOSSES
 from pyramid.settings.wording import found
 from pyramid.tables.splits import numeric_strata
@@ -116,13 +116,6 @@ class NumericObjective(NumericField, Objective):
     def said(self, prediction: np.ndarray) -> float:
         return float(prediction[0])
 
-    @override
-    def compare(self, truth: np.ndarray, outputs: np.ndarray) -> Compared:
-        true = truth.astype(np.float64) * self.scale + self.mean
-        # where all numbers are equal, so are all predictions of the model
-        predictions = outputs[:, 0].astype(np.float64) * self.stdev + self.mean
-        return Compared(true, predictions, np.abs(predictions - true))
-
 
 class CategoricalObjective(CategoricalField, Objective):
     """One of several classes."""
@@ -211,10 +204,6 @@ class CategoricalObjective(CategoricalField, Objective):
     @override
     def said(self, prediction: np.ndarray) -> str:
         return self.values[int(prediction.argmax())]
-
-    @override
-    def compare(self, truth: np.ndarray, outputs: np.ndarray) -> Compared:
-        return Compared(truth, outputs.argmax(axis=1), -outputs[np.arange(len(truth)), truth], outputs)
 
     @override
     def difference_from(self, output: RawField) -> str | None:

@@ -40,9 +40,10 @@ from pyramid.submodels.image_model import network_info, trained_keras_model
 from pyramid.train.checks import HoldoutCheck, OnCheck, ignore_check
 from pyramid.train.dataset import Dataset, split_holdout, warn_of_lone_rows
 from pyramid.train.fit import Fit
+from pyramid.train.image_data import ImageData
 from pyramid.train.image_loop import Batch
 from pyramid.train.image_start import Start, start_networks
-from pyramid.train.images import ImageData, ImageFitOptions, batches_of_steps, train_phases
+from pyramid.train.images import ImageFitOptions, batches_of_steps, train_phases
 from pyramid.workspace import Submodel, Workspace, check_there
 from sensenet.document.image_network import ImageMetadata
 from sensenet.errors import SensenetError
@@ -87,7 +88,8 @@ def run(
     start, images, checks = begun.start, begun.images, list[HoldoutCheck]()
 
     def notify(check: HoldoutCheck) -> None:
-        checks.append(check)
+        # what one check's network says is not kept longer than the check
+        checks.append(replace(check, answers=None))
         on_check(check)
 
     fitted = train_phases(

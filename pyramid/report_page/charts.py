@@ -1,4 +1,7 @@
-"""Drawings of a report, as SVG inside the page: curves, the confusion matrix, truth against prediction."""
+"""Drawings of a report, as SVG inside the page: curves, the confusion matrix, truth against prediction.
+
+They are made of plain values.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 
-from pyramid.report_page.data import Confusion, Scatter
-
 WIDTH, HEIGHT = 400, 220
+CURVE_SIDE = 260
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 26, 30
 CELL_SIDE, LONGEST_LABEL, LETTER_WIDTH, TITLE_ROOM = 34, 16, 6.4, 34
 LIGHT_ON = 0.6  # squares of more opacity have light numbers
@@ -42,9 +44,36 @@ def curve(
     return _svg(name, WIDTH, HEIGHT, parts)
 
 
-def confusion_matrix(confusion: Confusion) -> str:
-    """Counts in squares, a row a true class, darker for a larger share of the row; errors are red."""
-    names = [_short(name) for name in confusion.classes]
+def precision_recall_chart(name: str, points: Sequence[Span], shown: Span | None) -> str:
+    """Precision over recall.
+
+    Args:
+        points: (recall, precision), at least one.
+        shown: one of them that is marked.
+    """
+    shares = (0.0, 1.0)
+    place = _placer(shares, shares, CURVE_SIDE, CURVE_SIDE)
+    parts = _axes(shares, shares, CURVE_SIDE, CURVE_SIDE)
+    path = " ".join("{:.1f},{:.1f}".format(*place(*point)) for point in points)
+    parts.append(f'<polyline class="line" points="{path}"/>')
+    if shown is not None:
+        told = f"recall {_number(shown[0])}, precision {_number(shown[1])}"
+        parts.append(_dot("kept", place(*shown), 4.5, told))
+    parts.append(
+        f'<text x="{CURVE_SIDE / 2}" y="{CURVE_SIDE - 2}" text-anchor="middle" class="axis">recall</text>'
+    )
+    parts.append(f'<text x="{LEFT}" y="{TOP - 10}" class="axis">precision</text>')
+    return _svg(f"precision over recall of {name}", CURVE_SIDE, CURVE_SIDE, parts)
+
+
+def confusion_matrix(classes: Sequence[str], rows: Sequence[Sequence[int]]) -> str:
+    """Counts in squares, a row a true class, darker for a larger share of the row; errors are red.
+
+    Args:
+        classes: their names.
+        rows: for each true class how many were predicted as each class.
+    """
+    names = [_short(name) for name in classes]
     room = round(TITLE_ROOM + LETTER_WIDTH * max(map(len, names)))  # of the names, above and on the left
     length = room + len(names) * CELL_SIDE
     centre = (room + length) // 2
@@ -56,24 +85,24 @@ def confusion_matrix(confusion: Confusion) -> str:
         middle = room + place * CELL_SIDE + CELL_SIDE // 2
         parts.append(f'<text x="{room - 6}" y="{middle + 4}" text-anchor="end">{name}</text>')
         parts.append(f'<text transform="translate({middle + 4} {room - 6}) rotate(-60)">{name}</text>')
-    for row, counts in enumerate(confusion.counts):
+    for row, counts in enumerate(rows):
         total = max(1, sum(counts))
         for column, count in enumerate(counts):
-            where = f"{confusion.classes[row]} predicted as {confusion.classes[column]}: {count}"
+            where = f"{classes[row]} predicted as {classes[column]}: {count}"
             corner = room + column * CELL_SIDE, room + row * CELL_SIDE
             parts.append(_cell(corner, row == column, count, count / total, where))
     return _svg("confusion matrix", length + 60, length + 4, parts)
 
 
-def scatter_plot(scatter: Scatter) -> str:
-    """Predictions over truths, with the line on which they are equal."""
+def scatter_plot(points: Sequence[tuple[float, float]]) -> str:
+    """Predictions over truths, with the line on which they are equal; `points` are (truth, prediction)."""
     size = 420
-    span = _widened([number for point in scatter.points for number in point])
+    span = _widened([number for point in points for number in point])
     place = _placer(span, span, size, size)
     corners = (*place(span[0], span[0]), *place(span[1], span[1]))
     parts = _axes(span, span, size, size)
     parts.append('<line class="equal" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>'.format(*corners))
-    parts += [_dot("point", place(*point), 2.8, "") for point in scatter.points]
+    parts += [_dot("point", place(*point), 2.8, "") for point in points]
     parts.append(f'<text x="{size / 2}" y="{size - 2}" text-anchor="middle" class="axis">truth</text>')
     parts.append(f'<text x="{LEFT}" y="{TOP - 10}" class="axis">prediction</text>')
     return _svg("truth against prediction", size, size, parts)

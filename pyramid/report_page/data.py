@@ -6,46 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pyramid.report_page.answers import ANSWERS, Answers
 from pyramid.train.checks import HoldoutCheck
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """Truth against prediction of a classifier.
-
-    Attributes:
-        classes: names of the ones shown.
-        counts: for each true class how many images were predicted as each class.
-        n_classes: classes in all.
-    """
-
-    classes: tuple[str, ...]
-    counts: tuple[tuple[int, ...], ...]
-    n_classes: int
-
-
-@dataclass(frozen=True)
-class Scatter:
-    """Truth against prediction of a number.
-
-    Attributes:
-        points: (truth, prediction) pairs in the objective's units.
-        n_images: images in all, of which the points are a sample.
-    """
-
-    points: tuple[tuple[float, float], ...]
-    n_images: int
-
-
-@dataclass(frozen=True)
-class Miss:
-    """A holdout image with its truth and what was predicted, in words; `wrong` where another class was."""
-
-    picture: str
-    file: str
-    truth: str
-    prediction: str
-    wrong: bool
 
 
 @dataclass(frozen=True)
@@ -68,7 +30,6 @@ class ReportData:
         n_checks: how many there were.
         phases: what each phase that was begun trained, in words.
         answers: truth against prediction on the holdout; None without holdout images.
-        worst: the worst predictions first.
         augmentations: names of the augmentations.
         sheet: training images, augmented.
         settings: keys and values of the job, as text.
@@ -79,8 +40,7 @@ class ReportData:
     checks: tuple[HoldoutCheck, ...]
     n_checks: int
     phases: tuple[str, ...]
-    answers: Confusion | Scatter | None
-    worst: tuple[Miss, ...]
+    answers: Answers | None
     augmentations: tuple[str, ...]
     sheet: tuple[Augmented, ...]
     settings: tuple[tuple[str, str], ...]
@@ -88,7 +48,13 @@ class ReportData:
 
 def dump_report(data: ReportData) -> dict[str, Any]:
     """The data as a JSON object."""
-    return asdict(data)
+    dumped = asdict(data)
+    if data.answers is not None:
+        dumped["answers"]["kind"] = data.answers.kind
+    for check in dumped["checks"]:
+        # of single checks a page shows no pictures
+        del check["answers"]
+    return dumped
 
 
 def parse_report(value: Mapping[str, Any]) -> ReportData:
@@ -100,20 +66,14 @@ def parse_report(value: Mapping[str, Any]) -> ReportData:
         n_checks=value["n_checks"],
         phases=tuple(value["phases"]),
         answers=_answers(value["answers"]),
-        worst=tuple(Miss(**miss) for miss in value["worst"]),
         augmentations=tuple(value["augmentations"]),
         sheet=tuple(Augmented(**row | {"versions": tuple(row["versions"])}) for row in value["sheet"]),
         settings=_pairs(value["settings"]),
     )
 
 
-def _answers(value: Mapping[str, Any] | None) -> Confusion | Scatter | None:
-    if value is None:
-        return None
-    if "points" in value:
-        return Scatter(tuple((truth, predicted) for truth, predicted in value["points"]), value["n_images"])
-    counts = tuple(tuple(row) for row in value["counts"])
-    return Confusion(tuple(value["classes"]), counts, value["n_classes"])
+def _answers(value: Mapping[str, Any] | None) -> Answers | None:
+    return None if value is None else ANSWERS[value["kind"]].parse(value)
 
 
 def _pairs(pairs: Any) -> tuple[tuple[str, str], ...]:

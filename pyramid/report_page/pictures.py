@@ -1,9 +1,12 @@
-"""Small pictures inside a page: pixels as data URIs."""
+"""Small pictures inside a page: pixels as data URIs, and what is written below them."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -13,10 +16,42 @@ MOST_PNG_BYTES = 6_000
 JPEG_QUALITY = 82
 
 
-def data_uri(pixels: np.ndarray) -> str:
-    """An image of (height, width, 3) uint8, at most `SHOWN_SIDE` long: as PNG, or as JPEG where that is smaller."""
+@dataclass(frozen=True)
+class Shown:
+    """A holdout image with its truth and what was predicted, in words; `wrong` where they differ in kind."""
+
+    picture: str
+    file: str
+    truth: str
+    prediction: str
+    wrong: bool
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures of holdout images under one heading.
+
+    Attributes:
+        kind: what they show, in one word: "worst", "drawn", "false" or "missed".
+        title: the heading.
+        words: what there is to see, or that there is nothing.
+    """
+
+    kind: str
+    title: str
+    words: str
+    pictures: tuple[Shown, ...]
+
+    @classmethod
+    def parse(cls, value: Mapping[str, Any]) -> Gallery:
+        """What `dataclasses.asdict` gave, also after a way through JSON."""
+        return cls(**{**value, "pictures": tuple(Shown(**shown) for shown in value["pictures"])})
+
+
+def data_uri(pixels: np.ndarray, side: int = SHOWN_SIDE) -> str:
+    """An image of (height, width, 3) uint8, at most `side` long: as PNG, or as JPEG where that is smaller."""
     image = Image.fromarray(pixels)
-    image.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
+    image.thumbnail((side, side))
     png = _encoded(image, format="PNG", optimize=True)
     if len(png) <= MOST_PNG_BYTES:
         return _uri("png", png)

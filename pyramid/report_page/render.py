@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
 
-from pyramid.report_page.charts import confusion_matrix, curve, scatter_plot
-from pyramid.report_page.data import Augmented, Confusion, Miss, ReportData, Scatter
+from pyramid.report_page.charts import curve
+from pyramid.report_page.data import Augmented, ReportData
+from pyramid.report_page.pictures import Gallery, Shown
 from pyramid.report_page.style import STYLE
 from pyramid.train.checks import HoldoutCheck
 
 # no script and nothing from elsewhere, whatever a file name tries
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+NO_HOLDOUT = "<p>There are no holdout images.</p>"
 SUMMARY_HEADINGS = ("candidate", "outcome")
 
 
@@ -41,6 +43,7 @@ def _summary(summary: Sequence[tuple[str, str]]) -> str:
 
 
 def _article(data: ReportData) -> str:
+    answers = data.answers
     facts = "".join(
         f"<div><b>{escape(value)}</b><span>{escape(_spaced(name))}</span></div>"
         for name, value in data.result
@@ -48,8 +51,10 @@ def _article(data: ReportData) -> str:
     return (
         f'<article><h1>{escape(data.title)}</h1><div class="facts">{facts}</div>'
         + _section("curves", "Learning curves", _curves(data))
-        + _section("answers", "Truth and prediction", _answers(data))
-        + _section("worst", "Worst holdout images", _worst(data.worst))
+        + _section("answers", "Truth and prediction", NO_HOLDOUT if answers is None else answers.html())
+        + "".join(
+            _section(one.kind, one.title, _gallery(one)) for one in (answers.galleries if answers else ())
+        )
         + _section("augmented", "Augmented training images", _sheet(data.augmentations, data.sheet))
         + _section("settings", "Settings", _settings(data.settings))
         + "</article>"
@@ -80,11 +85,12 @@ def _curves(data: ReportData) -> str:
         if finite:
             drawing = curve(name, finite, spans, mark)
             charts.append(f"<figure><figcaption>{escape(_spaced(name))}</figcaption>{drawing}</figure>")
-    units = " Errors are in the units of the labels." if isinstance(data.answers, Scatter) else ""
+    units = "" if data.answers is None else f" {data.answers.units}"
     told = "; ".join(f"phase {number}: {escape(text)}" for number, text in enumerate(data.phases, 1))
     return (
-        f"<p>Over the iterations, measured on the holdout images at {data.n_checks} checks. Larger metrics are "
-        f"better, and smaller errors.{units} The red ring marks the check whose weights were kept. {told}.</p>"
+        f"<p>Over the iterations, measured on the holdout images at {data.n_checks} checks. Larger metrics "
+        f"are better, and smaller errors and losses.{units} The red ring marks the check whose weights were kept. "
+        f"{told}.</p>"
         f'<div class="charts">{"".join(charts)}</div>'
     )
 
@@ -100,40 +106,18 @@ def _spans(checks: Sequence[HoldoutCheck]) -> list[tuple[float, float]]:
     return [(float(start), float(end)) for start, end in pairwise(marks)]
 
 
-def _answers(data: ReportData) -> str:
-    answers = data.answers
-    if answers is None:
-        return "<p>There are no holdout images.</p>"
-    if isinstance(answers, Confusion):
-        shown = len(answers.classes)
-        rest = (
-            ""
-            if shown == answers.n_classes
-            else f" Only the {shown} most confused of {answers.n_classes} classes."
-        )
-        return (
-            "<p>How many holdout images of each true class (rows) were predicted as each class (columns); "
-            f"errors are red.{rest}</p>{confusion_matrix(answers)}"
-        )
-    shown = len(answers.points)
-    rest = "" if shown == answers.n_images else f" {shown} of {answers.n_images} images are drawn."
-    return f"<p>A point a holdout image; on the dashed line both are equal.{rest}</p>{scatter_plot(answers)}"
+def _gallery(gallery: Gallery) -> str:
+    figures = "".join(map(_figure, gallery.pictures))
+    return f'<p>{escape(gallery.words)}</p><div class="pictures">{figures}</div>'
 
 
-def _worst(worst: Sequence[Miss]) -> str:
-    if not worst:
-        return "<p>There are no holdout images.</p>"
-    figures = "".join(map(_miss, worst))
-    return f'<p>As the network sees them, the worst first.</p><div class="pictures">{figures}</div>'
-
-
-def _miss(miss: Miss) -> str:
-    kind = "wrong" if miss.wrong else "said"
+def _figure(shown: Shown) -> str:
+    kind = "wrong" if shown.wrong else "said"
     return (
-        f'<figure><img alt="" src="{escape(miss.picture)}"><figcaption>'
-        f'<div class="truth">truth: {escape(miss.truth)}</div>'
-        f'<div class="{kind}">predicted: {escape(miss.prediction)}</div>'
-        f"<div>{escape(miss.file)}</div></figcaption></figure>"
+        f'<figure><img alt="" src="{escape(shown.picture)}"><figcaption>'
+        f'<div class="truth">truth: {escape(shown.truth)}</div>'
+        f'<div class="{kind}">predicted: {escape(shown.prediction)}</div>'
+        f"<div>{escape(shown.file)}</div></figcaption></figure>"
     )
 
 

@@ -33,6 +33,7 @@ svg .equal { stroke: var(--soft); stroke-dasharray: 4 4; }
 .pictures { display: flex; flex-wrap: wrap; gap: 16px; }
 .pictures figure { width: 180px; }
 img { height: 112px; min-width: 40px; image-rendering: pixelated; border: 1px solid var(--rule); display: block; }
+.drawn figure { width: 290px; } .drawn img, .false img, .missed img { height: auto; max-width: 100%; }
 .pictures figcaption div { color: var(--soft); }
 .truth { color: var(--ink) !important; font-weight: 600; } .wrong { color: var(--red) !important; }
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(580px, 1fr)); gap: 14px 24px; }
@@ -44,6 +45,7 @@ td, th { text-align: left; vertical-align: top; padding: 3px 18px 3px 0; border-
   overflow-wrap: anywhere; }
 th { font-weight: 600; }
 td:first-child { min-width: 18em; }
+.numbers { margin-bottom: 18px; } .numbers td + td, .numbers th + th { text-align: right; }
 .values { columns: 2 420px; column-gap: 40px; }
 .values div { display: flex; gap: 12px; border-bottom: 1px solid var(--rule); padding: 3px 0; break-inside: avoid; }
 .values span { flex: 0 0 45%; color: var(--soft); } .values b { font-weight: 500; overflow-wrap: anywhere; }

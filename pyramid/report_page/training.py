@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pyramid.images.augment import augment
-from pyramid.report_page.collect import Outputs, collect
+from pyramid.report_page.answers import answers_to
+from pyramid.report_page.bounds import thinned
+from pyramid.report_page.collect import collect
 from pyramid.report_page.data import ReportData, dump_report
 from pyramid.report_page.render import render
 from pyramid.settings.base_settings import BaseSettings
 from pyramid.settings.options import LossOptions, NetworkOptions
 from pyramid.train.checks import HoldoutCheck
+from pyramid.train.image_data import ImageData, label_augmenter
 from pyramid.train.image_start import Start
-from pyramid.train.images import ImageData, describe_phase, predict_images
+from pyramid.train.images import answer_holdout, describe_phase
 from pyramid.train.traced import traced_once
 from pyramid.workspace import Submodel, Workspace, write_bytes, write_json
 
@@ -50,45 +52,38 @@ def training_report(
         result: of the job.
         checks: all of them, in their order.
     """
-    holdout = images.holdout
-    outputs, worst = None, []
-    if len(holdout):
-        predicted = predict_images(start, images, LossOptions.of(settings))
-        outputs = Outputs(holdout.truth, predicted, holdout.objective)
-        worst = _with_pixels(images, holdout.inputs[outputs.worst()])
+    objective, answers = images.holdout.objective, None
+    if len(images.holdout):
+        answers = answers_to(objective).of(answer_holdout(start, images, LossOptions.of(settings)))
     return collect(
         settings.as_dict(),
-        holdout.objective,
+        objective,
         result,
         checks,
         [describe_phase(phase, start) for phase in NetworkOptions.of(settings).training_type.phases],
-        outputs,
-        worst,
+        answers,
         images.augmentations.words(),
         _sheet(images, settings.augmentation_seed),
     )
 
 
-def _with_pixels(images: ImageData, positions: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    files = [images.store.files[position] for position in positions]
-    return list(zip(files, images.store.pixels(positions), strict=True))
-
-
 def _sheet(images: ImageData, augmentation_seed: int) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """Some training images, each as several steps would see it."""
-    if not images.augmentations.chosen:
+    """Some training images, each as several steps would see it, with what can be seen of their labels."""
+    change = label_augmenter(images, augmentation_seed)
+    if change is None:
         return []
-    inputs = images.training.inputs
-    places = np.linspace(0, len(inputs) - 1, min(len(inputs), SHEET_IMAGES)).astype(np.int64)
-    positions = inputs[places]
-    plain = _with_pixels(images, positions)
-    pixels = tf.constant(np.stack([image for _, image in plain]))
+    rows = images.training.take(thinned(len(images.training), SHEET_IMAGES))
+    objective, draw = rows.objective, answers_to(rows.objective).draw_label
 
-    @traced_once
-    @tf.function(autograph=False)
-    def change(step: tf.Tensor) -> tf.Tensor:
-        seed, indices = tf.constant(augmentation_seed), tf.constant(positions, tf.int32)
-        return augment(pixels, seed, step, indices, images.augmentations)
+    def drawn(pixels: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        labels = objective.truth(targets)
+        return np.stack([draw(*each) for each in zip(pixels, labels, strict=True)])
 
-    versions = np.stack([change(tf.constant(step)).numpy() for step in range(SHEET_VERSIONS)], axis=1)
-    return [(file, image, versions[place]) for place, (file, image) in enumerate(plain)]
+    files, pixels = zip(*images.look(rows.inputs), strict=True)
+    plain, targets = tf.constant(np.stack(pixels)), tf.constant(rows.targets)
+    changed = traced_once(tf.function(change, autograph=False))
+    versions = [
+        drawn(*(tensor.numpy() for tensor in changed(plain, targets, tf.constant(step))))
+        for step in range(SHEET_VERSIONS)
+    ]
+    return list(zip(files, drawn(plain.numpy(), rows.targets), np.stack(versions, axis=1), strict=True))

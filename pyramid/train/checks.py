@@ -3,7 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pyramid.fields import Objective
+
+Look = Callable[[np.ndarray], list[tuple[str, np.ndarray]]]
+"""The files and the (height, width, 3) uint8 pixels of the images at some positions in the holdout."""
+
+
+@dataclass(frozen=True, eq=False)
+class HoldoutAnswers:
+    """What a network says of the holdout images, beside what is true.
+
+    Attributes:
+        truth: (images, ...) labels.
+        outputs: of all images, as the objective's `evaluate` takes them.
+        look: reads images.
+    """
+
+    objective: Objective
+    truth: np.ndarray
+    outputs: Any
+    look: Look
 
 
 @dataclass(frozen=True)
@@ -18,6 +42,7 @@ class HoldoutCheck:
         kept: the weights were at least as good as the best so far.
         phase: of the training, counted from 1.
         learning_rate: at this iteration; None where nobody said.
+        answers: what was judged, for pictures of it; None where the rows are not images any more.
     """
 
     iteration: int
@@ -27,6 +52,7 @@ class HoldoutCheck:
     kept: bool
     phase: int = 1
     learning_rate: float | None = None
+    answers: HoldoutAnswers | None = field(default=None, repr=False, compare=False)
 
 
 OnCheck = Callable[[HoldoutCheck], None]

@@ -13,22 +13,18 @@ import numpy as np
 import tensorflow as tf
 
 from pyramid.fields import Objective
-from pyramid.fields.boxes import BoxesObjective
-from pyramid.images.augment import Augmentations
-from pyramid.images.store import ImageStore
 from pyramid.images.training_types import Phase
 from pyramid.progress import Report
 from pyramid.settings.options import FitOptions, LossOptions, OptimizerOptions
-from pyramid.train.checks import HoldoutCheck, OnCheck, ignore_check
+from pyramid.train.checks import HoldoutAnswers, HoldoutCheck, OnCheck, ignore_check
 from pyramid.train.dataset import Dataset, targets_and_weights
 from pyramid.train.detector import box_answers, box_loss, train_heads_alone
 from pyramid.train.fit import Fit, TrainingLimits, fit, training_limits
+from pyramid.train.image_data import HoldoutJudge, ImageData, label_augmenter
 from pyramid.train.image_loop import (
     Batch,
     ImageTask,
-    augmenter,
     batch_maker,
-    box_augmenter,
     compile_image_steps,
     compile_predict,
     in_chunks,
@@ -45,22 +41,6 @@ from sensenet.models.predict.images import compile_features
 from sensenet.preprocess.image import normalize
 
 MAX_FEATURE_BYTES = 256_000_000
-
-
-@dataclass(frozen=True)
-class ImageData:
-    """The images of a training.
-
-    Attributes:
-        store: their pixels.
-        training, holdout: rows whose inputs are (rows,) positions in `store`.
-        augmentations: of the training images.
-    """
-
-    store: ImageStore
-    training: Dataset
-    holdout: Dataset
-    augmentations: Augmentations
 
 
 @dataclass(frozen=True)
@@ -226,7 +206,7 @@ def _train_phase(
     optimizer = make_optimizer(options.fit.optimizer)
     parameters, buffers = task.network.read()
     predict = compile_predict(task, data.store, data.holdout)
-    truth, objective = data.holdout.truth, data.holdout.objective
+    judge = HoldoutJudge(data, predict)
     batches: Prefetcher[Batch]
     with Prefetcher(batches_of_steps(data, options), first=first, stop=limits.max_iterations) as batches:
         rate = _rate(phase, first, options.fit.optimizer)
@@ -234,11 +214,11 @@ def _train_phase(
         return fit(
             State(parameters, buffers, optimizer.initial_slots(parameters)),
             steps,
-            lambda state: objective.evaluate(truth, predict(state)),
+            judge.evaluate,
             limits,
             report,
             earlier,
-            on_check,
+            lambda check: on_check(replace(check, answers=judge.answers)),
         )
 
 
@@ -248,8 +228,7 @@ def batches_of_steps(data: ImageData, options: ImageFitOptions) -> Callable[[int
     targets, row_weights = targets_and_weights(training, options.fit.loss)
     balanced = sampling.balance_objective and bool(training.objective.classes)
     sampler = make_sampler(training.labels, sampling.seed, 1, sampling.batch_size, balanced, 0.0)
-    make_change = box_augmenter if isinstance(training.objective, BoxesObjective) else augmenter
-    change = make_change(data.augmentations, options.augmentation_seed)
+    change = label_augmenter(data, options.augmentation_seed)
     return batch_maker(data.store, replace(training, targets=targets), row_weights, sampler, change)
 
 
@@ -264,11 +243,12 @@ def _in_phase(on_check: OnCheck, number: int, phase: Phase, options: OptimizerOp
     return notify
 
 
-def predict_images(start: Start, data: ImageData, options: LossOptions) -> Any:
-    """What the trained networks say of the holdout images: arrays as the objective's `evaluate` takes them."""
+def answer_holdout(start: Start, data: ImageData, options: LossOptions) -> HoldoutAnswers:
+    """What the trained networks say of the holdout images."""
     task = make_task(start, Phase(1), data.holdout.objective, options)
     parameters, buffers = task.network.read()
-    return compile_predict(task, data.store, data.holdout)(State(parameters, buffers, ()))
+    predict = compile_predict(task, data.store, data.holdout)
+    return data.holdout_answers(predict(State(parameters, buffers, ())))
 
 
 def _rate(phase: Phase, first_step: int, options: OptimizerOptions) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -96,16 +96,13 @@ def test_an_objective_is_made_of_labels(case: SimpleNamespace) -> None:
     assert parse_objective(made.dump()) == made
 
 
-def test_right_outputs_have_the_best_metrics_and_no_errors(case: SimpleNamespace) -> None:
+def test_right_outputs_have_the_best_metrics(case: SimpleNamespace) -> None:
     objective = case.objective
     targets = objective.targets(objective.labels(case.raw))
     truth = objective.truth(targets)
     right, wrong = objective.evaluate(truth, targets), objective.evaluate(truth, targets[::-1])
     assert set(objective.headline) <= right.keys()
     assert all(right[name] > wrong[name] for name in objective.headline)
-    compared = objective.compare(truth, targets)
-    np.testing.assert_array_equal(compared.truth, compared.predictions)
-    assert objective.compare(truth, targets[::-1]).errors.sum() > compared.errors.sum()
 
 
 def test_smoothing_keeps_the_mass_of_targets(case: SimpleNamespace) -> None:

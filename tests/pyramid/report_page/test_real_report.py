@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from browser import browse, needs_browser, screenshot
 from image_jobs import SIDE, tiny_model, write_digits
-from PIL import Image
 
 from pyramid.commands import train
 from sensenet.document.model import dumps
 
-CHROMIUM = shutil.which("chromium", path="/usr/bin")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 WIDTH, HEIGHT = 1300, 2600
 HEADINGS = (
     "Candidates",
@@ -69,25 +58,12 @@ def config(directory, labels, **keys):
     } | keys
 
 
-def browse(page: Path, directory: Path, *options: str) -> str:
-    done = subprocess.run(
-        [str(CHROMIUM), *FLAGS, f"--user-data-dir={directory / 'profile'}", *options, page.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no /usr/bin/chromium (Debian's package chromium)")
+@needs_browser
 def test_a_browser_shows_every_section(trained, tmp_path):
     page = trained / "out" / "report.html"
     document = browse(page, tmp_path, "--dump-dom")
     assert [heading for heading in HEADINGS if f"<h2>{heading}</h2>" not in document] == []
-    screenshot = tmp_path / "page.png"
-    browse(page, tmp_path, f"--screenshot={screenshot}", f"--window-size={WIDTH},{HEIGHT}")
-    pixels = np.asarray(Image.open(screenshot).convert("RGB"))
+    pixels = screenshot(page, tmp_path, WIDTH, HEIGHT)
     assert pixels.shape[1] == WIDTH
     inked = (pixels != pixels[0, 0]).any(axis=2)
     # the page fills its width and a good part of its height, with colours

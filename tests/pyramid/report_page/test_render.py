@@ -4,102 +4,31 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from report_pages import EVIL, Page, checks, made, sections
 
-from pyramid.fields import parse_objective
-from pyramid.report_page.collect import MOST_CHECKS, MOST_CLASSES, MOST_POINTS, Outputs, collect
-from pyramid.report_page.data import Confusion, ReportData, Scatter, dump_report, parse_report
+from pyramid.fields import OBJECTIVES, parse_objective
+from pyramid.report_page.answers import ANSWERS, Confusion, Scatter
+from pyramid.report_page.answers.classes import MOST_CLASSES
+from pyramid.report_page.answers.numbers import MOST_POINTS
+from pyramid.report_page.collect import MOST_CHECKS, collect
+from pyramid.report_page.data import ReportData, dump_report, parse_report
 from pyramid.report_page.pictures import SHOWN_SIDE, data_uri
 from pyramid.report_page.render import render
 from pyramid.train.checks import HoldoutCheck
 
 SECTIONS = ("curves", "answers", "worst", "augmented", "settings")
-EVIL = '<script>alert("x")</script>&\'"'
 NUMBER = {"type": "numeric", "mean": 100.0, "stdev": 10.0}
-VOID = {"meta", "img"}
-
-
-class Page(HTMLParser):
-    """The elements of a page; every one that is opened must be closed."""
-
-    def __init__(self, text: str):
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
-
-
-def checks(count=9, metrics=("accuracy", "likelihood")):
-    return tuple(
-        HoldoutCheck(
-            4 * i, i / 2, 1 / i, dict.fromkeys(metrics, i / count), i < count, 1 + i // 4, 0.1 / (1 + i // 4)
-        )
-        for i in range(1, count + 1)
-    )
 
 
 def categories(values):
     return {"type": "categorical", "values": list(values)}
 
 
-def made(
-    objective,
-    truth,
-    outputs,
-    check_metrics=("accuracy", "likelihood"),
-    name="a.png",
-    result_metrics=("accuracy",),
-    value=0.75,
-    **changes,
-):
-    settings = {"job_id": "simple_fine_tune", "batch_size": 8, "image_root": name, "layers": [1]} | changes
-    said = (
-        None
-        if outputs is None
-        else Outputs(np.asarray(truth), np.asarray(outputs, np.float32), parse_objective(objective))
-    )
-    pixels = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(16, 16, 3)
-    result = {
-        "validation_metrics": dict.fromkeys(result_metrics, value),
-        "iterations": 36,
-        "elapsed_time": 4.5,
-        "base_image_network": "simple",
-        "image_training_type": "fine_tune",
-    }
-    return collect(
-        settings,
-        parse_objective(objective),
-        result,
-        checks(metrics=check_metrics),
-        ["the readout", "all layers", "all layers"],
-        said,
-        [] if said is None else [(name, pixels)] * len(said.worst()),
-        ["noise", "rotation 0.5"],
-        [(name, pixels, np.stack([pixels, pixels]))],
-    )
+def numbers(truth, outputs, *arguments, **changes) -> ReportData:
+    return made(NUMBER, truth, np.asarray(outputs, np.float32), *arguments, **changes)
 
 
 def classified(n_images=20, values=("cat", "dog", "owl"), **changes) -> ReportData:
@@ -108,8 +37,10 @@ def classified(n_images=20, values=("cat", "dog", "owl"), **changes) -> ReportDa
     return made(categories(values), rng.integers(0, len(values), n_images), outputs, **changes)
 
 
-def sections(page: Page) -> list[str | None]:
-    return [attributes["class"] for attributes in page.all("section")]
+def worst(data: ReportData):
+    (gallery,) = data.answers.galleries
+    assert gallery.kind == "worst"
+    return gallery.pictures
 
 
 def test_a_classifier_has_all_sections_and_its_confusions():
@@ -126,9 +57,9 @@ def test_a_classifier_has_all_sections_and_its_confusions():
 
 
 def test_numbers_are_points_in_their_own_units():
-    data = made(NUMBER, [0.0, 1.0, -1.0], [[0.5], [1.0], [-3.0]], result_metrics=("r_squared",))
-    assert data.answers == Scatter(((100.0, 105.0), (110.0, 110.0), (90.0, 70.0)), 3)
-    assert [(miss.truth, miss.prediction) for miss in data.worst] == [
+    data = numbers([0.0, 1.0, -1.0], [[0.5], [1.0], [-3.0]], result_metrics=("r_squared",))
+    assert data.answers == Scatter(data.answers.galleries, ((100.0, 105.0), (110.0, 110.0), (90.0, 70.0)), 3)
+    assert [(miss.truth, miss.prediction) for miss in worst(data)] == [
         ("90", "70"),
         ("100", "105"),
         ("110", "110"),
@@ -140,7 +71,7 @@ def test_numbers_are_points_in_their_own_units():
 
 def test_errors_are_positive_and_in_the_units_of_the_labels():
     names = ("r_squared", "mean_squared_error", "mean_absolute_error")
-    data = made(NUMBER, [0.0, 1.0, -1.0], [[0.5], [1.0], [-3.0]], names, result_metrics=names, value=-0.75)
+    data = numbers([0.0, 1.0, -1.0], [[0.5], [1.0], [-3.0]], names, result_metrics=names, value=-0.75)
     assert dict(data.result)["r_squared"] == "-0.7500"
     assert dict(data.result)["mean_squared_error"] == "75.0000"
     assert dict(data.result)["mean_absolute_error"] == "7.5000"
@@ -154,16 +85,16 @@ def test_errors_are_positive_and_in_the_units_of_the_labels():
 
 def test_the_confusions_are_counted_and_the_least_likely_truth_is_the_worst():
     outputs = [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]
-    data = made(categories(["x", "y"]), [0, 0, 1], outputs)
-    assert data.answers == Confusion(("x", "y"), ((1, 1), (1, 0)), 2)
-    assert [miss.truth for miss in data.worst] == ["x (20.0%)", "y (40.0%)", "x (90.0%)"]
-    assert [miss.wrong for miss in data.worst] == [True, True, False]
+    data = made(categories(["x", "y"]), [0, 0, 1], np.array(outputs, np.float32))
+    assert data.answers == Confusion(data.answers.galleries, ("x", "y"), ((1, 1), (1, 0)), 2)
+    assert [miss.truth for miss in worst(data)] == ["x (20.0%)", "y (40.0%)", "x (90.0%)"]
+    assert [miss.wrong for miss in worst(data)] == [True, True, False]
 
 
 def test_without_holdout_images_checks_or_augmentations_the_sections_say_so():
     data = replace(made(NUMBER, [], None), checks=(), augmentations=(), sheet=(), phases=())
     page = Page(render(data))
-    assert sections(page) == list(SECTIONS)
+    assert sections(page) == ["curves", "answers", "augmented", "settings"]
     assert page.all("img") == []
     for words in ("no check", "no holdout images", "not augmented"):
         assert words in page.text
@@ -193,7 +124,7 @@ def test_nothing_is_loaded_from_elsewhere():
 
 
 def test_data_comes_back_from_json():
-    for data in (classified(), made(NUMBER, [0.0], [[0.5]]), made(NUMBER, [], None)):
+    for data in (classified(), numbers([0.0], [[0.5]]), made(NUMBER, [], None)):
         again = parse_report(json.loads(json.dumps(dump_report(data))))
         assert again == data
         assert render(again) == render(data)
@@ -206,7 +137,7 @@ def test_large_trainings_make_a_page_of_bounded_size():
     assert isinstance(data.answers, Confusion)
     assert (len(data.answers.classes), data.answers.n_classes) == (MOST_CLASSES, 300)
     assert len(render(data)) < 500_000
-    data = made(NUMBER, rng.normal(size=50_000), rng.normal(size=(50_000, 1)))
+    data = numbers(rng.normal(size=50_000), rng.normal(size=(50_000, 1)))
     assert isinstance(data.answers, Scatter)
     assert len(data.answers.points) == MOST_POINTS
     many = collect_checks(5_000)
@@ -221,7 +152,7 @@ def collect_checks(count):
     result = dict.fromkeys(("iterations", "elapsed_time", "base_image_network", "image_training_type"), 1) | {
         "validation_metrics": {}
     }
-    return collect(settings, parse_objective(NUMBER), result, checks(count), ["all layers"], None, [], [], [])
+    return collect(settings, parse_objective(NUMBER), result, checks(count), ["all layers"], None, [], [])
 
 
 @pytest.mark.parametrize("values", [[0.0], [0.5, 0.5], [1e-9, 2e-9], [-1e12, 1e12], [float("nan"), 1.0]])
@@ -247,3 +178,7 @@ def test_candidates_stand_in_a_table_before_their_trainings():
     )
     assert sections(page) == ["candidates", *SECTIONS, *SECTIONS]
     assert "failed: no" in page.text
+
+
+def test_every_kind_of_objective_has_its_kind_of_answers():
+    assert ANSWERS.keys() == OBJECTIVES.keys()

@@ -1,0 +1,19 @@
+"""What keeps a page small, whatever the size of a training."""
+
+from __future__ import annotations
+
+import numpy as np
+
+MOST_TEXT = 160
+
+
+def cut(text: str) -> str:
+    """At most `MOST_TEXT` characters of a text that somebody else wrote; of a longer one its two ends."""
+    if len(text) <= MOST_TEXT:
+        return text
+    return f"{text[: MOST_TEXT // 2]} … {text[-MOST_TEXT // 2 :]}"
+
+
+def thinned(count: int, most: int) -> np.ndarray:
+    """At most `most` of the places below `count`, evenly, with the last; (places,) int64."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
