@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import keras
 import numpy as np
@@ -30,21 +30,18 @@ class State(NamedTuple):
         parameters: (parameters,) float32, all trainable weights end to end.
         buffers: the other variables: moving statistics, counters of random generators.
         slots: the optimiser's vectors, each (parameters,) float32.
-        average: the mean parameters and buffers of the last steps, where a training keeps it; else empty.
+        average: the mean parameters of the last steps, where a training keeps it.
     """
 
     parameters: tf.Tensor
     buffers: tuple[tf.Tensor, ...]
     slots: tuple[tf.Tensor, ...]
-    average: tuple[Any, ...] = ()
+    average: tuple[tf.Tensor, ...] = ()
 
     @property
     def judged(self) -> State:
         """The weights that are judged and kept: the average where there is one."""
-        if not self.average:
-            return self
-        parameters, buffers = self.average
-        return State(parameters, buffers, self.slots)
+        return State(self.average[0], self.buffers, self.slots) if self.average else self
 
 
 @dataclass(frozen=True)
