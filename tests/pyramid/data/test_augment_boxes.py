@@ -126,3 +126,63 @@ def test_boxes_stay_where_nothing_is_geometric():
     _, found, valid = run(images, boxes, [[True]] * 4, 1, {"brightness": None})
     assert valid.all()
     np.testing.assert_array_equal(found, boxes)
+
+
+SIDE = 128
+N_SHAPES = 100
+KINDS = ["rectangle", "ellipse", "polygon"]
+# by how much four turned or sheared corners reach around what is in the box: (on average, 19 of 20)
+LARGER = {("rotation",): (1.15, 1.35), ("shear",): (1.1, 1.25), ("rotation", "shear"): (1.18, 1.45)}
+
+
+def filled_shape(rng, kind):
+    """(SIDE, SIDE) bool: far enough inside to stay there, at most about twice as long as wide."""
+    long = rng.uniform(24, 56)
+    width, height = rng.permutation([long, long / rng.uniform(1, 2)])
+    # twice as fine as pixels, so that a pixel that is touched is taken
+    y, x = (np.mgrid[: 2 * SIDE, : 2 * SIDE] + 0.5) / 2 - rng.uniform(0.45, 0.55, (2, 1, 1)) * SIDE
+    x, y = x / (width / 2), y / (height / 2)
+    if kind == "rectangle":
+        inside = np.maximum(abs(x), abs(y)) <= 1
+    elif kind == "ellipse":
+        inside = x**2 + y**2 <= 1
+    else:
+        # between the sides of a polygon around which an ellipse goes
+        n_corners = rng.integers(3, 9)
+        angles = 2 * np.pi * (np.arange(n_corners) + rng.uniform(0, 0.8, n_corners)) / n_corners
+        corners = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        inside = np.ones(x.shape, bool)
+        for (x1, y1), (x2, y2) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+            inside &= (x2 - x1) * (y - y1) - (y2 - y1) * (x - x1) >= 0
+    return inside.reshape(SIDE, 2, SIDE, 2).any(axis=(1, 3))
+
+
+def tight_box(mask):
+    rows, columns = np.nonzero(mask)
+    return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+
+
+def area(boxes):
+    return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
+
+
+@pytest.mark.parametrize("names", LARGER, ids="+".join)
+def test_a_turned_box_holds_its_object_and_little_more(names):
+    rng = np.random.default_rng(0)
+    masks = np.array([filled_shape(rng, kind) for kind in KINDS for _ in range(N_SHAPES)])
+    images = np.repeat(masks[..., None] * np.uint8(255), 3, axis=-1)
+    boxes = np.array([[tight_box(mask)] for mask in masks])
+    valid = np.ones((len(masks), 1), bool)
+    images, boxes, valid = run(images, boxes, valid, 3, dict.fromkeys(names))
+    assert valid.all()
+    boxes = boxes[:, 0]
+    tight = np.array([tight_box(image[..., 0] > 127) for image in images], np.float64)
+    # the middles of the outermost pixels are inside
+    assert (boxes[:, :2] <= tight[:, :2] + 0.51).all()
+    assert (boxes[:, 2:] >= tight[:, 2:] - 0.51).all()
+    larger = area(boxes) / area(tight)
+    mean, most = LARGER[names]
+    assert larger.mean() < mean
+    assert np.quantile(larger, 0.95) < most
+    # rectangles are what a box knows: of these it is tight but for the pixels at their sides
+    assert larger[:N_SHAPES].max() < 1.15
