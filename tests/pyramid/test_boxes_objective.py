@@ -12,12 +12,10 @@ from pyramid.fields.boxes import (
     LOSSES,
     MOST_BOXES,
     NO_BOX,
-    SHOWN_SCORE,
     TOTAL_LOSS,
     BoxAnswers,
     BoxesObjective,
     ScoredBoxes,
-    true_boxes,
 )
 from pyramid.train.box_metrics import TrueBoxes, evaluate_boxes
 
