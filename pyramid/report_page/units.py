@@ -1,4 +1,4 @@
-"""Metrics as people read them: errors positive, and those of numbers in the label's own units."""
+"""Metrics as people read them: errors and losses positive, and those of numbers in the label's own units."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pyramid.fields import Objective
 
-ERROR, SQUARED_ERROR = "_error", "_squared_error"
+NEGATED, SQUARED_ERROR = ("_error", "_loss"), "_squared_error"
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ShownMetrics:
 
 
 def in_own_units(metrics: Mapping[str, Any], label_unit: float) -> dict[str, Any]:
-    """Metrics of a training, whose errors are negated and, of numbers, in standard deviations, as people read them."""
+    """Metrics of a training as people read them: there errors and losses are negated, and in standard deviations."""
     return {name: _readable(name, value, label_unit) for name, value in metrics.items()}
 
 
@@ -47,7 +47,7 @@ def shown_number(value: float | None) -> str:
 
 
 def _readable(name: str, value: float | None, label_unit: float) -> float | None:
-    if value is None or not name.endswith(ERROR):
+    if value is None or not name.endswith(NEGATED):
         return value
     factor = label_unit**2 if name.endswith(SQUARED_ERROR) else label_unit
     # adding 0 takes the sign from a zero
