@@ -1,4 +1,4 @@
-"""docs/training-images.md: its example runs from top to bottom."""
+"""docs/training-images.md: its examples run from top to bottom."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL
 
 
 @pytest.mark.slow
-def test_the_example_runs_from_top_to_bottom(tmp_path):
+def test_the_examples_run_from_top_to_bottom(tmp_path):
     scripts = tmp_path / "bin"
     scripts.mkdir()
     for name in ("train", "evaluate"):
@@ -45,4 +45,7 @@ def test_the_example_runs_from_top_to_bottom(tmp_path):
             printed += done.stdout
     assert "* simple_randomly_initialize" in printed
     assert float(re.search(r"^accuracy +(\S+)", printed, re.MULTILINE)[1]) > 0.7
-    assert (tmp_path / "batch.png").exists()
+    assert "* tinyyolov4_randomly_initialize" in printed
+    assert float(re.search(r"^mAP_50 +(\S+)", printed, re.MULTILINE)[1]) > 0.05
+    assert len(list((tmp_path / "drawn").iterdir())) == 40
+    assert all((tmp_path / name).exists() for name in ("batch.png", "boxes.png", "250.png"))
