@@ -16,6 +16,7 @@ BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_examples_run_from_top_to_bottom(tmp_path):
     scripts = tmp_path / "bin"
     scripts.mkdir()

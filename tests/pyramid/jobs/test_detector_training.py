@@ -466,8 +466,8 @@ def test_a_classifier_begins_no_detector_and_a_detector_no_classifier(tiny, untr
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", ["tinyyolov4", "yolov4"])
-def test_the_networks_by_name_are_trained(pictures, tmp_path, network):
+@pytest.mark.parametrize(("network", "iterations"), [("tinyyolov4", 12), ("yolov4", 4)])
+def test_the_networks_by_name_are_trained(pictures, tmp_path, network, iterations):
     directory, rows = pictures
     job = box_job(
         directory,
@@ -475,13 +475,14 @@ def test_the_networks_by_name_are_trained(pictures, tmp_path, network):
         base_image_network=network,
         input_image_shape=[64, 64, 3],
         output_directory=str(tmp_path),
-        batch_size=8,
-        max_iterations=12,
+        batch_size=4,
+        learning_rate=0.001,
+        max_iterations=iterations,
         max_seconds_per_update=0.0,
     )
     checks: list[Any] = []
     result, submodel = train(job, on_check=checks.append)
-    assert checks[-1].loss < checks[0].loss / 2
-    detector = sensenet.create_model(image_document(submodel))
-    assert detector(str(directory / "0.png")) is not None
     assert result["job_id"] == f"{network}_randomly_initialize"
+    assert checks[-1].loss < 0.8 * checks[0].loss
+    detector = sensenet.create_model(image_document(submodel), {"bounding_box_threshold": 0.0})
+    assert detector(str(directory / "0.png"))
