@@ -32,7 +32,6 @@ from sklearn.datasets import load_digits
 from timing import in_a_process, interleaved, print_table
 
 from pyramid.fields.objectives import CategoricalObjective
-from pyramid.images.augment import Augmentations
 from pyramid.images.store import ImageStore
 from pyramid.jobs import dataset_caching, finalizing, image_training, training
 from pyramid.progress import ignore
@@ -92,15 +91,15 @@ class Contest:
         objective = CategoricalObjective(values=tuple(map(str, range(CLASSES))))
         dataset = Dataset(np.arange(len(self.pixels)), self.targets, None, objective)
         sampler = make_sampler(dataset.labels, 0, 1, self.batch, False, 0.0)
-        task = ImageTask(FlatNetwork(joined(self.image, self.readout)), self.prepare)
+        task = ImageTask(FlatNetwork(joined(self.image, self.readout)), self.prepare, crossentropy)
         parameters, buffers = task.network.read()
         state = State(parameters, buffers, adam(ADAM).initial_slots(parameters))
-        return task, batch_maker(store, dataset, None, sampler, Augmentations(), 0), state
+        return task, batch_maker(store, dataset, None, sampler, None), state
 
     def ours(self) -> Callable[[], float]:
         task, make, state = self.parts()
         batches = Prefetcher(make)
-        steps = compile_image_steps(task, batches, crossentropy, adam(ADAM), lambda _: tf.constant(0.001), 0)
+        steps = compile_image_steps(task, batches, adam(ADAM), lambda _: tf.constant(0.001), 0)
         state, _, _ = steps(state, 0, 1)
 
         def measure() -> float:
@@ -141,13 +140,13 @@ class Contest:
     def share_outside(self, iterations: int) -> float:
         """The share of a fit that is not spent in steps: waits for batches, holdout checks."""
         task, make, state = self.parts()
-        held_out = np.arange(len(self.pixels) // 5)
-        predict = compile_predict(task, ImageStore((), None, self.pixels), held_out)  # type: ignore[arg-type]
-        truth, inside = self.targets[held_out].argmax(1), 0.0
+        store = ImageStore((), None, self.pixels)  # type: ignore[arg-type]
+        objective = CategoricalObjective(values=tuple(map(str, range(CLASSES))))
+        held_out = Dataset(np.arange(len(self.pixels) // 5), self.targets, None, objective)
+        predict = compile_predict(task, store, held_out)
+        truth, inside = self.targets[held_out.inputs].argmax(1), 0.0
         with Prefetcher(make, stop=iterations + 1) as batches:
-            steps = compile_image_steps(
-                task, batches, crossentropy, adam(ADAM), lambda _: tf.constant(1e-3), 0
-            )
+            steps = compile_image_steps(task, batches, adam(ADAM), lambda _: tf.constant(1e-3), 0)
             steps(state, 0, 1)
             predict(state)
 

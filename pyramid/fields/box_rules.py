@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from pyramid.fields.kinds import is_number
 from pyramid.settings.wording import found
 
@@ -23,7 +25,8 @@ def box_problem(box: Any) -> str | None:
         return f"found {found(box)}, allowed is {BOX_FORM}"
     if not all(is_number(side) for side in box[CORNERS]):
         return f"found {found(box)}, allowed is {BOX_FORM}"
-    x1, y1, x2, y2 = box[CORNERS]
+    # as they are kept: what differs by less has no area there
+    x1, y1, x2, y2 = map(np.float32, box[CORNERS])
     return None if x1 < x2 and y1 < y2 else f"found {found(box)}, which has no area: allowed is {BOX_FORM}"
 
 

@@ -150,17 +150,17 @@ class BoxesObjective(Objective):
         too_many = count_problem(label)
         if too_many is not None:
             raise DataError(f'"boxes": {too_many}')
-        rows = [(*box[CORNERS], self._class_of_box(place, box)) for place, box in enumerate(label)]
+        rows = [self._read_box(place, box) for place, box in enumerate(label)]
         return np.array(rows, np.float32).reshape(-1, COLUMNS)
 
-    def _class_of_box(self, place: int, box: Any) -> int:
+    def _read_box(self, place: int, box: Any) -> tuple[float, ...]:
         problem = box_problem(box)
         if problem is None and not self._knows(box[CLASS]):
             problem = not_a_class(box[CLASS])
         if problem is not None:
             raise DataError(f'"boxes", box {place}: {problem}')
         name = box[CLASS]
-        return self.values.index(name) if isinstance(name, str) else int(name)
+        return (*box[CORNERS], self.values.index(name) if isinstance(name, str) else name)
 
     def _knows(self, name: Any) -> bool:
         return name in self.values if isinstance(name, str) else 0 <= name < len(self.values)

@@ -47,8 +47,3 @@ class GenerationOptions:
     is_balanced: bool
     rescale_type: str
     exif_rotation: bool
-
-    @property
-    def may_be_empty(self) -> bool:
-        """Whether there may be images without foreground."""
-        return self.empty_rate > 0 or self.max_foregrounds == 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pyramid.errors import DataError
 from pyramid.generation.options import GenerationOptions
-from pyramid.settings.wording import found
 
 NO_LABEL = ""
 
@@ -82,6 +82,6 @@ def _label(directory: Path) -> str:
         name.encode()
     except UnicodeEncodeError:
         raise DataError(
-            f"{directory.parent}: the name {found(name)} is not valid UTF-8, so it cannot be a label"
+            f"{directory.parent}: the name {os.fsencode(name)!r} is not valid UTF-8, so it cannot be a label"
         ) from None
     return name

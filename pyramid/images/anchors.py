@@ -20,13 +20,13 @@ def fit_anchors(sizes: np.ndarray, count: int, seed: int) -> list[Anchor]:
     boxes overlap. Where there are fewer distinct sizes than anchors, they are repeated.
 
     Args:
-        sizes: (boxes, 2) widths and heights in pixels; at least one. Less than a pixel counts as one.
+        sizes: (boxes, 2) widths and heights in pixels, of at least one box; sides below a pixel count as one.
         seed: of the clustering, and of the sample of 20,000 boxes that is clustered where there are more.
     """
     rng = np.random.default_rng(seed)
     if len(sizes) > MOST_SIZES:
         sizes = sizes[np.sort(rng.choice(len(sizes), MOST_SIZES, replace=False))]
-    logs = np.log(np.maximum(sizes.astype(np.float64), 1.0))
+    logs = np.log(np.maximum(sizes, 1.0, dtype=np.float64))
     n_clusters = min(count, len(np.unique(logs, axis=0)))
     clusters = KMeans(n_clusters, n_init=RESTARTS, random_state=int(rng.integers(2**31))).fit(logs)
     anchors = sort_anchors(np.exp(clusters.cluster_centers_))

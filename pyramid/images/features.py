@@ -15,7 +15,7 @@ import tensorflow as tf
 from pyramid.errors import DataError, WorkspaceError
 from pyramid.images.root import image_confinement
 from pyramid.images.rows import listed
-from pyramid.images.store import OpenedImages, open_images, refuse_or_warn_about_broken
+from pyramid.images.store import Keeping, OpenedImages, open_images, refuse_or_warn_about_broken
 from pyramid.progress import Report
 from pyramid.settings.options import ReadOptions
 from pyramid.tables.streaming import in_order
@@ -71,8 +71,8 @@ def image_features(
 
     def pixels(start: int) -> tuple[np.ndarray, tf.Tensor]:
         chunk = readable[start : start + CHUNK_IMAGES]
-        if opened.store.memory is not None:
-            return there[chunk], tf.constant(opened.store.memory[chunk], tf.float32)
+        if opened.store.kept is not None:
+            return there[chunk], tf.constant(opened.store.kept[chunk], tf.float32)
         files = [names[there[position]] for position in chunk]
         return there[chunk], reader.loader.load(files, lambda position: files[position]).pixels
 
@@ -104,7 +104,7 @@ def _open(
     opened = open_images(
         [names[position] for position in there],
         reader.loader,
-        most,
+        Keeping(most),
         lambda progress, **facts: report(READ * progress, **facts),
     )
     reasons = _reasons(opened.broken, names, there)

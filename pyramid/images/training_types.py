@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
@@ -15,12 +15,18 @@ class Phase(NamedTuple):
         divisor: the learning rate is the job's, divided by this.
         trains_images: whether the image network is trained, too; else it predicts features, as it is. Of a detector
             the last convolutions are trained in any case.
-        until: the share of the job's iterations, or of its time, that is over when the phase ends at the latest.
+        until: the share of the job's iterations, or of its time, that is over when the phase ends at the latest; see
+            `patient`.
     """
 
     divisor: float
     trains_images: bool = True
     until: float = 1.0
+
+
+def patient(phases: Sequence[Phase]) -> tuple[Phase, ...]:
+    """The phases without their shares: each lasts as long as patience does, and the first may use up all the time."""
+    return tuple(phase._replace(until=1.0) for phase in phases)
 
 
 @dataclass(frozen=True)

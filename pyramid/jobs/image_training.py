@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,8 @@ from pyramid.images.networks import RESCALE_TYPE, network_to_train, refuse_boxes
 from pyramid.images.placed_boxes import place_boxes, refuse_absent_classes
 from pyramid.images.root import image_confinement
 from pyramid.images.rows import ImageRows, read_image_rows
-from pyramid.images.store import OpenedImages, open_images, refuse_or_warn_about_broken
-from pyramid.images.training_types import TRAINING_TYPES
+from pyramid.images.store import Keeping, OpenedImages, open_images, refuse_or_warn_about_broken
+from pyramid.images.training_types import TRAINING_TYPES, patient
 from pyramid.progress import Report
 from pyramid.report_page.training import training_report, write_report
 from pyramid.settings.base_settings import BaseSettings
@@ -50,12 +51,13 @@ from sensenet.preprocess.reading import ImageLoader, ImageReading
 
 # where reading the images, training and writing begin and end in the progress of the job
 READ, TRAINED, REPORTED = 0.1, 0.97, 0.98
+BOX_BYTES = 512_000_000  # so many bytes of pixels with boxes are kept in memory at most
 SPLIT = 1  # what a random generator of the job is for, as in the other training jobs
 UNTRAINED = next(name for name, training in TRAINING_TYPES.items() if not training.starts_trained)
 
 
 @dataclass(frozen=True)
-class _Beginning:
+class Beginning:
     """A job before its first step."""
 
     fields: Fields
@@ -81,7 +83,7 @@ def run(
         sensenet.errors.WeightsError: pretrained weights that cannot be had.
     """
     started = settings.start_time or time.time()
-    begun = _begin(settings, NetworkOptions.of(settings), report)
+    begun = begin(settings, NetworkOptions.of(settings), report)
     start, images, checks = begun.start, begun.images, list[HoldoutCheck]()
 
     def notify(check: HoldoutCheck) -> None:
@@ -91,7 +93,7 @@ def run(
     fitted = train_phases(
         start,
         images,
-        _fit_options(settings),
+        fit_options(settings, begun.fields.objective),
         started,
         lambda progress, **facts: report(READ + (TRAINED - READ) * progress, **facts),
         notify,
@@ -120,11 +122,16 @@ def training_batches(settings: BaseSettings, report: Report) -> Callable[[int], 
     """
     # what a batch is does not depend on the weights, which may not be there
     network = replace(NetworkOptions.of(settings), image_training_type=UNTRAINED)
-    return batches_of_steps(_begin(settings, network, report).images, _fit_options(settings))
+    begun = begin(settings, network, report)
+    return batches_of_steps(begun.images, fit_options(settings, begun.fields.objective))
 
 
-def _begin(settings: BaseSettings, network: NetworkOptions, report: Report) -> _Beginning:
-    """Read and split the rows and images, and build the networks."""
+def begin(settings: BaseSettings, network: NetworkOptions, report: Report) -> Beginning:
+    """Read and split the rows and images, and build the networks.
+
+    Raises:
+        PyramidError: settings, rows or images that cannot be used.
+    """
 
     def warn(warning: str) -> None:
         report(READ, message=warning)
@@ -138,19 +145,22 @@ def _begin(settings: BaseSettings, network: NetworkOptions, report: Report) -> _
     spec, initial = network_to_train(network)
     refuse = refuse_features if isinstance(fields.objective, BoxesObjective) else refuse_boxes
     refuse(spec, network.base_image_network)
-    opened = _open(rows, spec.metadata, settings, report)
+    opened = _open(rows, spec.metadata, _keeping(settings, fields.objective), settings, report)
     dataset = _dataset(rows, opened, fields.objective, BoxOptions.of(settings), warn)
     training, holdout = _split(dataset, settings, report)
     start = start_networks(spec, initial, network, ReadoutOptions.of(settings), training, warn)
     images = ImageData(opened.store, training, holdout, augmentations)
-    return _Beginning(fields, start, images, rows, opened)
+    return Beginning(fields, start, images, rows, opened)
 
 
-def _fit_options(settings: BaseSettings) -> ImageFitOptions:
+def fit_options(settings: BaseSettings, objective: Objective) -> ImageFitOptions:
+    """How the job trains."""
     fit = FitOptions.of(settings)
     # mixup is of the rows of tables; images are augmented
     fit = replace(fit, sampling=replace(fit.sampling, mixup_alpha=0.0))
     phases = NetworkOptions.of(settings).training_type.phases
+    if not isinstance(objective, BoxesObjective):
+        phases = patient(phases)
     return ImageFitOptions(fit, phases, settings.augmentation_seed)
 
 
@@ -162,7 +172,17 @@ def _augmentations(settings: BaseSettings, report: Report) -> Augmentations:
     return parse_augmentations(settings.image_augmentations, settings.augmentation_ranges)
 
 
-def _open(rows: ImageRows, metadata: ImageMetadata, settings: BaseSettings, report: Report) -> OpenedImages:
+def _keeping(settings: BaseSettings, objective: Objective) -> Keeping:
+    """Pixels that do not fit are read again from their files; those with boxes are kept in one, rescaled."""
+    if not isinstance(objective, BoxesObjective):
+        return Keeping(settings.max_data_size)
+    most = BOX_BYTES if settings.max_data_size is None else min(settings.max_data_size, BOX_BYTES)
+    return Keeping(most, Path(settings.output_directory))
+
+
+def _open(
+    rows: ImageRows, metadata: ImageMetadata, keeping: Keeping, settings: BaseSettings, report: Report
+) -> OpenedImages:
     """The pixels of all images.
 
     Raises:
@@ -180,7 +200,7 @@ def _open(rows: ImageRows, metadata: ImageMetadata, settings: BaseSettings, repo
     opened = open_images(
         rows.files,
         loader,
-        options.max_data_size,
+        keeping,
         lambda progress, **facts: report(READ * progress, **facts),
     )
     reasons, skips = list(opened.broken.values()), options.skip_invalid_images

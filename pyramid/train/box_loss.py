@@ -2,13 +2,15 @@
 
 See docs/training.md, "Object detection". Numbers are those of `sensenet.detection`: (n, boxes, 5 + classes) float32
 x, y, w, h, objectness and classes before their functions, in the order of a `Grid`. Truths are (n, most, 5) float32
-x1, y1, x2, y2 in pixels of the network's input and class, filled up with rows of the class -1.
+x1, y1, x2, y2 in pixels of the network's input and class, filled up with rows of the class -1; `most` is at least 1.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -82,6 +84,17 @@ class BoxLoss:
 
     def __call__(self, numbers: tf.Tensor, truths: tf.Tensor) -> BoxLosses:
         """The losses of a batch, see the module."""
+        return self._compiled(numbers, truths)
+
+    @cached_property
+    def _compiled(self) -> Callable[[tf.Tensor, tf.Tensor], BoxLosses]:
+        # compiled, each box meets each truth in passing; else all pairs are written down some ten times
+        compiled: Callable[[tf.Tensor, tf.Tensor], BoxLosses] = tf.function(
+            self._losses, jit_compile=True, autograph=False
+        )
+        return compiled
+
+    def _losses(self, numbers: tf.Tensor, truths: tf.Tensor) -> BoxLosses:
         corners = box_corners(_bounded(numbers), self.grid)
         assigned = self.assign(tf.stop_gradient(corners), truths)
         positive = tf.cast(assigned.positive, tf.float32)

@@ -159,8 +159,8 @@ def compile_image_steps(
 
     def steps(state: State, first: int, n_steps: int) -> tuple[State, tf.Tensor, State]:
         losses = []
-        if task.averaged and state.average is None:
-            state = state._replace(average=(state.parameters, state.buffers))
+        if task.averaged and not state.average:
+            state = state._replace(average=(state.parameters,))
         for number in range(first - first_step, first - first_step + n_steps):
             state, mean = run(tf.constant(number, tf.int64), state, batches.take())
             losses.append(mean)
@@ -170,16 +170,13 @@ def compile_image_steps(
 
 
 def _averaged(state: State, number: tf.Tensor) -> State:
-    """The state with its weights taken into the average, whose memory grows with the steps until it is full."""
-    assert state.average is not None
-    done = tf.cast(number, tf.float32)
-    share = tf.maximum(1.0 - AVERAGE_DECAY, AVERAGE_RAMP / (AVERAGE_RAMP + 1.0 + done))
-    now = (state.parameters, state.buffers)
-    return state._replace(average=tf.nest.map_structure(partial(_towards, share=share), state.average, now))
+    """The state with its parameters taken into the average, whose memory grows with the steps until it is full.
 
-
-def _towards(mean: tf.Tensor, value: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
-    return mean + share * (value - mean) if mean.dtype.is_floating else value
+    Moving statistics are means over about as many steps already: taken once more, they would lag behind.
+    """
+    (mean,) = state.average
+    share = tf.maximum(1.0 - AVERAGE_DECAY, AVERAGE_RAMP / (AVERAGE_RAMP + 1.0 + tf.cast(number, tf.float32)))
+    return state._replace(average=(mean + share * (state.parameters - mean),))
 
 
 def compile_predict(task: ImageTask, store: ImageStore, rows: Dataset) -> Callable[[State], Any]:

@@ -30,18 +30,18 @@ class State(NamedTuple):
         parameters: (parameters,) float32, all trainable weights end to end.
         buffers: the other variables: moving statistics, counters of random generators.
         slots: the optimiser's vectors, each (parameters,) float32.
-        average: the mean parameters and buffers of the last steps, where a training keeps it.
+        average: the mean parameters of the last steps, where a training keeps it.
     """
 
     parameters: tf.Tensor
     buffers: tuple[tf.Tensor, ...]
     slots: tuple[tf.Tensor, ...]
-    average: tuple[tf.Tensor, tuple[tf.Tensor, ...]] | None = None
+    average: tuple[tf.Tensor, ...] = ()
 
     @property
     def judged(self) -> State:
         """The weights that are judged and kept: the average where there is one."""
-        return self if self.average is None else State(*self.average, self.slots)
+        return State(self.average[0], self.buffers, self.slots) if self.average else self
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ EXERCISES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=sorted(OBJECTIVES))
+@pytest.fixture(params=sorted(EXERCISES))
 def case(request: pytest.FixtureRequest) -> SimpleNamespace:
     exercise = EXERCISES[request.param]
     return SimpleNamespace(**exercise, objective=parse_objective(exercise["field"]))
@@ -121,7 +121,7 @@ def test_documents_tell_the_objective_and_its_name(case: SimpleNamespace) -> Non
     told = {key: value for key, value in field.items() if key != "index"}
     assert objective.dump_output() == told
     assert objective.difference_from(told) is None
-    others = [EXERCISES[kind]["field"] for kind in OBJECTIVES if kind != objective.kind]
+    others = [EXERCISES[kind]["field"] for kind in EXERCISES if kind != objective.kind]
     assert all(objective.difference_from(other) for other in [*others, {"type": "bounding_box"}])
 
 
@@ -164,8 +164,8 @@ def test_a_list_without_what_has_to_be_there_is_refused(given: list[Any], weight
 
 
 def test_an_objective_that_is_not_trained_is_refused() -> None:
-    with pytest.raises(SettingsError, match="found bounding_box, which this build does not train") as caught:
-        Fields.parse([PICTURE, {"type": "bounding_box", "values": ["a"]}])
+    with pytest.raises(SettingsError, match="found image, which this build does not train") as caught:
+        Fields.parse([PICTURE, PICTURE])
     assert [violation.path for violation in caught.value.violations] == ["/objective_type"]
 
 

@@ -66,6 +66,7 @@ def test_what_a_detector_has_no_use_for_is_named_and_left_out():
     [
         ([5, 5, 1, 9, "cat"], "which has no area"),
         ([1, 5, 5, 5, "cat"], "which has no area"),
+        ([1, 5, 1 + 1e-9, 9, "cat"], "which has no area"),
         ([1, 2, "3", 4, "cat"], FORM),
         ([1, 2, True, 4, "cat"], FORM),
         ([1, 2, math.nan, 4, "cat"], FORM),

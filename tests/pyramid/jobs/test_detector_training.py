@@ -208,13 +208,6 @@ def test_pictures_without_boxes_are_learnt_from(tiny):
     assert np.isfinite(result["validation_metrics"]["total_loss"])
 
 
-def test_boxes_that_are_next_to_nothing_are_no_obstacle(tiny):
-    rows = tiny()["image_training_data"]
-    thin = {"file": "0.png", "boxes": [[5, 5, 5 + 1e-9, 9, "red"], [4, 4, 8, 4 + 1e-9, "blue"]]}
-    result, _ = train(tiny(image_training_data=[thin, *rows]))
-    assert np.isfinite(result["validation_metrics"]["total_loss"])
-
-
 @pytest.mark.parametrize("training_type", ["fine_tune", "use_pretrained"])
 def test_the_first_phase_changes_the_last_convolutions_alone(tiny, trained, training_type):
     _, submodel, document = trained

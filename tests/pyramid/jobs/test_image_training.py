@@ -22,7 +22,7 @@ from pyramid.settings.base_settings import BaseSettings
 from pyramid.submodels.image_model import image_document
 from pyramid.tables.ser import write_ser
 from pyramid.train.dataset import Dataset
-from pyramid.train.image_loop import batch_maker
+from pyramid.train.image_loop import augmenter, batch_maker
 from pyramid.train.sampling import make_sampler
 from pyramid.workspace import Workspace, read_json
 from sensenet.document.model import dumps
@@ -173,7 +173,7 @@ def test_numbers_are_learnt(digits, tmp_path):
             {"file": f"{i}.png", "label": number} for i, number in enumerate(standardised[:300])
         ],
         output_directory=str(tmp_path),
-        max_iterations=200,
+        max_iterations=400,
         return_holdout_images=True,
     )
     result, submodel = train(job)
@@ -588,8 +588,7 @@ def test_an_image_that_stands_twice_in_a_batch_is_changed_in_two_ways():
         dataset,
         None,
         make_sampler(dataset.labels, 0, 1, 8, False, 0.0),
-        parse_augmentations(["brightness"], None),
-        augmentation_seed=1,
+        augmenter(parse_augmentations(["brightness"], None), 1),
     )
     images = make(0).inputs.numpy()
     assert len({image.tobytes() for image in images}) == len(images)
