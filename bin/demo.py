@@ -2,7 +2,8 @@
 
 Feeds a spawned worker over stdin with the jobs for three tables that scikit-learn bundles, and for two image networks
 on its scanned digits; then compares the models that it left, on rows and images that the jobs never saw, with the
-simplest that scikit-learn has, and predicts with them through sensenet.
+simplest that scikit-learn has, and predicts with them through sensenet. At the end a detector learns to find the digits
+in photographs, by the commands for people.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 from demo_data import SCANNED_NETWORKS, Scans, Table, image_job, load_tables, table_jobs, write_scans
+from demo_detection import show_detection
 from demo_worker import Worker
 
 from pyramid.tensorflow_setup import hidden_notices, prepare_tensorflow
@@ -32,6 +34,7 @@ def main() -> None:
     with hidden_notices():
         results = import_module("demo_results")
         results.show(table_results, scans, scan_results, root)
+    show_detection(Path(parsed.pyramid).parent, root / "detection")
 
 
 def train_table(worker: Worker, table: Table, root: Path) -> Path:
@@ -53,7 +56,8 @@ def train_scans(worker: Worker, scans: Scans, network: str, root: Path) -> Path:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="bin/demo",
-        description="Trains models of tables and scanned digits with a spawned worker, and shows how good they are.",
+        description="Trains models of tables and scanned digits with a spawned worker, then a detector with the "
+        "commands, and shows how good they are.",
     )
     parser.add_argument("pyramid", help=argparse.SUPPRESS)
     parser.add_argument(

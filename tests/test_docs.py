@@ -112,7 +112,7 @@ def test_the_tests_that_a_page_names_are_there(page, least):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_demo_runs_as_a_newcomer_would(tmp_path):
     """bin/demo with a virtualenv of its own: so bin/install, too, is run for real."""
     environment = os.environ | {"PYRAMID_VENV": str(tmp_path / "venv")}
@@ -143,6 +143,9 @@ def test_the_demo_runs_as_a_newcomer_would(tmp_path):
         page = tmp_path / "results" / "digits" / network / "report.html"
         assert page.exists()
         assert str(page) in done.stdout
+    assert float(re.search(r"^mAP_50 +(\S+)$", done.stdout, re.MULTILINE)[1]) > 0.2
+    assert Path(done.stdout.splitlines()[-1].strip()).suffix == ".png"
+    assert Path(done.stdout.splitlines()[-1].strip()).exists()
     # again, as if there were no network
     (modules(tmp_path / "venv") / "pip" / "__main__.py").write_text("raise SystemExit(7)")
     again = subprocess.run([ROOT / "bin" / "demo", "--help"], capture_output=True, text=True, env=environment)

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from pyramid.commands.candidates import Candidate, parse_candidates
-from pyramid.commands.labels import OBJECTIVE_INDEX, LabelledImages, read_labels
+from pyramid.commands.labels import OBJECTIVE_INDEX, LabelledImages, label_kind, read_labels
 from pyramid.errors import SettingsError, Violation
 from pyramid.fields import ImageField, Objective, objective_entry
+from pyramid.fields.boxes import BoxesObjective
 from pyramid.fields.objectives import CategoricalObjective
 from pyramid.images.training_types import INITIAL_MODEL
 from pyramid.settings import validate
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.settings.image_networks import FROM_NOTHING, size_problem
+from pyramid.settings.image_networks import DETECTORS, FROM_NOTHING, anchors_problem, size_problem
 from pyramid.settings.wording import allowed, found, pointer
 from pyramid.tables.recipe import readout_layers
 
@@ -55,6 +56,7 @@ OWN_KEYS = frozenset(
         "training_options",
     }
 )
+UNUSED_BY_BOXES = ("loss_function", "rescale_type")
 UNKNOWN_CLASS = "-"
 
 
@@ -67,12 +69,14 @@ class Training:
         candidates: the networks to try, in their order; at least one.
         max_total_seconds: for all of them together.
         shared: the settings that all jobs have.
+        unused: keys of the config that say nothing of such labels.
     """
 
     images: LabelledImages
     candidates: tuple[Candidate, ...]
     max_total_seconds: float
     shared: Mapping[str, Any]
+    unused: tuple[str, ...] = ()
 
     def job(self, candidate: Candidate, max_seconds: float) -> BaseSettings:
         """The settings of a candidate's job, which may take `max_seconds`."""
@@ -109,27 +113,24 @@ def parse_config(config: Any) -> Training:
     if not isinstance(config, dict):
         raise SettingsError([Violation("", f"found {found(config)}, but a config is a JSON object")])
     given = {key: value for key, value in config.items() if value is not None}
-    images, problems = (
-        (None, [])
-        if "training_data" not in given
-        else read_labels(given["training_data"], _stated_objective(given))
-    )
-    unknown = CategoricalObjective(index=OBJECTIVE_INDEX, values=(UNKNOWN_CLASS,))
-    objective = unknown if images is None else images.objective
+    data, stated = given.get("training_data"), _stated_objective(given)
+    images, problems = (None, []) if data is None else read_labels(data, stated)
+    objective = _unknown(label_kind(data, stated)) if images is None else images.objective
     candidates, wrong = parse_candidates(given, objective.kind)
-    shared = _shared(given, objective, images)
+    unused = _unused(given, objective)
+    shared = _shared(given, objective, images, unused)
     problems = [
         *_missing(given),
         *problems,
         *wrong,
-        *_size_problems(given, candidates),
+        *_network_problems(given, candidates),
         *_job_problems(given, shared, known=images is not None),
         *_objective_problems(given, images),
     ]
     if problems:
         raise SettingsError(in_order(problems, config))
     assert images is not None
-    return Training(images, tuple(candidates), float(given["max_total_time"]), shared)
+    return Training(images, tuple(candidates), float(given["max_total_time"]), shared, unused)
 
 
 def in_order(problems: Sequence[Violation], config: Mapping[str, Any]) -> list[Violation]:
@@ -168,7 +169,23 @@ def _with_objective(field: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _shared(given: Mapping[str, Any], objective: Objective, images: LabelledImages | None) -> dict[str, Any]:
+def _unknown(kind: type[Objective]) -> Objective:
+    """An objective in place of one whose rows are wrong; a number's kind is as good as that of classes."""
+    if kind is BoxesObjective:
+        return BoxesObjective(index=OBJECTIVE_INDEX, values=(UNKNOWN_CLASS,))
+    return CategoricalObjective(index=OBJECTIVE_INDEX, values=(UNKNOWN_CLASS,))
+
+
+def _unused(given: Mapping[str, Any], objective: Objective) -> tuple[str, ...]:
+    """Keys that a detector has no use for: it has losses of its own, and images are always padded."""
+    if not isinstance(objective, BoxesObjective):
+        return ()
+    return tuple(key for key in UNUSED_BY_BOXES if key in given)
+
+
+def _shared(
+    given: Mapping[str, Any], objective: Objective, images: LabelledImages | None, unused: Sequence[str]
+) -> dict[str, Any]:
     seed = given.get("seed", SEED)
     options = {key: value for key, value in given.items() if key != "training_data"}
     derived = {
@@ -179,17 +196,17 @@ def _shared(given: Mapping[str, Any], objective: Objective, images: LabelledImag
         "image_training_data": [] if images is None else images.job_rows(),
         "training_options": options,
     }
-    defaults = {
-        "layers": readout_layers(
-            HIDDEN_NODES,
-            objective.dump(),
-            batch_normalization=False,
-            seed=seed if isinstance(seed, int) else SEED,
-        ),
-        "loss_function": objective.losses[0],
-    }
-    kept = {key: value for key, value in given.items() if key not in OWN_KEYS}
+    defaults = _network_defaults(objective, seed if isinstance(seed, int) else SEED)
+    kept = {key: value for key, value in given.items() if key not in (*OWN_KEYS, *unused)}
     return defaults | kept | derived
+
+
+def _network_defaults(objective: Objective, seed: int) -> dict[str, Any]:
+    """The readout and its loss; a detector has neither."""
+    if isinstance(objective, BoxesObjective):
+        return {"layers": []}
+    layers = readout_layers(HIDDEN_NODES, objective.dump(), batch_normalization=False, seed=seed)
+    return {"layers": layers, "loss_function": objective.losses[0]}
 
 
 def _job_problems(given: Mapping[str, Any], shared: Mapping[str, Any], known: bool) -> Iterator[Violation]:
@@ -225,15 +242,17 @@ def _objective_problems(given: Mapping[str, Any], images: LabelledImages | None)
         yield Violation("/info_list", "its last field is no objective that can be used; leave info_list out")
 
 
-def _size_problems(given: Mapping[str, Any], candidates: Sequence[Candidate]) -> Iterator[Violation]:
-    """Networks that cannot have images of the size."""
-    shape = given.get("input_image_shape")
-    if not isinstance(shape, list) or len(shape) != 3:
-        return
+def _network_problems(given: Mapping[str, Any], candidates: Sequence[Candidate]) -> Iterator[Violation]:
+    """Networks that cannot have images of the size, or not so many anchors."""
+    shape, anchors = given.get("input_image_shape"), given.get("bounding_box_anchors")
     for candidate in candidates:
-        problem = None if candidate.initial_model else size_problem(candidate.base_image_network, shape)
-        if problem is not None:
+        name = candidate.base_image_network
+        if candidate.initial_model is not None:
+            continue
+        if isinstance(shape, list) and len(shape) == 3 and (problem := size_problem(name, shape)):
             yield Violation("/input_image_shape", problem)
+        if isinstance(anchors, list) and name in DETECTORS and (problem := anchors_problem(name, anchors)):
+            yield Violation("/bounding_box_anchors", problem)
 
 
 def _first_key(violation: Violation) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,13 +21,18 @@ class Picture(NamedTuple):
 
     Attributes:
         pixels: (height, width, 3) uint8.
-        label: what is written above it.
-        boxes: each with `box`, x1, y1, x2, y2 in pixels, and `label`.
+        title: what is written above it.
+        boxes: each `[x1, y1, x2, y2, class]` in pixels.
     """
 
     pixels: np.ndarray
-    label: str
-    boxes: Sequence[Mapping[str, Any]] = ()
+    title: str
+    boxes: Sequence[Sequence[Any]] = ()
+
+
+def labelled_picture(pixels: np.ndarray, label: Any) -> Picture:
+    """An image with its label, or with its boxes where that is a list of them."""
+    return Picture(pixels, "", label) if isinstance(label, list) else Picture(pixels, label_text(label))
 
 
 def draw_sheet(batches: Sequence[Sequence[Picture]]) -> Image.Image:
@@ -43,22 +48,24 @@ def draw_sheet(batches: Sequence[Sequence[Picture]]) -> Image.Image:
         "white",
     )
     pen = ImageDraw.Draw(sheet)
+    classes = sorted({box[-1] for batch in batches for picture in batch for box in picture.boxes})
     for row, line in enumerate(lines):
         for column, picture in enumerate(line):
             left, top = column * (width + MARGIN) + MARGIN, row * (height + TITLE + MARGIN) + MARGIN
-            pen.text((left, top), _cut(picture.label, width, pen), fill="black")
-            image = Image.fromarray(picture.pixels).resize((width, height), Image.Resampling.NEAREST)
-            sheet.paste(_with_boxes(image, picture.boxes, zoom), (left, top + TITLE))
+            pen.text((left, top), _cut(picture.title, width, pen), fill="black")
+            sheet.paste(_enlarged(picture, zoom, classes), (left, top + TITLE))
     return sheet
 
 
-def _with_boxes(image: Image.Image, boxes: Sequence[Mapping[str, Any]], zoom: int) -> Image.Image:
-    """The image with its boxes.
+def _enlarged(picture: Picture, zoom: int, classes: Sequence[str]) -> Image.Image:
+    """The image with its boxes, so many times as large.
 
     Args:
-        zoom: how much larger the image is than the pixels that boxes are measured in.
+        classes: all that boxes on the sheet have.
     """
-    return draw(image, [{**box, "box": [place * zoom for place in box["box"]]} for box in boxes])
+    pixels = picture.pixels.repeat(zoom, axis=0).repeat(zoom, axis=1)
+    boxes = [{"box": [side * zoom for side in corners], "label": label} for *corners, label in picture.boxes]
+    return draw(pixels, boxes, classes=classes)
 
 
 def label_text(label: str | float) -> str:

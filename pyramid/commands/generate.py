@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pyramid.commands.console import CommandError, answer, make_parser, read_json_file, run_command
-from pyramid.commands.contact_sheet import MOST_IMAGES, Picture, label_text
+from pyramid.commands.contact_sheet import MOST_IMAGES, label_text, labelled_picture
 from pyramid.commands.generation_config import Generation, parse_generation
 from pyramid.commands.metadata import METADATA_FILE, metadata
 from pyramid.commands.visualizing import (
@@ -162,13 +162,10 @@ def _visualize(generation: Generation, batches: int, output: Path | None) -> Non
         with progress_display("reading images") as (report, _):
             dataset.prepare(Path(directory), sources, plans, generation.options, report)
         samples = dataset.samples(Path(directory), sources, plans, generation.options)
-        shown = [_picture(pixels, truth) for pixels, truth in samples]
+        shown = [
+            labelled_picture(pixels, truth.get("boxes", truth.get("label", ""))) for pixels, truth in samples
+        ]
     show_batches([shown[start : start + batch] for start in range(0, len(shown), batch)], output, PROGRAM)
-
-
-def _picture(pixels: Any, truth: dict[str, Any]) -> Picture:
-    boxes = [{"box": corners, "label": label} for *corners, label in truth.get("boxes", ())]
-    return Picture(pixels, label_text(truth.get("label", "")), boxes)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
-"""The `training_data` of a config: which objective its labels make, and the rows that an image job takes."""
+"""The `training_data` of a config: which objective its labels or boxes make, and the rows that an image job takes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pyramid.errors import Violation
-from pyramid.fields import OBJECTIVES, Objective, RawField, is_trained, parse_objective
-from pyramid.fields.objectives import CategoricalObjective, not_a_class
+from pyramid.fields import OBJECTIVES, Objective, RawField, parse_objective
+from pyramid.fields.boxes import BoxesObjective
+from pyramid.fields.objective import not_a_class
+from pyramid.fields.objectives import CategoricalObjective
 from pyramid.images.row_rules import (
     FILE,
     NO_ROWS,
@@ -23,7 +26,7 @@ Row = dict[str, Any]
 
 OBJECTIVE_INDEX = 1
 MOST_SHOWN = 20
-NO_DETECTION = "found rows with boxes, but object detection cannot be trained by this version"
+ROW_KEYS = frozenset(kind.row_key for kind in OBJECTIVES.values())
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class LabelledImages:
     """The rows of a config.
 
     Attributes:
-        rows: each `{"file", "label", "weight"}`, the weight where any row has one; labels as they were given.
+        rows: each `{"file", "label", "weight"}`, or "boxes" in place of "label"; the weight where any row has one;
+            labels as they were given.
         objective: what they are labels of.
     """
 
@@ -40,7 +44,23 @@ class LabelledImages:
 
     def job_rows(self) -> list[Row]:
         """The rows as a job takes them: numbers standardised."""
-        return [row | {"label": self.objective.standardised(row["label"])} for row in self.rows]
+        key = self.objective.row_key
+        return [row | {key: self.objective.standardised(row[key])} for row in self.rows]
+
+
+def label_kind(data: Any, given: RawField | None = None) -> type[Objective]:
+    """The kind of objective that `training_data` makes, be it right or wrong: what its first label is, if not stated.
+
+    Args:
+        data, given: see `read_labels`.
+    """
+    if given is not None:
+        return type(parse_objective(given))
+    rows = [row for row in data if isinstance(row, dict)] if isinstance(data, list) else []
+    if any(BoxesObjective.row_key in row for row in rows):
+        return BoxesObjective
+    first = next((row["label"] for row in rows if "label" in row), None)
+    return next((kind for kind in OBJECTIVES.values() if kind.is_label(first)), CategoricalObjective)
 
 
 def read_labels(data: Any, given: RawField | None = None) -> tuple[LabelledImages | None, list[Violation]]:
@@ -57,16 +77,13 @@ def read_labels(data: Any, given: RawField | None = None) -> tuple[LabelledImage
         return None, [_wrong("", not_rows(data))]
     if not data:
         return None, [_wrong("", NO_ROWS)]
-    boxes = given is not None and not is_trained(given)
-    if boxes or any(isinstance(row, dict) and "boxes" in row for row in data):
-        return None, [_wrong("", NO_DETECTION)]
-    stated = None if given is None else parse_objective(given)
-    kind = _kind(data) if stated is None else type(stated)
+    kind = label_kind(data, given)
     problems = [problem for place, row in enumerate(data) for problem in _row_problems(place, row, kind)]
     if not problems:
-        rows = _rows(data)
-        objective = stated or kind.of_labels([row["label"] for row in rows], OBJECTIVE_INDEX)
-        problems = list(_unknown_labels(rows, objective))
+        rows = _rows(data, kind.row_key)
+        labels = [row[kind.row_key] for row in rows]
+        objective = kind.of_labels(labels, OBJECTIVE_INDEX) if given is None else parse_objective(given)
+        problems = [*_unknown_names(labels, objective)] or [*_absent_names(labels, objective)]
         if not problems:
             return LabelledImages(rows, objective), []
     rest = len(problems) - MOST_SHOWN
@@ -74,52 +91,53 @@ def read_labels(data: Any, given: RawField | None = None) -> tuple[LabelledImage
     return None, problems[:MOST_SHOWN] + more
 
 
-def _kind(data: Sequence[Any]) -> type[Objective]:
-    """The objective's kind is what the first label is."""
-    labels = (row["label"] for row in data if isinstance(row, dict) and "label" in row)
-    first = next(labels, None)
-    return next((kind for kind in OBJECTIVES.values() if kind.is_label(first)), CategoricalObjective)
-
-
 def _row_problems(place: int, row: Any, kind: type[Objective]) -> list[Violation]:
     if not isinstance(row, dict):
-        return [_wrong(f"/{place}", not_a_row(row))]
-    rules = {"file": FILE, "label": Rule(kind.is_label, kind.label_form), "weight": WEIGHT}
-    problems = [
-        _wrong(f"/{place}/{key}", f"unknown key; a row has {', '.join(rules)}")
-        for key in row
-        if key not in rules
-    ]
+        return [_wrong(f"/{place}", not_a_row(row, kind.row_key))]
+    form = Rule(lambda value: True, kind.label_form)
+    rules = {"file": FILE, kind.row_key: form, "weight": WEIGHT}
+    problems = [_wrong(f"/{place}/{key}", _unknown_key(key, rules)) for key in row if key not in rules]
     for key, rule in rules.items():
         problem = None if key == "weight" and row.get(key) is None else value_problem(row, key, rule)
         if problem is not None:
             problems.append(_wrong(f"/{place}/{key}", problem))
-    return problems
+    label = row.get(kind.row_key)
+    wrong = [] if label is None else kind.label_problems(label)
+    return problems + [_wrong(f"/{place}/{kind.row_key}{at}", why) for at, why in wrong]
 
 
-def _rows(data: Sequence[Row]) -> list[Row]:
+def _unknown_key(key: str, known: Iterable[str]) -> str:
+    others = ", as other rows have" if key in ROW_KEYS else ""
+    return f"unknown key; a row has {', '.join(known)}{others}"
+
+
+def _rows(data: Sequence[Row], label_key: str) -> list[Row]:
+    keys = ("file", label_key)
     weighted = any(row.get("weight") is not None for row in data)
     if not weighted:
-        return [{"file": row["file"], "label": row["label"]} for row in data]
+        return [{key: row[key] for key in keys} for row in data]
     return [
-        {
-            "file": row["file"],
-            "label": row["label"],
-            "weight": 1 if row.get("weight") is None else row["weight"],
-        }
+        {key: row[key] for key in keys} | {"weight": 1 if row.get("weight") is None else row["weight"]}
         for row in data
     ]
 
 
-def _unknown_labels(rows: Sequence[Row], objective: Objective) -> list[Violation]:
-    if not objective.has_classes:
-        return []
-    values = set(objective.classes)
-    return [
-        _wrong(f"/{place}/label", not_a_class(row["label"]))
-        for place, row in enumerate(rows)
-        if row["label"] not in values
-    ]
+def _unknown_names(labels: Sequence[Any], objective: Objective) -> Iterator[Violation]:
+    known = frozenset(objective.classes)
+    for place, label in enumerate(labels):
+        for at, name in objective.names_in(label):
+            if name not in known:
+                yield _wrong(f"/{place}/{objective.row_key}{at}", not_a_class(name))
+
+
+def _absent_names(labels: Sequence[Any], objective: Objective) -> Iterator[Violation]:
+    """Boxes of each class must be there; a class of whole images may be missing."""
+    if not isinstance(objective, BoxesObjective):
+        return
+    counts = Counter(name for label in labels for _, name in objective.names_in(label))
+    absence = objective.absence([counts[name] for name in objective.classes])
+    if absence is not None:
+        yield _wrong("", absence)
 
 
 def _wrong(place: str, message: str) -> Violation:

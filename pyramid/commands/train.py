@@ -75,12 +75,12 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("config", type=Path, help="the JSON file that says what to train, on which images")
     add_visualize(
         parser,
-        "train nothing: show so many batches (default: one) of augmented training images with their labels",
+        "train nothing: show so many batches (default: one) of augmented training images with their labels or boxes",
     )
     parser.add_argument(
         "--bigmlize",
         action="store_true",
-        help=f"train nothing: write the labels as {METADATA_FILE} for a BigML source into output_directory",
+        help=f"train nothing: write the labels or boxes as {METADATA_FILE} for a BigML source into output_directory",
     )
     parser.add_argument(
         "--tensorboard",
@@ -102,6 +102,9 @@ def _run(parsed: argparse.Namespace) -> None:
         _bigmlize(config)
         return
     training = parse_config(config)
+    if training.unused:
+        keys = ", ".join(training.unused)
+        print(f"{PROGRAM}: warning: not used where boxes are to be found: {keys}", file=sys.stderr)
     _check_files(training)
     if parsed.visualize is not None:
         _visualize(training, parsed.visualize, parsed.output)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyramid.commands.config import Training
-from pyramid.commands.contact_sheet import MOST_IMAGES, Picture, label_text
+from pyramid.commands.contact_sheet import MOST_IMAGES, Picture, labelled_picture
 from pyramid.jobs.image_training import training_batches
 from pyramid.progress import Report
 
@@ -22,4 +22,4 @@ def augmented_batches(training: Training, count: int, report: Report) -> Iterato
         batch = batches(step)
         images, targets = batch.inputs.numpy()[:MOST_IMAGES], batch.targets.numpy()[:MOST_IMAGES]
         labels = objective.in_units(objective.truth(targets))
-        yield [Picture(image, label_text(label)) for image, label in zip(images, labels, strict=True)]
+        yield [labelled_picture(image, label) for image, label in zip(images, labels, strict=True)]

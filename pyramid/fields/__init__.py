@@ -20,7 +20,7 @@ from pyramid.fields.kinds import (
     refuse_rows,
 )
 from pyramid.fields.objective import Objective
-from pyramid.fields.objectives import OBJECTIVES, is_trained, parse_objective
+from pyramid.fields.objectives import OBJECTIVES, parse_objective
 
 __all__ = [
     "OBJECTIVES",
@@ -32,7 +32,6 @@ __all__ = [
     "Objective",
     "RawField",
     "has_images",
-    "is_trained",
     "objective_entry",
     "parse_columns",
     "parse_objective",

@@ -10,20 +10,24 @@ import numpy as np
 from typing_extensions import override
 
 from pyramid.errors import DataError
-from pyramid.fields.kinds import RawField, is_number
-from pyramid.fields.objective import Objective
-from pyramid.settings.wording import found
+from pyramid.fields.box_rules import (
+    BOX_FORM,
+    CLASS,
+    COLUMNS,
+    CORNERS,
+    MOST_BOXES,
+    NAMED_BOX_FORM,
+    box_problem,
+    count_problem,
+    named_box_problems,
+)
+from pyramid.fields.kinds import RawField
+from pyramid.fields.objective import Objective, not_a_class
 from pyramid.train.box_metrics import TrueBoxes, evaluate_boxes
-
-MOST_BOXES = 128
-"""So many boxes an image can have."""
 
 NO_BOX = -1
 """The class of rows that only fill up an image's label."""
 
-BOX_FORM = "[x1, y1, x2, y2, class] with finite numbers x1 < x2 and y1 < y2"
-CORNERS, CLASS = slice(0, 4), 4
-COLUMNS = 5
 SHOWN_SCORE = 0.5
 LOSSES = ("ciou_loss", "confidence_loss", "probability_loss")
 TOTAL_LOSS = "total_loss"
@@ -79,7 +83,7 @@ class BoxesObjective(Objective):
 
     kind: ClassVar[str] = "bounding_box"
     row_key = "boxes"
-    label_form = f"a list of boxes, each {BOX_FORM} and a string"
+    label_form = f"a list of at most {MOST_BOXES} boxes, each {NAMED_BOX_FORM}"
     losses = ()
     headline = ("mAP_50", TOTAL_LOSS)
     decisive = (TOTAL_LOSS,)
@@ -114,9 +118,19 @@ class BoxesObjective(Objective):
     @staticmethod
     @override
     def is_label(value: Any) -> bool:
-        return isinstance(value, list) and all(
-            box_problem(box) is None and isinstance(box[CLASS], str) for box in value
-        )
+        return isinstance(value, list) and count_problem(value) is None and not named_box_problems(value)
+
+    @classmethod
+    @override
+    def label_problems(cls, value: Any) -> list[tuple[str, str]]:
+        if not isinstance(value, list):
+            return super().label_problems(value)
+        too_many = count_problem(value)
+        return named_box_problems(value) if too_many is None else [("", too_many)]
+
+    @override
+    def names_in(self, label: Any) -> list[tuple[str, str]]:
+        return [(f"/{place}", box[CLASS]) for place, box in enumerate(label)]
 
     @override
     def standardised(self, label: Any) -> Any:
@@ -133,15 +147,16 @@ class BoxesObjective(Objective):
 
     @override
     def read_label(self, label: Any) -> np.ndarray:
-        if len(label) > MOST_BOXES:
-            raise DataError(f'"boxes": found {len(label)} boxes, allowed are at most {MOST_BOXES} an image')
+        too_many = count_problem(label)
+        if too_many is not None:
+            raise DataError(f'"boxes": {too_many}')
         rows = [self._read_box(place, box) for place, box in enumerate(label)]
         return np.array(rows, np.float32).reshape(-1, COLUMNS)
 
     def _read_box(self, place: int, box: Any) -> tuple[float, ...]:
         problem = box_problem(box)
         if problem is None and not self._knows(box[CLASS]):
-            problem = f"found the class {found(box[CLASS])}, which is not among the values of the objective"
+            problem = not_a_class(box[CLASS])
         if problem is not None:
             raise DataError(f'"boxes", box {place}: {problem}')
         name = box[CLASS]
@@ -190,6 +205,15 @@ class BoxesObjective(Objective):
         classes = labels[..., CLASS].astype(np.int64)
         return np.bincount(classes[classes != NO_BOX], minlength=len(self.values))
 
+    def absence(self, counts: Sequence[int]) -> str | None:
+        """What keeps classes that have so many boxes from being learnt; None where each has one."""
+        if not any(counts):
+            return "no image has a box: there is nothing to find"
+        absent = [name for name, count in zip(self.values, counts, strict=True) if not count]
+        if not absent:
+            return None
+        return f"no box is of {', '.join(absent)}: each value of the objective needs at least one"
+
     @override
     def strata(self, labels: np.ndarray) -> np.ndarray:
         return self.class_of(labels)
@@ -234,18 +258,3 @@ def true_boxes(labels: np.ndarray) -> list[TrueBoxes]:
     """The boxes in each of (images, most, 5) labels."""
     there = [each[each[:, CLASS] != NO_BOX] for each in labels]
     return [TrueBoxes(each[:, CORNERS], each[:, CLASS].astype(np.int64)) for each in there]
-
-
-def box_problem(box: Any) -> str | None:
-    """What is wrong with the form of one box of a row; None where nothing is."""
-    if not isinstance(box, list) or len(box) != COLUMNS or not _can_be_class(box[CLASS]):
-        return f"found {found(box)}, allowed is {BOX_FORM}"
-    if not all(is_number(side) for side in box[CORNERS]):
-        return f"found {found(box)}, allowed is {BOX_FORM}"
-    # as they are kept: what differs by less has no area there
-    x1, y1, x2, y2 = map(np.float32, box[CORNERS])
-    return None if x1 < x2 and y1 < y2 else f"found {found(box)}, which has no area: allowed is {BOX_FORM}"
-
-
-def _can_be_class(value: Any) -> bool:
-    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))

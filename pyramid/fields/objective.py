@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from pyramid.fields.kinds import Field, RawField
+from pyramid.settings.wording import found
 
 
 class Objective(Field):
@@ -59,6 +60,15 @@ class Objective(Field):
     @abstractmethod
     def is_label(value: Any) -> bool:
         """Whether a JSON value can be a label of people: the name of a class, or a number in its own units."""
+
+    @classmethod
+    def label_problems(cls, value: Any) -> list[tuple[str, str]]:
+        """What keeps a JSON value from being a label of people: JSON pointers from it on, and what is wrong there."""
+        return [] if cls.is_label(value) else [("", f"found {found(value)}, allowed is {cls.label_form}")]
+
+    def names_in(self, label: Any) -> list[tuple[str, str]]:
+        """The names of classes in a label of people, with JSON pointers from it on; none in a number."""
+        return []
 
     @abstractmethod
     def standardised(self, label: Any) -> Any:
@@ -145,3 +155,8 @@ class Objective(Field):
     def dump_output(self) -> dict[str, Any]:
         """The model's `output_exposition`."""
         return {"type": self.kind, **self._named(), **self.statistics()}
+
+
+def not_a_class(name: Any) -> str:
+    """What is wrong with a class that the objective does not have."""
+    return f"found {found(name)}, which is not among the values of the objective"

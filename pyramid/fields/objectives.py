@@ -22,9 +22,8 @@ from pyramid.fields.kinds import (
     is_number,
     refuse_rows,
 )
-from pyramid.fields.objective import Objective
+from pyramid.fields.objective import Objective, not_a_class
 from pyramid.settings.semantics import LOSSES
-from pyramid.settings.wording import found
 from pyramid.tables.splits import numeric_strata
 from pyramid.train.metrics import evaluate_classes, evaluate_numbers
 
@@ -137,6 +136,10 @@ class CategoricalObjective(CategoricalField, Objective):
         return isinstance(value, str)
 
     @override
+    def names_in(self, label: Any) -> list[tuple[str, str]]:
+        return [("", label)]
+
+    @override
     def standardised(self, label: Any) -> Any:
         return label
 
@@ -219,23 +222,13 @@ OBJECTIVES: Mapping[str, type[Objective]] = MappingProxyType(
 """What can be predicted, by the type of the objective."""
 
 
-def is_trained(raw: RawField) -> bool:
-    """Whether a network can be trained for an objective of this kind."""
-    return raw["type"] in OBJECTIVES
-
-
-def not_a_class(label: str) -> str:
-    """What is wrong with a class that the objective does not have."""
-    return f"found {found(label)}, which is not among the values of the objective"
-
-
 def parse_objective(raw: RawField) -> Objective:
     """The objective of an entry of `info_list`.
 
     Raises:
         SettingsError: one that cannot be trained.
     """
-    if not is_trained(raw):
+    if raw["type"] not in OBJECTIVES:
         message = f"found {raw['type']}, which this build does not train"
         raise SettingsError([Violation("/objective_type", message)])
     return OBJECTIVES[raw["type"]].parse(raw)

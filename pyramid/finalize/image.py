@@ -44,7 +44,8 @@ def image_only_document(
     """
     document = image_document(image_job)
     info = read_json(image_job.fit_info, "image_training")
-    if (deepnet_version or info.get("deepnet_version")) == "alpha":
+    # a detector has no readout to say otherwise
+    if (deepnet_version or info.get("deepnet_version")) == "alpha" and document["layers"]:
         document["layers"] = _legacy(document)
     held_out = info.get("holdout_images")
     if wanted and held_out is None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from pyramid.errors import DataError
-from pyramid.fields.boxes import CLASS, CORNERS, NO_BOX, BoxesObjective
+from pyramid.fields.box_rules import CLASS, CORNERS
+from pyramid.fields.boxes import NO_BOX, BoxesObjective
 from pyramid.images.rows import listed
 from sensenet.preprocess.image import placement
 from sensenet.preprocess.reading import ImageLoader
@@ -71,9 +72,6 @@ def refuse_absent_classes(labels: np.ndarray, objective: BoxesObjective) -> None
     Raises:
         DataError: there are some; names them.
     """
-    counts = objective.count(labels)
-    if not counts.any():
-        raise DataError("no image has a box: there is nothing to find")
-    absent = [name for name, count in zip(objective.classes, counts.tolist(), strict=True) if not count]
-    if absent:
-        raise DataError(f"no box is of {', '.join(absent)}: each value of the objective needs at least one")
+    absence = objective.absence(objective.count(labels).tolist())
+    if absence is not None:
+        raise DataError(absence)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
-from pyramid.fields.boxes import BOX_FORM, box_problem
+from pyramid.fields.box_rules import named_box_problems
 from pyramid.fields.kinds import is_number
 from pyramid.settings.wording import found
 
@@ -31,17 +31,16 @@ def value_problem(row: Mapping[str, Any], key: str, rule: Rule) -> str | None:
 
 def not_rows(value: Any) -> str:
     """What is wrong with a value that is no list of rows."""
-    return f'found {found(value)}, allowed is a list of {{"file", "label", "weight"}}'
+    return f'found {found(value)}, allowed is a list of {{"file", "label", "weight"}} or {{"file", "boxes", "weight"}}'
 
 
-def not_a_row(value: Any) -> str:
-    """What is wrong with a value that is no row."""
-    return f'found {found(value)}, allowed is an object with "file" and "label"'
+def not_a_row(value: Any, label_key: str) -> str:
+    """What is wrong with a value that is no row.
 
-
-def is_box(value: Any) -> TypeGuard[list[Any]]:
-    """Whether a value is a box of a row: its corners in pixels, and the name of its class."""
-    return box_problem(value) is None and isinstance(value[-1], str)
+    Args:
+        label_key: where rows have their labels.
+    """
+    return f'found {found(value)}, allowed is an object with "file" and "{label_key}"'
 
 
 def box_row_problems(row: Any) -> list[tuple[str, str]]:
@@ -52,15 +51,10 @@ def box_row_problems(row: Any) -> list[tuple[str, str]]:
     """
     if not isinstance(row, dict) or not FILE.holds(row.get("file")) or not isinstance(row.get("boxes"), list):
         return [("", f'found {found(row)}, allowed is {{"file", "boxes"}}')]
-    return [
-        (f"/boxes/{number}", f"found {found(box)}, allowed is {BOX.expected}")
-        for number, box in enumerate(row["boxes"])
-        if not BOX.holds(box)
-    ]
+    return [(f"/boxes{place}", problem) for place, problem in named_box_problems(row["boxes"])]
 
 
 FILE = Rule(
     lambda value: isinstance(value, str) and bool(value), "the name of an image file, below image_root"
 )
-BOX = Rule(is_box, f"{BOX_FORM} and a string")
 WEIGHT = Rule(lambda value: is_number(value) and value >= 0, "a finite number of at least 0")

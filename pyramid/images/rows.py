@@ -110,7 +110,7 @@ def _of_list(rows: Any, fields: Fields, place: str) -> ImageRows:
 
 def _example(row: Any, objective: Objective, weighted: bool) -> tuple[str, Any, float]:
     if not isinstance(row, Mapping):
-        raise DataError(not_a_row(row))
+        raise DataError(not_a_row(row, objective.row_key))
     label = Rule(objective.is_row_label, objective.row_label_form)
     rules = {"file": FILE, objective.row_key: label} | ({"weight": WEIGHT} if weighted else {})
     for key, rule in rules.items():

@@ -52,6 +52,16 @@ def size_problem(name: str, shape: Sequence[int] | None) -> str | None:
     return None
 
 
+def anchors_problem(name: str, anchors: Sequence[Sequence[float]] | None) -> str | None:
+    """What keeps a detector from having such anchors: it needs a certain number of them."""
+    needed = sum(len(branch.anchors) for branch in NETWORKS[name].branches)
+    if anchors is None or len(anchors) == needed:
+        return None
+    return (
+        f"found {len(anchors)} anchors, but {name} has {needed}: allowed are {needed} pairs [width, height]"
+    )
+
+
 def one_of(names: Sequence[str]) -> str:
     """What is allowed where one of some names is."""
     return f"allowed is one of {', '.join(names)}"

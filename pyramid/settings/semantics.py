@@ -14,6 +14,8 @@ from pyramid.images.augment.registry import augmentation_violations
 from pyramid.images.training_types import INITIAL_MODEL, is_given
 from pyramid.settings.image_networks import (
     BOXES,
+    DETECTORS,
+    anchors_problem,
     network_problem,
     size_problem,
     training_type_problem,
@@ -222,6 +224,14 @@ def _image_network_can_be_trained(job: Settings) -> Iterator[Violation]:
     yield from (Violation(f"/{key}", problem) for key, problem in problems.items() if problem is not None)
 
 
+def _anchors_are_those_of_the_network(job: Settings) -> Iterator[Violation]:
+    name = job.get("base_image_network")
+    if job["job_type"] != "image_training" or INITIAL_MODEL in job or name not in DETECTORS:
+        return
+    if problem := anchors_problem(name, job.get("bounding_box_anchors")):
+        yield Violation("/bounding_box_anchors", problem)
+
+
 def _augmentations_are_known(job: Settings) -> Iterator[Violation]:
     if job["job_type"] == "image_training":
         yield from augmentation_violations(job.get("image_augmentations"), job.get("augmentation_ranges"))
@@ -263,6 +273,7 @@ _CHECKS: Mapping[tuple[str, ...], Check] = MappingProxyType(
         ("job_type", "objective_type", "loss_function"): _images_have_a_loss,
         ("class_weights", "objective_type", "info_list"): _class_weights_name_classes,
         (*NETWORK_KEYS, "input_image_shape", "job_type", "objective_type"): _image_network_can_be_trained,
+        (*NETWORK_KEYS, "bounding_box_anchors", "job_type"): _anchors_are_those_of_the_network,
         ("image_augmentations", "augmentation_ranges", "job_type"): _augmentations_are_known,
         ("layers", "job_type", "objective_type"): _layers_can_be_built,
         ("layers", "job_type", "objective_type", "info_list"): _layers_answer_the_objective,

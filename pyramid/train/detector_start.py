@@ -96,10 +96,10 @@ def _given_anchors(spec: ImageNetworkSpec, options: NetworkOptions) -> Sequence[
     given = options.bounding_box_anchors
     if given is None:
         return None
-    if len(given) != _n_anchors(spec) or min(map(min, given)) <= 0:
+    if len(given) != _n_anchors(spec):
         raise wrong_setting(
             "bounding_box_anchors",
-            f"found {len(given)} anchors, expected {_n_anchors(spec)} pairs [width, height] above 0",
+            f"found {len(given)} anchors, expected {_n_anchors(spec)} pairs [width, height]",
         )
     return sort_anchors(given)
 

@@ -78,9 +78,9 @@ GOOD = [0, 0, 8, 8, "cat"]
         ([0, 8, 8, 8, "cat"], "which has no area"),
         ([8, 0, 8 + 1e-9, 8, "cat"], "which has no area"),
         ([0, 9, 8, 8, "cat"], "which has no area"),
-        ([0, 0, 8, 8, "cats"], 'found the class "cats", which is not among the values'),
-        ([0, 0, 8, 8, 3], "found the class 3, which is not among the values"),
-        ([0, 0, 8, 8, -1], "found the class -1, which is not among the values"),
+        ([0, 0, 8, 8, "cats"], 'found "cats", which is not among the values'),
+        ([0, 0, 8, 8, 3], "found 3, which is not among the values"),
+        ([0, 0, 8, 8, -1], "found -1, which is not among the values"),
     ],
 )
 def test_a_box_that_cannot_be_is_named(box, message):

@@ -12,7 +12,7 @@ import pytest
 from image_jobs import dense, image_job, tiny_model, write_image
 
 import sensenet
-from pyramid.commands import contact_sheet
+from pyramid.commands import training_batches
 from pyramid.commands.config import parse_config
 from pyramid.errors import DataError, PyramidError
 from pyramid.fields import Fields
@@ -192,9 +192,9 @@ def test_the_command_takes_the_setting_too(place: Place) -> None:
         "max_total_time": 10,
     }
     with pytest.raises(DataError, match=OUTSIDE):
-        list(contact_sheet.augmented_batches(parse_config(config), 1, ignore))
+        list(training_batches.augmented_batches(parse_config(config), 1, ignore))
     allowed = parse_config(config | {"allow_outside_root": True})
-    assert len(list(contact_sheet.augmented_batches(allowed, 1, ignore))) == 1
+    assert len(list(training_batches.augmented_batches(allowed, 1, ignore))) == 1
     with pytest.raises(PyramidError, match="/allow_outside_root"):
         parse_config(config | {"allow_outside_root": "yes"})
 

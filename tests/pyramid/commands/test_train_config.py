@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from train_configs import CLASSES, config, problems
 
 from pyramid.commands.candidates import Candidate
 from pyramid.commands.config import parse_config
@@ -11,29 +12,8 @@ from pyramid.images.rows import read_image_rows
 from pyramid.settings.base_settings import BaseSettings
 from pyramid.settings.options import RowOptions, job_fields
 
-CLASSES = [{"file": f"{place}.png", "label": label} for place, label in enumerate("cabbac")]
+CLASS = {"type": "categorical", "index": 1, "values": ["a", "b", "c"]}
 NUMBERS = [{"file": f"{place}.png", "label": place} for place in range(5)]
-
-
-def config(**keys):
-    whole = {
-        "image_network_candidates": [["simple", "randomly_initialize"], ["mobilenetv2", "fine_tune"]],
-        "input_image_shape": [16, 8, 3],
-        "batch_size": 20,
-        "descent_algorithm": "adam",
-        "learning_rate": 0.001,
-        "max_total_time": 60,
-        "output_directory": "out",
-        "image_root": "images",
-        "training_data": CLASSES,
-    } | keys
-    return {key: value for key, value in whole.items() if value is not ...}
-
-
-def problems(broken):
-    with pytest.raises(SettingsError) as caught:
-        parse_config(broken)
-    return {violation.path: violation.message for violation in caught.value.violations}
 
 
 def test_strings_make_a_categorical_objective_with_sorted_values():
@@ -239,20 +219,16 @@ def test_a_key_that_is_needed_is_named(key, absent):
         ({"training_data": [CLASSES[0] | {"weight": -1}]}, "/training_data/0/weight", "at least 0"),
         ({"training_data": [CLASSES[0] | {"wight": 1}]}, "/training_data/0/wight", "unknown key"),
         (
-            {"training_data": [{"file": "x", "boxes": []}]},
-            "/training_data",
-            "object detection cannot be trained",
+            {"training_data": [*CLASSES, {"file": "x", "boxes": []}], "info_list": [CLASS]},
+            "/training_data/6/boxes",
+            "unknown key; a row has file, label, weight, as other rows have",
         ),
         (
             {"info_list": [{"type": "categorical", "index": 1, "values": ["a", "b"]}]},
             "/training_data/0/label",
             'found "c", which is not among the values',
         ),
-        (
-            {"info_list": [{"type": "bounding_box", "values": ["a"]}]},
-            "/training_data",
-            "object detection cannot be trained",
-        ),
+        ({"bounding_box_anchors": [[0, 5]]}, "/bounding_box_anchors/0/0", "greater than 0"),
         ({"info_list": [{"type": "categorical"}]}, "/info_list", "leave info_list out"),
         ({"objective_type": "numeric"}, "/objective_type", "the labels of training_data are categorical"),
         ({"loss_function": "huber"}, "/loss_function", "the objective is categorical"),
