@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def show_detection(commands: Path, root: Path) -> None:
     model, pictures = root / "training" / "final_model.json", root / "pictures"
     run(commands / "pyramid_evaluate", model, test, "--draw", pictures)
     print(
-        f"\nWhat it finds in photographs that it never saw, and, dashed, what is there:\n  {example(test, pictures)}"
+        f"\nWhat it finds in images that it never saw, and, dashed, what is there:\n  {example(test, pictures)}"
     )
 
 
@@ -111,10 +112,17 @@ def generation(directory: Path, scans: Path, count: int, seed: int) -> dict[str,
 
 
 def example(test: Path, pictures: Path) -> Path:
-    """The picture of the image with the most boxes."""
+    """The picture of the image whose boxes are spread out most: there they hide each other least."""
     rows = json.loads(test.read_text())["training_data"]
-    most = max(range(len(rows)), key=lambda place: len(rows[place]["boxes"]))
-    return sorted(pictures.iterdir())[most]
+    return sorted(pictures.iterdir())[max(range(len(rows)), key=lambda place: spread(rows[place]["boxes"]))]
+
+
+def spread(boxes: Sequence[Sequence[Any]]) -> float:
+    """The area around all boxes."""
+    if not boxes:
+        return 0
+    left, top, right, bottom, _ = zip(*boxes, strict=True)
+    return float((max(right) - min(left)) * (max(bottom) - min(top)))
 
 
 def run(command: Path, *arguments: str | Path) -> None:
