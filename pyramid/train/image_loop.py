@@ -59,6 +59,7 @@ class ImageTask:
         loss: of a batch.
         answer: what is judged of its outputs.
         averaged: whether the mean of the last steps' weights is judged and kept, not those of the last step.
+        longest_gradient: longer ones are made as long; None is no limit.
     """
 
     network: FlatNetwork
@@ -66,6 +67,7 @@ class ImageTask:
     loss: Loss
     answer: Answer = predictions
     averaged: bool = False
+    longest_gradient: float | None = None
 
 
 def joined(image: Network, readout: Network) -> Network:

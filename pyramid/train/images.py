@@ -33,7 +33,7 @@ from pyramid.train.image_loop import (
 from pyramid.train.image_start import Start
 from pyramid.train.loop import FlatNetwork, State
 from pyramid.train.losses import make_loss
-from pyramid.train.optimizers import learning_rate, make_optimizer
+from pyramid.train.optimizers import clipped, learning_rate, make_optimizer
 from pyramid.train.prefetch import Prefetcher
 from pyramid.train.readout import fit_readout
 from pyramid.train.sampling import make_sampler
@@ -41,6 +41,8 @@ from sensenet.models.predict.images import compile_features
 from sensenet.preprocess.image import normalize
 
 MAX_FEATURE_BYTES = 256_000_000
+LONGEST_BOX_GRADIENT = 10.0
+"""Losses of boxes are sums over all of them, so that a crowded picture would else outweigh all others."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,7 @@ def make_task(start: Start, phase: Phase, objective: Objective, options: LossOpt
             loss=lambda targets, outputs: losses(outputs.logits, targets).total,
             answer=lambda targets, outputs: box_answers(outputs.logits, targets, losses),
             averaged=True,
+            longest_gradient=LONGEST_BOX_GRADIENT,
         )
     loss = make_loss(options.loss_function, objective)
     if phase.trains_images:
@@ -204,6 +207,8 @@ def _train_phase(
 ) -> Fit:
     first = 0 if earlier is None else earlier.iterations
     optimizer = make_optimizer(options.fit.optimizer)
+    if task.longest_gradient is not None:
+        optimizer = clipped(optimizer, task.longest_gradient)
     parameters, buffers = task.network.read()
     predict = compile_predict(task, data.store, data.holdout)
     judge = HoldoutJudge(data, predict)

@@ -187,6 +187,19 @@ def make_optimizer(options: OptimizerOptions) -> Optimizer:
     return OPTIMIZERS[options.descent_algorithm](options)
 
 
+def clipped(optimizer: Optimizer, norm: float) -> Optimizer:
+    """The optimiser on gradients that are at most `norm` long (arXiv 1211.5063, section 3.2)."""
+
+    def update(
+        gradient: tf.Tensor, parameters: tf.Tensor, slots: Vectors, iteration: tf.Tensor, rate: tf.Tensor
+    ) -> tuple[tf.Tensor, Vectors]:
+        length = tf.sqrt(tf.reduce_sum(gradient**2))
+        share = norm / tf.maximum(length, norm)
+        return optimizer.update(share * gradient, parameters, slots, iteration, rate)
+
+    return Optimizer(optimizer.slots, update)
+
+
 def learning_rate(rate: float, warmup_iterations: int, iteration: tf.Tensor) -> tf.Tensor:
     """`rate * min(1, i / warmup)²` at iteration i (a float32 scalar, counted from 1)."""
     if not warmup_iterations:
