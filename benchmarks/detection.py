@@ -36,9 +36,12 @@ from timing import in_a_process, interleaved, print_table
 from pyramid.commands import generate, train
 from pyramid.fields.boxes import ScoredBoxes
 from pyramid.jobs import image_training
+from pyramid.jobs.image_beginning import begin, fit_options
 from pyramid.progress import ignore
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.train.box_metrics import BoxMetrics, TrueBoxes, evaluate_boxes
+from pyramid.settings.options import NetworkOptions
+from pyramid.train.box_matching import TrueBoxes
+from pyramid.train.box_metrics import BoxMetrics, evaluate_boxes
 from pyramid.train.fit import training_limits
 from pyramid.train.image_loop import compile_image_steps, compile_predict
 from pyramid.train.images import batches_of_steps, make_task
@@ -328,8 +331,8 @@ def speed() -> None:
 
 def step_seconds(settings: BaseSettings, steps: int) -> dict[str, float]:
     """Seconds of a step, with batches as the job makes them and with one that is ready; the share of checks."""
-    begun = image_training.begin(settings, image_training.NetworkOptions.of(settings), ignore)
-    options = image_training.fit_options(settings, begun.fields.objective)
+    begun = begin(settings, NetworkOptions.of(settings), ignore)
+    options = fit_options(settings, begun.fields.objective)
     phase = options.phases[0]
     task = make_task(begun.start, phase, begun.fields.objective, options.fit.loss)
     optimizer = make_optimizer(options.fit.optimizer)

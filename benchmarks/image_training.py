@@ -140,7 +140,8 @@ class Contest:
     def share_outside(self, iterations: int) -> float:
         """The share of a fit that is not spent in steps: waits for batches, holdout checks."""
         task, make, state = self.parts()
-        store = ImageStore((), None, self.pixels)  # type: ignore[arg-type]
+        size = SimpleNamespace(height=self.pixels.shape[1], width=self.pixels.shape[2])
+        store = ImageStore((), size, self.pixels)  # type: ignore[arg-type]
         objective = CategoricalObjective(values=tuple(map(str, range(CLASSES))))
         held_out = Dataset(np.arange(len(self.pixels) // 5), self.targets, None, objective)
         predict = compile_predict(task, store, held_out)

@@ -88,7 +88,7 @@ def build_network(layers: Sequence[LayerSpec], input_shape: int | Shape, seed: i
     )
 
 
-def no_layers(n_columns: int) -> Network:
+def identity_network(n_columns: int) -> Network:
     """A network of no layers: what goes in comes out."""
     source = keras.Input((n_columns,), dtype="float32")
     return Network((), keras.Model(source, source), keras.Model(source, source), None, ())

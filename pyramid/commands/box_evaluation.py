@@ -15,13 +15,12 @@ from pyramid.commands.labelled_rows import BoxRows
 from pyramid.commands.scores import box_report
 from pyramid.errors import DataError
 from pyramid.images.rows import listed
-from pyramid.train.box_matching import MAX_FOUND, TrueBoxes
+from pyramid.train.box_matching import LEAST_SCORE, MOST_FOUND, TrueBoxes
 from pyramid.train.box_metrics import evaluate_boxes
 from sensenet.detection import Boxes
 from sensenet.errors import ModelFormatError, SettingsError
 from sensenet.models.detector import Detector
 
-LEAST_SCORE = 0.001
 """Average precision needs boxes of nearly every score."""
 
 
@@ -75,7 +74,7 @@ def _true_boxes(rows: BoxRows, classes: Sequence[str]) -> list[TrueBoxes]:
 def _detector(path: Path) -> Detector:
     settings = {
         "bounding_box_threshold": LEAST_SCORE,
-        "max_objects": MAX_FOUND,
+        "max_objects": MOST_FOUND,
         "output_unfiltered_boxes": False,
         "pad_bounding_box_output": False,
     }

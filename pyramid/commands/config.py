@@ -18,7 +18,12 @@ from pyramid.fields.objectives import CategoricalObjective
 from pyramid.images.training_types import INITIAL_MODEL
 from pyramid.settings import validate
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.settings.image_networks import DETECTORS, FROM_NOTHING, anchors_problem, size_problem
+from pyramid.settings.image_networks import (
+    DETECTORS,
+    FROM_NOTHING,
+    anchors_problem,
+    size_problem,
+)
 from pyramid.settings.wording import allowed, found, pointer
 from pyramid.tables.recipe import readout_layers
 

@@ -23,7 +23,8 @@ from pyramid.fields.box_rules import (
 )
 from pyramid.fields.kinds import RawField
 from pyramid.fields.objective import Objective, not_a_class
-from pyramid.train.box_metrics import TrueBoxes, evaluate_boxes
+from pyramid.train.box_matching import TrueBoxes
+from pyramid.train.box_metrics import evaluate_boxes
 
 NO_BOX = -1
 """The class of rows that only fill up an image's label."""

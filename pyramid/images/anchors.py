@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 MOST_SIZES = 20_000
 RESTARTS = 4
@@ -28,7 +29,8 @@ def fit_anchors(sizes: np.ndarray, count: int, seed: int) -> list[Anchor]:
         sizes = sizes[np.sort(rng.choice(len(sizes), MOST_SIZES, replace=False))]
     logs = np.log(np.maximum(sizes, 1.0, dtype=np.float64))
     n_clusters = min(count, len(np.unique(logs, axis=0)))
-    clusters = KMeans(n_clusters, n_init=RESTARTS, random_state=int(rng.integers(2**31))).fit(logs)
+    with threadpool_limits(1):  # sums come out in one order, and one seed gives one result
+        clusters = KMeans(n_clusters, n_init=RESTARTS, random_state=int(rng.integers(2**31))).fit(logs)
     anchors = sort_anchors(np.exp(clusters.cluster_centers_))
     return sort_anchors(np.array([anchors[place % n_clusters] for place in range(count)]))
 

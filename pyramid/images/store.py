@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -65,7 +66,9 @@ class PixelFile(KeptPixels):
 
     @override
     def __setitem__(self, position: Any, pixels: Any) -> None:
-        os.pwrite(self._file.fileno(), np.ascontiguousarray(pixels).data, position * self._size)
+        written = os.pwrite(self._file.fileno(), np.ascontiguousarray(pixels).data, position * self._size)
+        if written != self._size:
+            raise OSError(ENOSPC, os.strerror(ENOSPC))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
@@ -15,8 +15,7 @@ class Phase(NamedTuple):
         divisor: the learning rate is the job's, divided by this.
         trains_images: whether the image network is trained, too; else it predicts features, as it is. Of a detector
             the last convolutions are trained in any case.
-        until: the share of the job's iterations, or of its time, that is over when the phase ends at the latest; see
-            `patient`.
+        until: the share of the job's iterations, or of its time, that is over when the phase ends at the latest.
     """
 
     divisor: float
@@ -24,22 +23,26 @@ class Phase(NamedTuple):
     until: float = 1.0
 
 
-def patient(phases: Sequence[Phase]) -> tuple[Phase, ...]:
-    """The phases without their shares: each lasts as long as patience does, and the first may use up all the time."""
-    return tuple(phase._replace(until=1.0) for phase in phases)
-
-
 @dataclass(frozen=True)
 class TrainingType:
     """A type of training.
 
     Attributes:
-        phases: one after the other.
+        phases: one after the other, each as long as patience lasts.
+        shares: of the job's iterations, or of its time, that are over at the end of each phase in trainings that
+            divide them, so that the lower rates have their turn.
         starts_trained: whether it begins with trained weights; else they are drawn.
     """
 
     phases: tuple[Phase, ...]
+    shares: tuple[float, ...]
     starts_trained: bool = True
+
+    @property
+    def timed_phases(self) -> tuple[Phase, ...]:
+        """The phases, each with its share of the budget."""
+        pairs = zip(self.phases, self.shares, strict=True)
+        return tuple(phase._replace(until=share) for phase, share in pairs)
 
     @property
     def changes_images(self) -> bool:
@@ -53,10 +56,10 @@ FINE_TUNE = "fine_tune"
 TRAINING_TYPES: Mapping[str, TrainingType] = MappingProxyType(
     {
         "randomly_initialize": TrainingType(
-            (Phase(1, until=0.6), Phase(4, until=0.85), Phase(16)), starts_trained=False
+            (Phase(1), Phase(4), Phase(16)), shares=(0.6, 0.85, 1.0), starts_trained=False
         ),
-        FINE_TUNE: TrainingType((Phase(1, trains_images=False, until=0.3), Phase(8, until=0.8), Phase(64))),
-        "use_pretrained": TrainingType((Phase(1, trains_images=False),)),
+        FINE_TUNE: TrainingType((Phase(1, trains_images=False), Phase(8), Phase(64)), shares=(0.3, 0.8, 1.0)),
+        "use_pretrained": TrainingType((Phase(1, trains_images=False),), shares=(1.0,)),
     }
 )
 """By `image_training_type`."""

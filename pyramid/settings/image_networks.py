@@ -53,8 +53,14 @@ def size_problem(name: str, shape: Sequence[int] | None) -> str | None:
 
 
 def anchors_problem(name: str, anchors: Sequence[Sequence[float]] | None) -> str | None:
-    """What keeps a detector from having such anchors: it needs a certain number of them."""
-    needed = sum(len(branch.anchors) for branch in NETWORKS[name].branches)
+    """What keeps a detector of this name from having such anchors: it needs a certain number of them."""
+    return anchors_count_problem(
+        name, sum(len(branch.anchors) for branch in NETWORKS[name].branches), anchors
+    )
+
+
+def anchors_count_problem(name: str, needed: int, anchors: Sequence[Sequence[float]] | None) -> str | None:
+    """As `anchors_problem`, of a detector that has `needed` anchors."""
     if anchors is None or len(anchors) == needed:
         return None
     return (

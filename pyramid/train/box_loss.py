@@ -122,9 +122,7 @@ class BoxLoss:
         it is now, shows best.
         """
         there = truths[..., 4] >= 0  # (n, most)
-        anchor_iou = self._anchor_iou(truths)
-        best = tf.reduce_max(anchor_iou, axis=2, keepdims=True)
-        fits = anchor_iou >= tf.minimum(best, ANCHOR_IOU)
+        anchor_iou, fits = self._anchor_fit(truths)
         candidate = fits & self._near(truths) & there[..., None]
         overlap = box_iou(corners[:, None], truths[:, :, None, :4]) * tf.cast(there[..., None], tf.float32)
         fit = tf.where(candidate, anchor_iou + overlap, -1.0)
@@ -132,13 +130,16 @@ class BoxLoss:
         nearly = tf.reduce_max(overlap, axis=1) >= IGNORED_IOU
         return Assignment(positive, tf.argmax(fit, axis=1), nearly & ~positive)
 
-    def _anchor_iou(self, truths: tf.Tensor) -> tf.Tensor:
-        """(n, most, boxes): how much the anchor of each box overlaps each truth, both having the same centre."""
+    def _anchor_fit(self, truths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """(n, most, boxes) twice: how much a box's anchor overlaps a truth of the same centre; whether it is its."""
         anchors, places = np.unique(self.grid.anchors, axis=0, return_inverse=True)
         sizes = (truths[..., 2:4] - truths[..., :2])[:, :, None]  # (n, most, 1, 2)
         common = tf.reduce_prod(tf.minimum(sizes, anchors), axis=-1)
         areas = tf.reduce_prod(sizes, axis=-1) + anchors.prod(axis=1) - common
-        return tf.gather(common / (areas + TINY), places.reshape(-1), axis=2)
+        iou = common / (areas + TINY)  # (n, most, distinct anchors)
+        best = tf.one_hot(tf.argmax(iou, axis=2), len(anchors), on_value=True, off_value=False)
+        each = places.reshape(-1)
+        return tf.gather(iou, each, axis=2), tf.gather((iou > ANCHOR_IOU) | best, each, axis=2)
 
     def _near(self, truths: tf.Tensor) -> tf.Tensor:
         """(n, most, boxes) bool: whether the cell of each box answers for each truth's place."""

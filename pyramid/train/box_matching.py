@@ -13,7 +13,12 @@ from typing import Any, Protocol
 import numpy as np
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-MAX_FOUND = 100
+MOST_FOUND = 100
+"""So many boxes of an image, the best, count for each class; detectors are asked for as many in all."""
+
+LEAST_SCORE = 1e-3
+"""Worse boxes are not asked for: they hardly move the mean precision."""
+
 """Of an image and class only so many found boxes count, the best."""
 
 
@@ -52,13 +57,9 @@ class Matches:
 
     Attributes:
         truths: (found,) int64, which truth a found box hits; -1: none.
-        ious: (found,) float64, how much it overlaps that truth; 0 where it hits none.
-        missed: (m,) int64, the truths that no box hits.
     """
 
     truths: np.ndarray
-    ious: np.ndarray
-    missed: np.ndarray
 
     @property
     def hits(self) -> np.ndarray:
@@ -127,7 +128,7 @@ def _best(scores: np.ndarray, classes: np.ndarray) -> np.ndarray:
     order = np.lexsort((-scores, classes))
     ordered = classes[order]
     rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
-    return order[rank < MAX_FOUND]
+    return order[rank < MOST_FOUND]
 
 
 def _overlapping(
@@ -193,8 +194,8 @@ def _by_image(
         first, last = np.searchsorted(matches.found, [n_found, n_found + len(best)])
         there = matches.take(slice(first, last))
         hit, truths = best[there.found - n_found], there.truths - n_true
-        places, ious = np.full(len(boxes.scores), -1), np.zeros(len(boxes.scores))
-        places[hit], ious[hit] = truths, there.ious
-        images.append(Matches(places, ious, np.setdiff1d(np.arange(len(true.classes)), truths)))
+        places = np.full(len(boxes.scores), -1)
+        places[hit] = truths
+        images.append(Matches(places))
         n_found, n_true = n_found + len(best), n_true + len(true.classes)
     return images

@@ -12,8 +12,6 @@ import numpy as np
 
 from pyramid.train.box_matching import IOU_THRESHOLDS, FoundBoxes, Matches, TrueBoxes, match_boxes
 
-__all__ = ["BoxMetrics", "Curve", "FoundBoxes", "Matches", "TrueBoxes", "evaluate_boxes"]
-
 RECALLS = np.linspace(0.0, 1.0, 101)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 import keras
@@ -12,15 +13,12 @@ from pyramid.fields import Objective
 from pyramid.fields.boxes import BoxAnswers
 from pyramid.settings.options import LossOptions
 from pyramid.train.box_loss import CLASS_SMOOTHING, BoxLoss
+from pyramid.train.box_matching import LEAST_SCORE, MOST_FOUND
 from sensenet.detection import Grid, decode_numbers, make_grid
 from sensenet.document.image_network import Branch, ImageNetworkSpec, layer_shapes
 from sensenet.layers.base import build_all
 from sensenet.network import Network
 
-MOST_FOUND = 100
-"""So many boxes of an image count, as COCO has it."""
-
-LEAST_SCORE = 1e-3
 SUPPRESSED_IOU = 0.5
 
 
@@ -52,12 +50,16 @@ def detector_grid(spec: ImageNetworkSpec) -> Grid:
     return make_grid(sizes, branches)
 
 
-def train_heads_alone(network: Network, spec: ImageNetworkSpec, alone: bool) -> None:
-    """Set whether all layers of a detector are trained, or only those that give the maps; the others then are fixed."""
-    heads = {branch.input for branch in spec.branches or ()}
+def head_places(spec: ImageNetworkSpec) -> frozenset[int]:
+    """Which layers of a detector give its maps."""
+    return frozenset(branch.input for branch in spec.branches or ())
+
+
+def train_only(network: Network, places: Container[int]) -> None:
+    """Let the layers at some places be trained, and all others be fixed."""
     for place, parts in enumerate(network.parts):
         for layer in keras.tree.flatten(parts):
-            layer.trainable = not alone or place in heads
+            layer.trainable = place in places
 
 
 def box_loss(spec: ImageNetworkSpec, objective: Objective, options: LossOptions) -> BoxLoss:

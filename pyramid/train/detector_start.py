@@ -13,11 +13,13 @@ from pyramid.fields import Objective
 from pyramid.fields.boxes import BoxesObjective, true_boxes
 from pyramid.images.anchors import fit_anchors, sort_anchors
 from pyramid.images.networks import wrong_setting
+from pyramid.settings.image_networks import anchors_count_problem
 from pyramid.settings.options import NetworkOptions
 from pyramid.train.dataset import Dataset
 from pyramid.train.detector import detector_grid
-from sensenet.document.image_network import Branch, ImageNetworkSpec
+from sensenet.document.image_network import NUMBERS_A_BOX, Branch, ImageNetworkSpec
 from sensenet.document.model import ModelSpec
+from sensenet.errors import ModelFormatError
 from sensenet.layers import dump_layers, parse_layers
 from sensenet.pretrained.networks import COCO_CLASSES
 
@@ -27,7 +29,6 @@ XYSCALE = 2.0
 Three to four times as many boxes learn from each truth as with the published 1.05 to 1.2.
 """
 
-NUMBERS_A_BOX = 5
 LEAST_PRIOR = 1e-3
 
 
@@ -70,7 +71,9 @@ def start_detector(
         )
     n_images, counts = len(training), objective.count(training.targets)
     spec = with_new_heads(spec, _new_branches(spec, options, seed, training), len(objective.classes))
-    return with_priors(spec.initialize(seed), counts.sum() / n_images, counts / counts.sum())
+    spec = spec.initialize(seed)
+    spec.check_branches(len(objective.classes))
+    return with_priors(spec, counts.sum() / n_images, counts / counts.sum())
 
 
 def _obstacle(initial: ModelSpec | None, options: NetworkOptions, objective: Objective) -> str | None:
@@ -96,11 +99,9 @@ def _given_anchors(spec: ImageNetworkSpec, options: NetworkOptions) -> Sequence[
     given = options.bounding_box_anchors
     if given is None:
         return None
-    if len(given) != _n_anchors(spec):
-        raise wrong_setting(
-            "bounding_box_anchors",
-            f"found {len(given)} anchors, expected {_n_anchors(spec)} pairs [width, height]",
-        )
+    name = spec.metadata.base_image_network or "the initial_model"
+    if problem := anchors_count_problem(name, _n_anchors(spec), given):
+        raise wrong_setting("bounding_box_anchors", problem)
     return sort_anchors(given)
 
 
@@ -119,9 +120,21 @@ def _with_anchors(spec: ImageNetworkSpec, anchors: Sequence[Sequence[float]]) ->
 
 
 def with_new_heads(spec: ImageNetworkSpec, branches: Sequence[Branch], n_classes: int) -> ImageNetworkSpec:
-    """A detector whose last convolutions are untrained, for these branches and so many classes."""
+    """A detector whose last convolutions are untrained, for these branches and so many classes.
+
+    Raises:
+        ModelFormatError: a branch that no convolution feeds, or that another branch has, too.
+    """
     layers = list(spec.layers)
-    for branch in branches:
+    if len({branch.input for branch in branches}) < len(branches):
+        raise ModelFormatError("image_network.metadata.outputs: expected a layer of its own for each branch")
+    for place, branch in enumerate(branches):
+        kind = layers[branch.input].type_name if branch.input < len(layers) else "nothing"
+        if kind != "convolution_2d":
+            raise ModelFormatError(
+                f"image_network.metadata.outputs[{place}].input: expected a convolution_2d, to be drawn anew, "
+                f"got {kind}"
+            )
         n_filters = len(branch.anchors) * (NUMBERS_A_BOX + n_classes)
         (raw,) = dump_layers(spec.layers[branch.input : branch.input + 1], short=True)
         (head,) = parse_layers([{**raw, "number_of_filters": n_filters, "inputs": []}])

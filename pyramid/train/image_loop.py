@@ -27,7 +27,8 @@ from pyramid.train.sampling import Rows, Sampler
 from pyramid.train.traced import traced_once
 from sensenet.network import Network
 
-PREDICTED_IMAGES = 64
+PREDICTED_PIXELS = 64 * 224 * 224
+"""So many pixels are predicted at once at most: the maps of a large network take a thousand bytes for each."""
 
 AVERAGE_DECAY = 0.99
 AVERAGE_RAMP = 9.0
@@ -219,7 +220,8 @@ def in_chunks(
     Yields:
         Arrays.
     """
-    chunks = np.array_split(np.arange(len(positions)), -(-len(positions) // PREDICTED_IMAGES))
+    most = max(1, PREDICTED_PIXELS // (store.loader.height * store.loader.width))
+    chunks = np.array_split(np.arange(len(positions)), -(-len(positions) // most))
 
     def read(number: int) -> tf.Tensor:
         return tf.constant(store.pixels(positions[chunks[number]]))

@@ -9,6 +9,7 @@ from typing import Any
 from pyramid.fields import Objective
 from pyramid.fields.boxes import BoxesObjective
 from pyramid.images.networks import refusing, wrong_setting
+from pyramid.images.training_types import INITIAL_MODEL
 from pyramid.settings.options import NetworkOptions, ReadoutOptions
 from pyramid.train.dataset import Dataset
 from pyramid.train.detector import connect_detector
@@ -17,7 +18,7 @@ from sensenet.document.image_network import ImageNetworkSpec
 from sensenet.document.model import ModelSpec
 from sensenet.layers import parse_layers
 from sensenet.layers.base import Layers, LayerSpec
-from sensenet.network import Network, build_network, no_layers
+from sensenet.network import Network, build_network, identity_network
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,14 @@ def start_networks(
         SettingsError: a readout, or anchors, that do not fit.
     """
     initial_metadata = None if initial is None else initial.image_network.metadata.dump()  # type: ignore[union-attr]
+    place = "base_image_network" if initial is None else INITIAL_MODEL
     if isinstance(training.objective, BoxesObjective):
-        with refusing("base_image_network"):
+        with refusing(place):
             spec = start_detector(spec, initial, options, layers.seed, training, warn)
-        return Start(spec, connect_detector(spec), no_layers(training.objective.n_outputs), initial_metadata)
-    with refusing("base_image_network"):
+        return Start(
+            spec, connect_detector(spec), identity_network(training.objective.n_outputs), initial_metadata
+        )
+    with refusing(place):
         spec = spec.initialize(layers.seed)
         image = build_network(spec.layers, spec.input_shape, layers.seed)
     objective = training.objective

@@ -18,7 +18,7 @@ from pyramid.progress import Report
 from pyramid.settings.options import FitOptions, LossOptions, OptimizerOptions
 from pyramid.train.checks import HoldoutAnswers, HoldoutCheck, OnCheck, ignore_check
 from pyramid.train.dataset import Dataset, targets_and_weights
-from pyramid.train.detector import box_answers, box_loss, train_heads_alone
+from pyramid.train.detector import box_answers, box_loss, head_places, train_only
 from pyramid.train.fit import Fit, TrainingLimits, fit, training_limits
 from pyramid.train.image_data import HoldoutJudge, ImageData, label_augmenter
 from pyramid.train.image_loop import (
@@ -78,12 +78,10 @@ def train_phases(
         limits = training_limits(within.fit.limits, data.holdout, started)
         if fitted is not None and (limits.out_of_time() or _used_up(fitted, limits)):
             continue
-        begun = options.phases[number - 1].until if number else 0.0
         tell = _report_of(phase, number, len(options.phases), limits, report)
-        report(
-            begun if _is_limited(limits) else number / len(options.phases),
-            message=f"phase {number + 1} of {len(options.phases)}: {describe_phase(phase, start)}",
-        )
+        begun = 0.0 if fitted is None else limits.progress(fitted.iterations, 0)
+        words = f"phase {number + 1} of {len(options.phases)}: {describe_phase(phase, start)}"
+        tell(begun if _is_limited(limits) else 0.0, message=words)
         on_phase_check = _in_phase(on_check, number, phase, options.fit.optimizer)
         if not phase.trains_images and _features_fit(start, data):
             rows = _as_features(start, data, limits, tell)
@@ -177,7 +175,8 @@ def make_task(start: Start, phase: Phase, objective: Objective, options: LossOpt
         return normalize(pixels, metadata.loading_method, metadata.mean_image)
 
     if start.spec.branches is not None:
-        train_heads_alone(start.image, start.spec, not phase.trains_images)
+        every = range(len(start.image.parts))
+        train_only(start.image, every if phase.trains_images else head_places(start.spec))
         losses = box_loss(start.spec, objective, options)
         return ImageTask(
             FlatNetwork(start.image),

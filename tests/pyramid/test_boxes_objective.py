@@ -17,7 +17,8 @@ from pyramid.fields.boxes import (
     BoxesObjective,
     ScoredBoxes,
 )
-from pyramid.train.box_metrics import TrueBoxes, evaluate_boxes
+from pyramid.train.box_matching import TrueBoxes
+from pyramid.train.box_metrics import evaluate_boxes
 
 VALUES = ("cat", "dog", "cow")
 OBJECTIVE = BoxesObjective(index=1, name="animals", values=VALUES)

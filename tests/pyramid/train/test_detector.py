@@ -12,16 +12,16 @@ from pyramid.errors import SettingsError
 from pyramid.fields.boxes import NO_BOX, BoxesObjective
 from pyramid.settings.options import LossOptions, NetworkOptions
 from pyramid.train.box_loss import CLASS_SMOOTHING
+from pyramid.train.box_matching import LEAST_SCORE, MOST_FOUND
 from pyramid.train.dataset import Dataset
 from pyramid.train.detector import (
-    LEAST_SCORE,
-    MOST_FOUND,
     SUPPRESSED_IOU,
     box_answers,
     box_loss,
     connect_detector,
     detector_grid,
-    train_heads_alone,
+    head_places,
+    train_only,
 )
 from pyramid.train.detector_start import LEAST_PRIOR, start_detector, with_new_heads, with_priors
 from sensenet.detection import Decoded, Suppression, decode_numbers, find_objects
@@ -181,7 +181,7 @@ def test_heads_are_trained_alone_or_with_all_others():
     network = connect_detector(spec)
     n_weights = {}
     for alone in (True, False):
-        train_heads_alone(network, spec, alone)
+        train_only(network, head_places(spec) if alone else range(len(network.parts)))
         n_weights[alone] = [tuple(weight.shape) for weight in network.model.trainable_variables]
     first, *heads = n_weights[False]
     assert first == (3, 3, 3, 4)
