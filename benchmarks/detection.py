@@ -301,7 +301,7 @@ def speed() -> None:
     """Images/s of a job's steps, batches and augmentation included, beside the same step on one ready batch."""
     with tempfile.TemporaryDirectory() as scratch:
         directory = Path(scratch)
-        rows = write_pictures(directory, 400, 12)
+        rows = write_pictures(directory, 400, 12, files=400)
         settings = BaseSettings(
             box_job(directory, rows, SIDE, augmentation_ranges=CELLS["augmentation_ranges"])
         )

@@ -106,8 +106,8 @@ def speed(request: dict[str, Any], data: Path) -> dict[str, Any]:
         epochs=3,
         project=str(data.parent / "runs"),
     )
-    steps = len(request["train"]) // request["batch"]
-    gaps = sorted(b - a for a, b in zip(marks[steps:], marks[steps + 1 :], strict=False))
+    warm = marks[len(marks) // 3 :]
+    gaps = sorted(after - before for before, after in zip(warm, warm[1:], strict=False))
     gflop = model.info(imgsz=request["side"])[3]
     return {"images": request["batch"] / gaps[len(gaps) // 2], "gflop": gflop}
 

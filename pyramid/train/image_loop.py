@@ -27,7 +27,7 @@ from pyramid.train.sampling import Rows, Sampler
 from pyramid.train.traced import traced_once
 from sensenet.network import Network
 
-PREDICTED_PIXELS = 64 * 224 * 224
+PREDICTED_PIXELS = 16 * 224 * 224
 """So many pixels are predicted at once at most: the maps of a large network take a thousand bytes for each."""
 
 AVERAGE_DECAY = 0.99
