@@ -142,7 +142,7 @@ def _schema_problems(given: Mapping[str, Any]) -> Iterator[Violation]:
 
 def _augmentation_problems(given: Mapping[str, Any]) -> Iterator[Violation]:
     for keys in (FOREGROUND_KEYS, BACKGROUND_KEYS, KEYS):
-        names, ranges = (given.get(key) for key in keys)
+        names, ranges = _asked(given, keys)
         if _is_list_of_names(names) and (ranges is None or isinstance(ranges, dict)):
             yield from augmentation_violations(names, ranges, keys)
 
@@ -216,8 +216,12 @@ def _options(complete: Mapping[str, Any]) -> GenerationOptions:
         has_boxes=complete["objective_type"] == "bounding_box",
         foreground_root=complete["foreground_image_root"],
         background_root=complete.get("background_image_root") or None,
-        foreground_augmentations=_augmentations(complete, FOREGROUND_KEYS),
-        background_augmentations=_augmentations(complete, BACKGROUND_KEYS),
+        foreground_augmentations=parse_augmentations(
+            *_asked(complete, FOREGROUND_KEYS), generation=True, keys=FOREGROUND_KEYS
+        ),
+        background_augmentations=parse_augmentations(
+            *_asked(complete, BACKGROUND_KEYS), keys=BACKGROUND_KEYS
+        ),
         background_label=complete.get("background_label"),
         box_margin=complete["bounding_box_margin"],
         constant_box_label=complete.get("constant_box_label"),
@@ -231,6 +235,6 @@ def _options(complete: Mapping[str, Any]) -> GenerationOptions:
     )
 
 
-def _augmentations(complete: Mapping[str, Any], keys: tuple[str, str]) -> Any:
-    names, ranges = (complete.get(key) for key in keys)
-    return parse_augmentations(names, ranges, generation=True, keys=keys)
+def _asked(complete: Mapping[str, Any], keys: tuple[str, str]) -> tuple[Any, Any]:
+    names, ranges = keys
+    return complete.get(names), complete.get(ranges)

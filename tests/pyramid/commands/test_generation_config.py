@@ -63,11 +63,11 @@ def test_keys_of_generation_stay_and_all_others_are_handed_on(tmp_path, monkeypa
     ]  # fmt: skip
 
 
-def test_deform_is_for_generation():
+def test_deform_is_for_foregrounds_only():
     given = config(foreground_image_augmentations=["deform"], background_augmentation_ranges={"deform": 0.2})
     options = parse_generation(given).options
     assert options.foreground_augmentations.chosen == (("deform", 0.1),)
-    assert options.background_augmentations.chosen == (("deform", 0.2),)
+    assert options.background_augmentations.chosen == ()
 
 
 @pytest.mark.parametrize("missing", ["foreground_image_root", "generated_dataset_size", "output_directory"])
