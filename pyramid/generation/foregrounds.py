@@ -60,11 +60,11 @@ def _moved(
     images: np.ndarray, indices: tf.Tensor, seed: int, augmentations: Augmentations, canvas: Canvas
 ) -> np.ndarray:
     """(n, side, side, 4) uint8 on the canvas, or as they are where nothing moves them."""
-    moving = moves(augmentations)
+    moving = moves(augmentations, canvas.frame)
     if not moving.chosen:
         return images
-    before, behind = canvas.margin, canvas.side - canvas.frame - canvas.margin
-    padded = np.pad(images, ((0, 0), (before, behind), (before, behind), (0, 0)))
+    margins = canvas.margin, canvas.margin
+    padded = np.pad(images, ((0, 0), margins, margins, (0, 0)))
     alpha = np.repeat(padded[..., 3:], 3, axis=-1)
     both = tf.constant(np.concatenate([padded[..., :3], alpha]))
     moved = augment(both, seed, FOREGROUND_DRAWS, tf.tile(indices, [2]), moving).numpy()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pyramid.generation.canvas import MOST_SIDE, canvas_of
+from pyramid.generation.canvas import MOST_SIDE, Canvas, canvas_of
 from pyramid.generation.compose import paste_on
 from pyramid.generation.foregrounds import alpha_bounds, augmented_foregrounds
 from pyramid.generation.library import read_frame
@@ -37,6 +37,8 @@ def pieces(frame, ranges, count):
         {"rotation": 180, "zoom": 0.5},
         {"rotation": 20, "shear": 60, "zoom": 0.2, "deform": 0.3},
         {"zoom": 1, "height_shift": 1, "width_shift": 1},
+        {"deform": 1, "zoom": 1, "rotation": 180},
+        {"deform": 1, "shear": 90, "zoom": 1, "rotation": 180, "horizontal_flip": True},
     ],
 )
 def test_whatever_moves_it_no_foreground_is_cut_off(ranges):
@@ -46,6 +48,17 @@ def test_whatever_moves_it_no_foreground_is_cut_off(ranges):
         assert max(piece.shape[:2]) <= canvas.side - 2, (
             "it touches no border, where it would be cut or smeared"
         )
+
+
+def test_deform_moves_corners_of_the_frame_and_not_of_the_canvas():
+    ranges = {"deform": 1}
+    frames, canvas = np.full((24, 32, 32, 4), 255, np.uint8), Canvas(side=96, frame=32)
+    chosen = options_with(ranges).foreground_augmentations
+    made = list(augmented_foregrounds(frames, np.arange(24), 3, chosen, canvas))
+    assert {piece.shape for piece in made} == {(32, 32, 4)}, "the other three corners stay"
+    left = [(piece[..., 3] > 127).mean() for piece in made]
+    assert left.count(1) in range(6, 19), "half of them stay as they are"
+    assert 0.5 < min(left) < 0.8
 
 
 def test_colours_are_multiplied_by_the_alpha_that_moved_with_them():
@@ -70,15 +83,15 @@ def test_colours_are_multiplied_by_the_alpha_that_moved_with_them():
             "width_shift": st.just(1.0),
         },
     ),
-    most=st.floats(0.1, 20),
+    most=st.floats(0.1, 1e308),
     side=st.integers(1, 2000),
 )
 def test_the_canvas_is_bounded_and_has_a_border(n, most, side):
     canvas = canvas_of(options_with(n, occupancy=(0, most), width=side, height=side))
-    assert 1 <= canvas.frame <= canvas.side - 2
+    assert 2 <= canvas.frame <= canvas.side - 2
     assert canvas.side <= MOST_SIDE
     assert canvas.side % 32 == 0
-    assert 1 <= canvas.margin <= canvas.side - canvas.frame - canvas.margin <= canvas.margin + 1
+    assert canvas.side == canvas.frame + 2 * canvas.margin
 
 
 def test_a_frame_holds_the_whole_file_and_the_mean_colour_where_nothing_is(tmp_path):
