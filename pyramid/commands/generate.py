@@ -95,7 +95,7 @@ def _run(parsed: argparse.Namespace) -> None:
     if parsed.visualize is not None:
         _visualize(generation, parsed.visualize, parsed.output)
         return
-    _check_targets(generation, parsed.config)
+    _check_targets(generation, parsed.config, parsed.bigmlize)
     sources = find_sources(generation.options)
     rows = _generate(
         generation, sources, parsed.processes or _usual_processes(generation.count), parsed.bigmlize
@@ -107,14 +107,15 @@ def _usual_processes(count: int) -> int:
     return max(1, min(os.cpu_count() or 1, count // IMAGES_PER_PROCESS, MOST_PROCESSES))
 
 
-def _check_targets(generation: Generation, config: Path) -> None:
-    if os.path.lexists(generation.train):
-        raise CommandError(
-            f"{generation.train} is there already; remove it, or choose another output_directory"
-        )
+def _check_targets(generation: Generation, config: Path, bigmlize: bool) -> None:
     if generation.config.exists() and generation.config.samefile(config):
         raise CommandError(
             f"{config} would be overwritten by the config of the new data set; choose another output_directory"
+        )
+    targets = [generation.train, generation.config, *([generation.metadata] if bigmlize else [])]
+    if there := [str(target) for target in targets if os.path.lexists(target)]:
+        raise CommandError(
+            f"already there: {', '.join(there)}; remove what is there, or choose another output_directory"
         )
 
 
@@ -133,7 +134,7 @@ def _generate(
         with whole_files() as files:
             files.new(generation.config).write(dumps(config))
             if bigmlize:
-                files.new(generation.output_directory / METADATA_FILE).write(dumps(metadata(config)))
+                files.new(generation.metadata).write(dumps(metadata(config)))
             files.settle()
             # the images first: a config never tells of a directory that another command has made
             dataset.publish(shop, generation.train)

@@ -11,6 +11,7 @@ from typing import Any
 
 from pyramid.commands.config import NEEDED as TRAINING_NEEDS
 from pyramid.commands.config import SEED, in_order
+from pyramid.commands.metadata import METADATA_FILE
 from pyramid.errors import SettingsError, Violation
 from pyramid.generation.options import GenerationOptions
 from pyramid.images.augment.registry import KEYS, augmentation_violations, parse_augmentations
@@ -83,6 +84,11 @@ class Generation:
     def config(self) -> Path:
         """The config of a training on them."""
         return self.output_directory / "config.json"
+
+    @property
+    def metadata(self) -> Path:
+        """The labels for a source at BigML."""
+        return self.output_directory / METADATA_FILE
 
     def training_config(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         """The config of a training on the images, from wherever it is run."""

@@ -136,13 +136,31 @@ def test_a_full_disk_leaves_nothing_behind(folder, mount, capsys):
     assert list(out.iterdir()) == []
 
 
-def test_nothing_is_overwritten(folder, capsys):
-    config = write_config(folder)
-    (folder / "out" / "train").mkdir(parents=True)
-    assert generate.main([str(config)]) == 1
-    assert "train is there already" in said(capsys)[0]
-    (folder / "out" / "train").rmdir()
-    config.rename(folder / "out" / "config.json")
+@pytest.mark.parametrize(
+    "names", [["train"], ["config.json"], ["metadata.json"], ["train", "config.json", "metadata.json"]]
+)
+def test_nothing_is_overwritten(folder, names, capsys):
+    (folder / "out").mkdir()
+    for name in names:
+        (folder / "out" / name).write_text("kept")
+    assert generate.main(["--bigmlize", str(write_config(folder))]) == 1
+    (line,) = said(capsys)
+    assert f"already there: {', '.join(str(folder / 'out' / name) for name in names)}; remove" in line
+    assert {path.name: path.read_text() for path in (folder / "out").iterdir()} == dict.fromkeys(
+        names, "kept"
+    )
+
+
+def test_metadata_that_are_not_written_anew_may_be_there(folder):
+    (folder / "out").mkdir()
+    (folder / "out" / "metadata.json").write_text("kept")
+    generated(folder)
+    assert (folder / "out" / "metadata.json").read_text() == "kept"
+
+
+def test_the_config_given_is_not_overwritten(folder, capsys):
+    (folder / "out").mkdir()
+    write_config(folder).rename(folder / "out" / "config.json")
     assert generate.main([str(folder / "out" / "config.json")]) == 1
     assert "would be overwritten" in said(capsys)[0]
     assert [path.name for path in (folder / "out").iterdir()] == ["config.json"]
