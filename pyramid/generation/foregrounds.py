@@ -21,12 +21,18 @@ FOREGROUND_DRAWS, BACKGROUND_DRAWS = 0, 1
 
 
 def augmented_foregrounds(
-    frames: np.ndarray, indices: np.ndarray, seed: int, augmentations: Augmentations, canvas: Canvas
+    frames: np.ndarray,
+    chosen: np.ndarray,
+    indices: np.ndarray,
+    seed: int,
+    augmentations: Augmentations,
+    canvas: Canvas,
 ) -> Iterator[np.ndarray]:
     """Each foreground as it is pasted, in turn.
 
     Args:
-        frames: (n, frame, frame, 4) uint8, as in a library.
+        frames: (foregrounds, frame, frame, 4) uint8, as in a library; only a block of them is copied at a time.
+        chosen: (n,) int64, positions in `frames`.
         indices: (n,) int64, a number for each foreground of the data set.
         seed: of the augmentations.
 
@@ -34,8 +40,9 @@ def augmented_foregrounds(
         (h, w, 4) uint8: what is not wholly transparent; colours multiplied by alpha; h and w may be 0.
     """
     step = BLOCK // 2  # colour and alpha make one block
-    for start in range(0, len(frames), step):
-        block, numbers = frames[start : start + step], tf.constant(indices[start : start + step])
+    for start in range(0, len(chosen), step):
+        block = frames[chosen[start : start + step]]
+        numbers = tf.constant(indices[start : start + step])
         colours = block[..., :3]
         changes = colour_changes(augmentations)
         if changes.chosen:

@@ -28,7 +28,8 @@ def pieces(frame, ranges, count):
     options = options_with(ranges)
     frames = np.repeat(frame[None], count, axis=0)
     chosen = options.foreground_augmentations
-    return list(augmented_foregrounds(frames, np.arange(count), 3, chosen, canvas_of(options)))
+    numbers = np.arange(count)
+    return list(augmented_foregrounds(frames, numbers, numbers, 3, chosen, canvas_of(options)))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_deform_moves_corners_of_the_frame_and_not_of_the_canvas():
     ranges = {"deform": 1}
     frames, canvas = np.full((24, 32, 32, 4), 255, np.uint8), Canvas(side=96, frame=32)
     chosen = options_with(ranges).foreground_augmentations
-    made = list(augmented_foregrounds(frames, np.arange(24), 3, chosen, canvas))
+    made = list(augmented_foregrounds(frames, np.arange(24), np.arange(24), 3, chosen, canvas))
     assert {piece.shape for piece in made} == {(32, 32, 4)}, "the other three corners stay"
     left = [(piece[..., 3] > 127).mean() for piece in made]
     assert left.count(1) in range(6, 19), "half of them stay as they are"
