@@ -119,7 +119,10 @@ def test_backgrounds_are_needed_unless_all_are_drawn():
         ({"foreground_image_augmentations": "zoom"}, "/foreground_image_augmentations", "allowed is a list"),
         ({"learning_rate": -1}, "/learning_rate", "greater than 0"),
         ({"seed": 1.5}, "/seed", "an integer"),
+        ({"occupancy_range": [0.5, 1e308]}, "/occupancy_range/1", "from 0 to 100"),
         ({"foreground_image_root": "a\0b"}, "/foreground_image_root", "null character"),
+        ({"background_image_root": "a\0b"}, "/background_image_root", "null character"),
+        ({"output_directory": "a\0b"}, "/output_directory", "null character"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(keys, path, message):
