@@ -63,6 +63,12 @@ def test_keys_of_generation_stay_and_all_others_are_handed_on(tmp_path, monkeypa
     ]  # fmt: skip
 
 
+def test_an_initial_model_takes_the_place_of_candidates():
+    missing = parse_generation(config(initial_model="model.json")).missing_for_training()
+    assert "image_network_candidates" not in missing
+    assert "learning_rate" in missing
+
+
 def test_deform_is_for_foregrounds_only():
     given = config(foreground_image_augmentations=["deform"], background_augmentation_ranges={"deform": 0.2})
     options = parse_generation(given).options
@@ -132,8 +138,27 @@ def test_what_is_wrong_is_told_with_its_place(keys, path, message):
 
 
 def test_all_problems_are_told_in_the_order_of_the_keys():
-    told = problems(config(generated_dataset_size=0, seed="a", wrong=1))
-    assert list(told) == ["/generated_dataset_size", "/seed", "/wrong"]
+    told = problems(
+        config(generated_dataset_size=0, seed="a", wrong=1, occupancy_range=[2, 1], output_directory=...,
+               background_image_augmentations=["zom"], empty_image_rate=0.5)
+    )  # fmt: skip
+    assert list(told) == [
+        *(
+            "/generated_dataset_size",
+            "/seed",
+            "/wrong",
+            "/occupancy_range",
+            "/background_image_augmentations/0",
+        ),
+        *("/output_directory", "/background_label"),
+    ]
+
+
+def test_of_very_many_problems_the_first_are_told():
+    told = problems(
+        {f"wrong {place}": 1 for place in range(40)} | config(occupancy_range="a", random_background_rate="b")
+    )
+    assert 5 < len(told) < 40
 
 
 def test_boxes_need_no_label_for_empty_images_and_labels_no_directory():
