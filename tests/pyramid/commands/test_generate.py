@@ -181,7 +181,7 @@ def test_random_backgrounds_are_one_colour_and_some_shapes(folder, rate, least, 
         folder,
         max_foreground_images=0,
         random_background_rate=rate,
-        background_image_root=... if rate == 1 else str(folder / "scenes"),
+        background_image_root=... if rate == 1 else str(folder / "backgrounds"),
         generated_dataset_size=60,
     )
     drawn = [image for image in images if differing(image) is not None]

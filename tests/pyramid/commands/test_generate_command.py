@@ -167,7 +167,7 @@ def test_the_config_given_is_not_overwritten(folder, capsys):
 
 
 def test_all_images_that_cannot_be_read_are_told_before_anything_is_made(folder, capsys):
-    broken = folder / "scenes" / "notes.txt"
+    broken = folder / "backgrounds" / "notes.txt"
     broken.write_text("no image")
     whole = (folder / "cutouts" / "red" / "0.png").read_bytes()
     (folder / "cutouts" / "red" / "cut.png").write_bytes(whole[:60])
@@ -183,10 +183,13 @@ def test_all_images_that_cannot_be_read_are_told_before_anything_is_made(folder,
     ("remove", "message"),
     [
         ("cutouts", "cutouts cannot be read: No such file"),
-        ("scenes", "scenes cannot be read: No such file"),
+        ("backgrounds", "backgrounds cannot be read: No such file"),
         ("cutouts/red/0.png", "red, a label of foreground_image_root, holds no images"),
         ("cutouts/*", "cutouts, the foreground_image_root, holds no images"),
-        ("scenes/*.png", "scenes, the background_image_root, holds no images (those in sub-directories"),
+        (
+            "backgrounds/*.png",
+            "backgrounds, the background_image_root, holds no images (those in sub-directories",
+        ),
     ],
 )
 def test_directories_without_images_are_told(folder, remove, message, capsys):

@@ -13,7 +13,7 @@ def config(**keys):
     whole = {
         "objective_type": "categorical",
         "foreground_image_root": "cutouts",
-        "background_image_root": "scenes",
+        "background_image_root": "backgrounds",
         "generated_dataset_size": 10,
         "input_image_shape": [32, 24, 3],
         "output_directory": "out",
