@@ -102,12 +102,13 @@ def _run(parsed: argparse.Namespace) -> None:
     _check_targets(generation, parsed.config, parsed.bigmlize)
     sources = find_sources(generation.options)
     rows = _generate(
-        generation, sources, parsed.processes or _usual_processes(generation.count), parsed.bigmlize
+        generation, sources, parsed.processes or usual_processes(generation.count), parsed.bigmlize
     )
     _tell(generation, rows)
 
 
-def _usual_processes(count: int) -> int:
+def usual_processes(count: int) -> int:
+    """How many processes make `count` images where nobody says it: as many as pay, and have memory."""
     fitting = int(memory_bytes() / BYTES_PER_PROCESS)
     return max(1, min(os.cpu_count() or 1, fitting, count // IMAGES_PER_PROCESS, MOST_PROCESSES))
 

@@ -98,6 +98,18 @@ def test_a_seed_gives_the_same_bytes_whatever_the_number_of_processes(folder):
     assert all(one[name] != other[name] for name in one)
 
 
+@pytest.mark.parametrize(
+    ("processors", "gigabytes", "count", "processes"),
+    [(8, 100, 10**6, 8), (8, 3.5, 10**6, 3), (8, 0.5, 10**6, 1), (8, 100, 1000, 2), (8, 100, 1, 1)],
+)
+def test_there_are_no_more_processes_than_pay_and_have_memory(
+    processors, gigabytes, count, processes, monkeypatch
+):
+    monkeypatch.setattr(os, "cpu_count", lambda: processors)
+    monkeypatch.setattr(generate, "memory_bytes", lambda: gigabytes * 1e9)
+    assert generate.usual_processes(count) == processes
+
+
 def run(config, *flags):
     return subprocess.run(
         [sys.executable, "-m", "pyramid.commands.generate", *flags, str(config)],
