@@ -1,7 +1,8 @@
 """The sizes at which foregrounds are augmented: one for all of a job, since a program is compiled for each.
 
 A foreground is brought to a square frame, which the changes of colour act on. For what moves pixels, the frame lies in
-the middle of a transparent canvas with room for all that the augmentations can do to it.
+the middle of a transparent canvas with room for all that the augmentations can do to it and to a border of one
+transparent pixel, into which its edges fade.
 """
 
 from __future__ import annotations
@@ -38,24 +39,24 @@ def colour_changes(augmentations: Augmentations) -> Augmentations:
     return Augmentations(tuple(pair for pair in augmentations.chosen if pair[0] not in geometric))
 
 
-def moves(augmentations: Augmentations, frame: int | None = None) -> Augmentations:
+def moves(augmentations: Augmentations, frame: int) -> Augmentations:
     """Those that move pixels, and alpha with them; no shifts, as foregrounds are put anywhere in any case.
 
     Args:
-        frame: the side of the square whose corners `deform` moves; see `Augmentations`.
+        frame: side of the frame; `deform` moves the corners of it and its border.
     """
     moving = augmentations.of_kind("geometric") - {"width_shift", "height_shift"}
-    return Augmentations(tuple(pair for pair in augmentations.chosen if pair[0] in moving), frame)
+    return Augmentations(tuple(pair for pair in augmentations.chosen if pair[0] in moving), frame + BORDER)
 
 
 def canvas_of(options: GenerationOptions) -> Canvas:
     """The canvas of a job: frames as large as the largest foreground in an image, so far as `MOST_SIDE` lets them."""
-    growth = _growth(moves(options.foreground_augmentations))
+    growth = _growth(options.foreground_augmentations)
     largest = max(options.occupancy[1] * max(options.width, options.height), LEAST_FRAME)
-    wanted = min(largest * growth + BORDER, MOST_SIDE)
+    wanted = min((largest + BORDER) * growth, MOST_SIDE)
     side = math.ceil(wanted / STEP) * STEP
     # even, as the canvas is: so the frame is in its middle
-    return Canvas(side, int((side - BORDER) / growth) // 2 * 2)
+    return Canvas(side, int(side / growth) // 2 * 2 - BORDER)
 
 
 def _growth(augmentations: Augmentations) -> float:

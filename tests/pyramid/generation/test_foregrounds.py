@@ -24,12 +24,15 @@ def options_with(ranges, **changes):
     return replace(OPTIONS, foreground_augmentations=chosen, **changes)
 
 
-def pieces(frame, ranges, count):
+def pieces(frame, ranges, count, canvas=None):
     options = options_with(ranges)
-    frames = np.repeat(frame[None], count, axis=0)
-    chosen = options.foreground_augmentations
     numbers = np.arange(count)
-    return list(augmented_foregrounds(frames, numbers, numbers, 3, chosen, canvas_of(options)))
+    return list(
+        augmented_foregrounds(
+            frame[None], np.zeros(count, int), numbers, 3, options.foreground_augmentations,
+            canvas or canvas_of(options),
+        )
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -38,6 +41,7 @@ def pieces(frame, ranges, count):
         {"rotation": 180, "zoom": 0.5},
         {"rotation": 20, "shear": 60, "zoom": 0.2, "deform": 0.3},
         {"zoom": 1, "height_shift": 1, "width_shift": 1},
+        {"deform": 1},
         {"deform": 1, "zoom": 1, "rotation": 180},
         {"deform": 1, "shear": 90, "zoom": 1, "rotation": 180, "horizontal_flip": True},
     ],
@@ -45,21 +49,19 @@ def pieces(frame, ranges, count):
 def test_whatever_moves_it_no_foreground_is_cut_off(ranges):
     canvas = canvas_of(options_with(ranges))
     frame = np.full((canvas.frame, canvas.frame, 4), 255, np.uint8)
-    for piece in pieces(frame, ranges, 40):
-        assert max(piece.shape[:2]) <= canvas.side - 2, (
-            "it touches no border, where it would be cut or smeared"
-        )
+    roomy = Canvas(canvas.side + 256, canvas.frame)
+    for piece, whole in zip(pieces(frame, ranges, 40), pieces(frame, ranges, 40, roomy), strict=True):
+        opaque, expected = (int(one[..., 3].sum()) / 255 for one in (piece, whole))
+        assert opaque >= 0.995 * expected - 2, "slivers are not sampled quite the same on both"
 
 
 def test_deform_moves_corners_of_the_frame_and_not_of_the_canvas():
-    ranges = {"deform": 1}
-    frames, canvas = np.full((24, 32, 32, 4), 255, np.uint8), Canvas(side=96, frame=32)
-    chosen = options_with(ranges).foreground_augmentations
-    made = list(augmented_foregrounds(frames, np.arange(24), np.arange(24), 3, chosen, canvas))
-    assert {piece.shape for piece in made} == {(32, 32, 4)}, "the other three corners stay"
+    made = pieces(np.full((32, 32, 4), 255, np.uint8), {"deform": 0.2}, 24, Canvas(side=96, frame=32))
+    for piece in made:
+        assert 31 <= min(piece.shape[:2]) <= max(piece.shape[:2]) <= 34, "the other three corners stay"
     left = [(piece[..., 3] > 127).mean() for piece in made]
     assert left.count(1) in range(6, 19), "half of them stay as they are"
-    assert 0.5 < min(left) < 0.8
+    assert 0.75 < min(left) < 0.9
 
 
 def test_colours_are_multiplied_by_the_alpha_that_moved_with_them():
