@@ -1,7 +1,9 @@
 """How many images a second `pyramid_generate` writes: `python benchmarks/generation.py [IMAGES]`.
 
 Each run is a process of its own on cut-outs and photographs' sizes that are made here; all usual augmentations are on.
-Seconds are those of the whole command, start and compilation included; memory is the largest of all its processes.
+Seconds are those of the whole command, start and compilation included. "peak MB so far" is the resident memory of the
+largest single process in this run and all rows above it: the system keeps no other, so only a row that raises it tells
+what its own run needs.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ BACKGROUND_AUGMENTATIONS = ["horizontal_flip", "zoom", "brightness", "blur"]
 
 
 def draw_sources(directory: Path) -> None:
-    """Two labels of 16 cut-outs of 320 x 240, and 32 smooth scenes of 800 x 600."""
+    """Two labels of 16 cut-outs of 320 x 240, and 32 smooth backgrounds of 800 x 600."""
     rng = np.random.default_rng(0)
     for label in ("disc", "wedge"):
         (directory / "cutouts" / label).mkdir(parents=True)
@@ -41,17 +43,17 @@ def draw_sources(directory: Path) -> None:
             else:
                 draw.polygon([(10, 10), (300, 120), (30, 230)], fill=colour)
             image.save(directory / "cutouts" / label / f"{number}.png")
-    (directory / "scenes").mkdir()
+    (directory / "backgrounds").mkdir()
     for number in range(32):
         coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), np.uint8))
-        coarse.resize((800, 600), Image.Resampling.BICUBIC).save(directory / "scenes" / f"{number}.jpg")
+        coarse.resize((800, 600), Image.Resampling.BICUBIC).save(directory / "backgrounds" / f"{number}.jpg")
 
 
 def seconds(directory: Path, output: str, images: int, side: int, foregrounds: int, processes: int) -> float:
     config = {
         "objective_type": "bounding_box",
         "foreground_image_root": str(directory / "cutouts"),
-        "background_image_root": str(directory / "scenes"),
+        "background_image_root": str(directory / "backgrounds"),
         "foreground_image_augmentations": FOREGROUND_AUGMENTATIONS,
         "background_image_augmentations": BACKGROUND_AUGMENTATIONS,
         "generated_dataset_size": images,

@@ -6,6 +6,7 @@ Everything is done by the commands that people have: `pyramid_generate`, `pyrami
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -77,6 +78,9 @@ def write_foregrounds(root: Path) -> dict[str, Path]:
 def generate(commands: Path, directory: Path, scans: Path, count: int, seed: int) -> Path:
     """Paste scans on photographs; gives the config of a training on them."""
     directory.mkdir(parents=True, exist_ok=True)
+    # an earlier demo's, which pyramid_generate would not overwrite
+    shutil.rmtree(directory / "train", ignore_errors=True)
+    (directory / "config.json").unlink(missing_ok=True)
     given = directory / "generate.json"
     given.write_text(json.dumps(generation(directory, scans, count, seed), indent=2))
     run(commands / "pyramid_generate", given)

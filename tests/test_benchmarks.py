@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-NEED_OTHERS = {"albumentations_peer", "torch_loop"}
+NEED_OTHERS = {"albumentations_peer", "torch_loop", "ultralytics_peer"}
 
 
 def test_every_benchmark_can_be_imported():

@@ -17,6 +17,7 @@ from pyramid.images.root import image_source
 from pyramid.workspace import write_bytes
 from sensenet.detection import Boxes, as_dicts
 from sensenet.drawing import draw
+from sensenet.errors import InputError
 from sensenet.models.detector import Detector
 from sensenet.preprocess.pillow_decoding import image_format
 from sensenet.preprocess.reading import file_bytes
@@ -53,7 +54,7 @@ def draw_rows(rows: BoxRows, found: Sequence[Boxes], detector: Detector, folder:
         folder: where the pictures go.
 
     Raises:
-        InputError: an image that cannot be read any more.
+        InputError: an image that cannot be read any more, or drawn on; names it.
         WorkspaceError: a picture that cannot be written.
     """
     source, digits = image_source(rows), len(str(len(rows.files) - 1))
@@ -61,13 +62,16 @@ def draw_rows(rows: BoxRows, found: Sequence[Boxes], detector: Detector, folder:
     bar = tqdm(columns, total=len(rows.files), desc="drawing", unit="image", leave=False, file=sys.stderr)
     for number, (name, boxes, found_boxes) in enumerate(bar):
         data = file_bytes(name, source)
-        picture = draw(
-            data,
-            as_dicts(found_boxes, detector.classes),
-            truth=[{"box": box[:-1], "label": box[-1]} for box in boxes],
-            classes=detector.classes,
-            exif_rotation=detector.exif_rotation,
-        )
+        try:
+            picture = draw(
+                data,
+                as_dicts(found_boxes, detector.classes),
+                truth=[{"box": box[:-1], "label": box[-1]} for box in boxes],
+                classes=detector.classes,
+                exif_rotation=detector.exif_rotation,
+            )
+        except InputError as error:
+            raise InputError(f"row {number}: {name}: {error}") from error
         kind = "JPEG" if image_format(data) == "JPEG" else "PNG"
         file = io.BytesIO()
         picture.save(file, kind, quality=JPEG_QUALITY, subsampling=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from errno import ENOENT
 from pathlib import Path
@@ -144,11 +144,15 @@ def in_order(problems: Sequence[Violation], config: Mapping[str, Any]) -> list[V
     return sorted(dict.fromkeys(problems), key=lambda one: order.get(_first_key(one), len(order)))
 
 
+def missing_keys(given: Collection[str]) -> list[str]:
+    """The keys that a training needs beyond the given ones; an initial model takes the place of candidates."""
+    there = {*given, *(["image_network_candidates"] if INITIAL_MODEL in given else [])}
+    return [key for key in NEEDED if key not in there]
+
+
 def _missing(given: Mapping[str, Any]) -> Iterator[Violation]:
     schema = validate.schema()
-    for key in NEEDED:
-        if key in given or (key == "image_network_candidates" and INITIAL_MODEL in given):
-            continue
+    for key in missing_keys(given):
         rule = schema["properties"][key]
         yield Violation(pointer([key]), f"missing; pyramid_train needs it: {allowed(rule, schema['$defs'])}")
 

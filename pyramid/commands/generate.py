@@ -24,8 +24,9 @@ from pyramid.commands.visualizing import (
     show_batches,
 )
 from pyramid.commands.watching import progress_display
-from pyramid.generation.plan import plan_images
+from pyramid.generation.plan import only_used, plan_images
 from pyramid.generation.sources import Sources, find_sources
+from pyramid.memory import memory_bytes
 from pyramid.storage.files import dumps
 from pyramid.workspace import Workspace, whole_files
 
@@ -35,6 +36,8 @@ BATCH = 16
 MOST_PROCESSES = 64
 IMAGES_PER_PROCESS = 500
 """A process must have so many to make that its start pays."""
+BYTES_PER_PROCESS = 1e9
+"""TensorFlow, its compiled programs and a chunk of images."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,7 +79,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--processes",
         metavar="n",
         type=_processes,
-        help="how many make images (default: one a processor, fewer for small data sets); the images are the same",
+        help="how many make images (default: one a processor and gigabyte of memory, fewer for small data sets); the "
+        "images are the same",
     )
     parsed = parse_visualize(parser, arguments)
     if parsed.bigmlize and parsed.visualize is not None:
@@ -95,26 +99,29 @@ def _run(parsed: argparse.Namespace) -> None:
     if parsed.visualize is not None:
         _visualize(generation, parsed.visualize, parsed.output)
         return
-    _check_targets(generation, parsed.config)
+    _check_targets(generation, parsed.config, parsed.bigmlize)
     sources = find_sources(generation.options)
     rows = _generate(
-        generation, sources, parsed.processes or _usual_processes(generation.count), parsed.bigmlize
+        generation, sources, parsed.processes or usual_processes(generation.count), parsed.bigmlize
     )
     _tell(generation, rows)
 
 
-def _usual_processes(count: int) -> int:
-    return max(1, min(os.cpu_count() or 1, count // IMAGES_PER_PROCESS, MOST_PROCESSES))
+def usual_processes(count: int) -> int:
+    """How many processes make `count` images where nobody says it: as many as pay, and have memory."""
+    fitting = int(memory_bytes() / BYTES_PER_PROCESS)
+    return max(1, min(os.cpu_count() or 1, fitting, count // IMAGES_PER_PROCESS, MOST_PROCESSES))
 
 
-def _check_targets(generation: Generation, config: Path) -> None:
-    if os.path.lexists(generation.train):
-        raise CommandError(
-            f"{generation.train} is there already; remove it, or choose another output_directory"
-        )
+def _check_targets(generation: Generation, config: Path, bigmlize: bool) -> None:
     if generation.config.exists() and generation.config.samefile(config):
         raise CommandError(
             f"{config} would be overwritten by the config of the new data set; choose another output_directory"
+        )
+    targets = [generation.train, generation.config, *([generation.metadata] if bigmlize else [])]
+    if there := [str(target) for target in targets if os.path.lexists(target)]:
+        raise CommandError(
+            f"already there: {', '.join(there)}; remove what is there, or choose another output_directory"
         )
 
 
@@ -133,7 +140,7 @@ def _generate(
         with whole_files() as files:
             files.new(generation.config).write(dumps(config))
             if bigmlize:
-                files.new(generation.output_directory / METADATA_FILE).write(dumps(metadata(config)))
+                files.new(generation.metadata).write(dumps(metadata(config)))
             files.settle()
             # the images first: a config never tells of a directory that another command has made
             dataset.publish(shop, generation.train)
@@ -154,9 +161,10 @@ def _tell(generation: Generation, rows: Sequence[dict[str, Any]]) -> None:
 
 def _visualize(generation: Generation, batches: int, output: Path | None) -> None:
     check_display(output)
-    sources = find_sources(generation.options)
+    found = find_sources(generation.options)
     batch = min(generation.batch_size or BATCH, MOST_IMAGES)
-    plans = plan_images(generation.options, sources, min(batches * batch, generation.count))
+    plans = plan_images(generation.options, found, min(batches * batch, generation.count))
+    sources, plans = only_used(found, plans)
     dataset = import_module("pyramid.generation.dataset")
     with tempfile.TemporaryDirectory(prefix=f"{PROGRAM}_") as directory:
         with progress_display("reading images") as (report, _):

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pyramid.commands.config import NEEDED as TRAINING_NEEDS
-from pyramid.commands.config import SEED, in_order
+from pyramid.commands.config import SEED, in_order, missing_keys
+from pyramid.commands.metadata import METADATA_FILE
 from pyramid.errors import SettingsError, Violation
 from pyramid.generation.options import GenerationOptions
 from pyramid.images.augment.registry import KEYS, augmentation_violations, parse_augmentations
@@ -84,6 +84,11 @@ class Generation:
         """The config of a training on them."""
         return self.output_directory / "config.json"
 
+    @property
+    def metadata(self) -> Path:
+        """The labels for a source at BigML."""
+        return self.output_directory / METADATA_FILE
+
     def training_config(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         """The config of a training on the images, from wherever it is run."""
         places = {
@@ -94,8 +99,7 @@ class Generation:
 
     def missing_for_training(self) -> list[str]:
         """The keys that a training needs beyond what the config has."""
-        known = {"training_data", "image_root", *self.training_keys}
-        return [key for key in TRAINING_NEEDS if key not in known]
+        return missing_keys({"training_data", *self.training_keys})
 
 
 def parse_generation(config: Any) -> Generation:
@@ -108,9 +112,13 @@ def parse_generation(config: Any) -> Generation:
         raise SettingsError([Violation("", f"found {found(config)}, but a config is a JSON object")])
     given = {key: value for key, value in config.items() if value is not None}
     problems = [*_schema_problems(given), *_augmentation_problems(given)]
-    if not problems:
-        complete = _defaults() | given
-        problems = [*_missing(complete), *_rule_problems(complete)]
+    broken = {_key(violation) for violation in problems}
+    sound = {key: value for key, value in given.items() if key not in broken}
+    complete = _defaults() | sound
+    # of very many violations only the first were told
+    if not any(_schema_problems(sound)):
+        rest = [*_missing(complete), *_rule_problems(complete)]
+        problems += [problem for problem in rest if _key(problem) not in broken]
     if problems:
         raise SettingsError(in_order(problems, config))
     return Generation(
@@ -133,16 +141,21 @@ def _defaults() -> dict[str, Any]:
 
 def _schema_problems(given: Mapping[str, Any]) -> Iterator[Violation]:
     fallback = {"objective_type": "categorical", "output_directory": "."}
-    for violation in validate.violations({**fallback, **given, **PLACEHOLDER}):
-        key = violation.path.split("/")[1].replace("~1", "/").replace("~0", "~") if violation.path else ""
-        # which classes there are is not known yet
-        if key in given and key not in PLACEHOLDER and key != "class_weights":
+    # which classes there are is not known yet
+    known = {key: value for key, value in given.items() if key != "class_weights"}
+    for violation in validate.violations({**fallback, **known, **PLACEHOLDER}):
+        if _key(violation) in given.keys() - PLACEHOLDER.keys():
             yield violation
+
+
+def _key(violation: Violation) -> str:
+    """The config's key that a violation is about; "" for all of it."""
+    return violation.path.split("/")[1].replace("~1", "/").replace("~0", "~") if violation.path else ""
 
 
 def _augmentation_problems(given: Mapping[str, Any]) -> Iterator[Violation]:
     for keys in (FOREGROUND_KEYS, BACKGROUND_KEYS, KEYS):
-        names, ranges = (given.get(key) for key in keys)
+        names, ranges = _asked(given, keys)
         if _is_list_of_names(names) and (ranges is None or isinstance(ranges, dict)):
             yield from augmentation_violations(names, ranges, keys)
 
@@ -163,8 +176,8 @@ def _missing(complete: Mapping[str, Any]) -> Iterator[Violation]:
 
 
 def _rule_problems(complete: Mapping[str, Any]) -> Iterator[Violation]:
-    objective = complete.get("objective_type", OBJECTIVES[0])
-    if objective not in OBJECTIVES:
+    objective = complete.get("objective_type")
+    if objective is not None and objective not in OBJECTIVES:
         yield Violation(
             "/objective_type",
             f"found {found(objective)}, allowed is one of {', '.join(OBJECTIVES)}: what can be generated",
@@ -216,8 +229,12 @@ def _options(complete: Mapping[str, Any]) -> GenerationOptions:
         has_boxes=complete["objective_type"] == "bounding_box",
         foreground_root=complete["foreground_image_root"],
         background_root=complete.get("background_image_root") or None,
-        foreground_augmentations=_augmentations(complete, FOREGROUND_KEYS),
-        background_augmentations=_augmentations(complete, BACKGROUND_KEYS),
+        foreground_augmentations=parse_augmentations(
+            *_asked(complete, FOREGROUND_KEYS), generation=True, keys=FOREGROUND_KEYS
+        ),
+        background_augmentations=parse_augmentations(
+            *_asked(complete, BACKGROUND_KEYS), keys=BACKGROUND_KEYS
+        ),
         background_label=complete.get("background_label"),
         box_margin=complete["bounding_box_margin"],
         constant_box_label=complete.get("constant_box_label"),
@@ -231,6 +248,6 @@ def _options(complete: Mapping[str, Any]) -> GenerationOptions:
     )
 
 
-def _augmentations(complete: Mapping[str, Any], keys: tuple[str, str]) -> Any:
-    names, ranges = (complete.get(key) for key in keys)
-    return parse_augmentations(names, ranges, generation=True, keys=keys)
+def _asked(complete: Mapping[str, Any], keys: tuple[str, str]) -> tuple[Any, Any]:
+    names, ranges = keys
+    return complete.get(names), complete.get(ranges)

@@ -73,22 +73,39 @@ def read_labels(data: Any, given: RawField | None = None) -> tuple[LabelledImage
     Returns:
         The rows, or None and what is wrong with them: of wrong rows the first twenty, and how many more there are.
     """
+    kind = label_kind(data, given)
+    rows, problems = sound_rows(data, kind)
+    if rows is None:
+        return None, problems
+    labels = [row[kind.row_key] for row in rows]
+    objective = kind.of_labels(labels, OBJECTIVE_INDEX) if given is None else parse_objective(given)
+    if problems := [*_unknown_names(labels, objective)] or [*_absent_names(labels, objective)]:
+        return None, _first(problems)
+    return LabelledImages(rows, objective), []
+
+
+def sound_rows(data: Any, kind: type[Objective]) -> tuple[list[Row] | None, list[Violation]]:
+    """The rows of `training_data`, each as it is to be; a training may still need more of them together.
+
+    Args:
+        data: the value of the key.
+        kind: see `label_kind`.
+
+    Returns:
+        As `LabelledImages.rows`, or None and what is wrong, as `read_labels`.
+    """
     if not isinstance(data, list):
         return None, [_wrong("", not_rows(data))]
     if not data:
         return None, [_wrong("", NO_ROWS)]
-    kind = label_kind(data, given)
     problems = [problem for place, row in enumerate(data) for problem in _row_problems(place, row, kind)]
-    if not problems:
-        rows = _rows(data, kind.row_key)
-        labels = [row[kind.row_key] for row in rows]
-        objective = kind.of_labels(labels, OBJECTIVE_INDEX) if given is None else parse_objective(given)
-        problems = [*_unknown_names(labels, objective)] or [*_absent_names(labels, objective)]
-        if not problems:
-            return LabelledImages(rows, objective), []
+    return (None, _first(problems)) if problems else (_rows(data, kind.row_key), [])
+
+
+def _first(problems: list[Violation]) -> list[Violation]:
     rest = len(problems) - MOST_SHOWN
     more = [_wrong("", f"{rest} more problems of this kind")] if rest > 0 else []
-    return None, problems[:MOST_SHOWN] + more
+    return problems[:MOST_SHOWN] + more
 
 
 def _row_problems(place: int, row: Any, kind: type[Objective]) -> list[Violation]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pyramid.commands.labels import read_labels
+from pyramid.commands.labels import label_kind, sound_rows
 from pyramid.errors import SettingsError, Violation
-from pyramid.images.row_rules import box_row_problems
+from pyramid.fields.boxes import BoxesObjective
 
 METADATA_FILE = "metadata.json"
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -21,28 +21,14 @@ def metadata(config: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     if config.get("training_data") is None:
         raise SettingsError([Violation("/training_data", "missing; allowed is a list of labelled images")])
-    data = config["training_data"]
-    rows = data if isinstance(data, list) else []
-    if any(isinstance(row, dict) and "boxes" in row for row in rows):
-        return _boxes(rows)
-    images, problems = read_labels(data)
-    if images is None:
+    kind = label_kind(config["training_data"])
+    rows, problems = sound_rows(config["training_data"], kind)
+    if rows is None:
         raise SettingsError(problems)
-    return [{"file": row["file"], "label": row["label"]} for row in images.rows]
+    if kind is BoxesObjective:
+        return [{"file": row["file"], "boxes": [_box(box) for box in row["boxes"]]} for row in rows]
+    return [{"file": row["file"], "label": row["label"]} for row in rows]
 
 
-def _boxes(rows: list[Any]) -> list[dict[str, Any]]:
-    problems = [
-        Violation(f"/training_data/{place}{where}", message)
-        for place, row in enumerate(rows)
-        for where, message in box_row_problems(row)
-    ]
-    if problems:
-        raise SettingsError(problems)
-    return [
-        {
-            "file": row["file"],
-            "boxes": [dict(zip((*CORNERS, "label"), box, strict=True)) for box in row["boxes"]],
-        }
-        for row in rows
-    ]
+def _box(box: Sequence[Any]) -> dict[str, Any]:
+    return dict(zip((*CORNERS, "label"), box, strict=True))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -26,17 +25,25 @@ def _corners(points: np.ndarray) -> tuple[float, ...]:
     return (*points[:2].min(axis=0).tolist(), *points[:2].max(axis=0).tolist())
 
 
-SHAPES: Mapping[str, Draw] = MappingProxyType(
-    {
-        "circle": _circle,
-        "ellipse": lambda pen, points, colour: pen.ellipse(_corners(points), fill=colour),
-        "rectangle": lambda pen, points, colour: pen.rectangle(_corners(points), fill=colour),
-        "triangle": lambda pen, points, colour: pen.polygon(points.ravel().tolist(), fill=colour),
-        "line": lambda pen, points, colour: pen.line(
-            points[:2].ravel().tolist(), fill=colour, width=1 + int(abs(points[2, 0] - points[2, 1]) / 16)
-        ),
-    }
-)
+def _ellipse(pen: ImageDraw.ImageDraw, points: np.ndarray, colour: tuple[int, ...]) -> None:
+    pen.ellipse(_corners(points), fill=colour)
+
+
+def _rectangle(pen: ImageDraw.ImageDraw, points: np.ndarray, colour: tuple[int, ...]) -> None:
+    pen.rectangle(_corners(points), fill=colour)
+
+
+def _triangle(pen: ImageDraw.ImageDraw, points: np.ndarray, colour: tuple[int, ...]) -> None:
+    pen.polygon(points.ravel().tolist(), fill=colour)
+
+
+def _line(pen: ImageDraw.ImageDraw, points: np.ndarray, colour: tuple[int, ...]) -> None:
+    (x, y), (other_x, other_y), (a, b) = points.tolist()
+    pen.line((x, y, other_x, other_y), fill=colour, width=1 + int(abs(a - b) / 16))
+
+
+# in the order of their names, which numbers the draws
+SHAPES: tuple[Draw, ...] = (_circle, _ellipse, _line, _rectangle, _triangle)
 
 
 def random_background(seed: int, number: int, width: int, height: int) -> np.ndarray:
@@ -45,7 +52,7 @@ def random_background(seed: int, number: int, width: int, height: int) -> np.nda
     image = Image.new("RGB", (width, height), _colour(rng))
     pen = ImageDraw.Draw(image)
     for _ in range(rng.integers(MOST_SHAPES + 1)):
-        draw = SHAPES[sorted(SHAPES)[rng.integers(len(SHAPES))]]
+        draw = SHAPES[rng.integers(len(SHAPES))]
         draw(pen, rng.random((3, 2)) * (width, height), _colour(rng))
     return np.asarray(image)
 

@@ -62,15 +62,15 @@ def workshop(train: Path) -> Iterator[Workshop]:
 
 
 def prepare(
-    shop: Path, sources: Sources, plans: list[ImagePlan], options: GenerationOptions, report: Report
+    directory: Path, sources: Sources, plans: list[ImagePlan], options: GenerationOptions, report: Report
 ) -> None:
-    """Decode what some plans need.
+    """Decode all files, and keep in a directory what some plans need.
 
     Raises:
         DataError, WorkspaceError: as `fill_library`.
     """
     used = (plan.background for plan in plans if plan.background is not None)
-    fill_library(shop, sources, used, options, report)
+    fill_library(directory, sources, used, options, report)
 
 
 def write_dataset(

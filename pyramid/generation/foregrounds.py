@@ -21,12 +21,18 @@ FOREGROUND_DRAWS, BACKGROUND_DRAWS = 0, 1
 
 
 def augmented_foregrounds(
-    frames: np.ndarray, indices: np.ndarray, seed: int, augmentations: Augmentations, canvas: Canvas
+    frames: np.ndarray,
+    chosen: np.ndarray,
+    indices: np.ndarray,
+    seed: int,
+    augmentations: Augmentations,
+    canvas: Canvas,
 ) -> Iterator[np.ndarray]:
     """Each foreground as it is pasted, in turn.
 
     Args:
-        frames: (n, frame, frame, 4) uint8, as in a library.
+        frames: (foregrounds, frame, frame, 4) uint8, as in a library; only a block of them is copied at a time.
+        chosen: (n,) int64, positions in `frames`.
         indices: (n,) int64, a number for each foreground of the data set.
         seed: of the augmentations.
 
@@ -34,8 +40,9 @@ def augmented_foregrounds(
         (h, w, 4) uint8: what is not wholly transparent; colours multiplied by alpha; h and w may be 0.
     """
     step = BLOCK // 2  # colour and alpha make one block
-    for start in range(0, len(frames), step):
-        block, numbers = frames[start : start + step], tf.constant(indices[start : start + step])
+    for start in range(0, len(chosen), step):
+        block = frames[chosen[start : start + step]]
+        numbers = tf.constant(indices[start : start + step])
         colours = block[..., :3]
         changes = colour_changes(augmentations)
         if changes.chosen:
@@ -60,11 +67,11 @@ def _moved(
     images: np.ndarray, indices: tf.Tensor, seed: int, augmentations: Augmentations, canvas: Canvas
 ) -> np.ndarray:
     """(n, side, side, 4) uint8 on the canvas, or as they are where nothing moves them."""
-    moving = moves(augmentations)
+    moving = moves(augmentations, canvas.frame)
     if not moving.chosen:
         return images
-    before, behind = canvas.margin, canvas.side - canvas.frame - canvas.margin
-    padded = np.pad(images, ((0, 0), (before, behind), (before, behind), (0, 0)))
+    margins = canvas.margin, canvas.margin
+    padded = np.pad(images, ((0, 0), margins, margins, (0, 0)))
     alpha = np.repeat(padded[..., 3:], 3, axis=-1)
     both = tf.constant(np.concatenate([padded[..., :3], alpha]))
     moved = augment(both, seed, FOREGROUND_DRAWS, tf.tile(indices, [2]), moving).numpy()

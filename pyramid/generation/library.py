@@ -32,6 +32,8 @@ READER = "pyramid_generate"
 VISIBLE_ALPHA = 8
 """What is less opaque, 3 %, is not seen: it is pasted, but no box reaches for it."""
 PER_REPORT = 64
+READ_AHEAD = 64
+"""So many decoded images may wait to be written."""
 
 
 class Frame(NamedTuple):
@@ -112,14 +114,14 @@ def fill_library(
     with whole_file(directory / BACKGROUNDS) as out:
         out.write(npy_header(np.dtype(np.uint8), (len(positions), options.height, options.width, 3)))
         wanted = frozenset(positions.tolist())
-        for place, scene in enumerate(
+        for place, background in enumerate(
             _attempts(partial(_read_background, loader=loader), sources.backgrounds)
         ):
             _tell(report, len(files) + place, total)
-            if isinstance(scene, InputError):
-                problems.append(str(scene))
+            if isinstance(background, InputError):
+                problems.append(str(background))
             elif place in wanted:
-                out.write(scene)
+                out.write(background)
     if problems:
         raise DataError(unreadable_images(problems, total))
     write_array(directory / SIZES, np.array(sizes, np.int64))
@@ -179,7 +181,9 @@ def _attempts(read: Callable[[str], Any], paths: Sequence[str]) -> Iterator[Any]
             return error
 
     with ThreadPoolExecutor(min(os.cpu_count() or 1, MAX_THREADS)) as pool:
-        yield from pool.map(attempt, paths)
+        # slices, since a pool reads on while nobody takes what it read
+        for start in range(0, len(paths), READ_AHEAD):
+            yield from pool.map(attempt, paths[start : start + READ_AHEAD])
 
 
 def _tell(report: Report, done: int, total: int) -> None:

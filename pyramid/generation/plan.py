@@ -67,6 +67,27 @@ def plan_images(options: GenerationOptions, sources: Sources, count: int) -> lis
     ]
 
 
+def only_used(sources: Sources, plans: Sequence[ImagePlan]) -> tuple[Sources, list[ImagePlan]]:
+    """The files that some plans use, and the plans over these: their images are the same."""
+    foregrounds = sorted({paste.foreground for plan in plans for paste in plan.pastes})
+    backgrounds = sorted({plan.background for plan in plans if plan.background is not None})
+    new_foreground = {old: new for new, old in enumerate(foregrounds)}
+    new_background: dict[int | None, int | None] = {old: new for new, old in enumerate(backgrounds)}
+    used = Sources(
+        tuple(sources.foregrounds[place] for place in foregrounds),
+        tuple(sources.labels[place] for place in foregrounds),
+        tuple(sources.backgrounds[place] for place in backgrounds),
+    )
+    return used, [
+        ImagePlan(
+            plan.number,
+            new_background.get(plan.background),
+            tuple(paste._replace(foreground=new_foreground[paste.foreground]) for paste in plan.pastes),
+        )
+        for plan in plans
+    ]
+
+
 def label_of(plan: ImagePlan, options: GenerationOptions, sources: Sources) -> str:
     """The label of an image: that of the foreground on top."""
     if plan.pastes:

@@ -59,18 +59,22 @@ def make_images(
 ) -> Iterator[MadeImage]:
     """Each image is a function of the options, the files and its plan alone."""
     canvas = canvas_of(options)
-    pastes = [paste for plan in plans for paste in plan.pastes]
+    pastes = [
+        (paste.foreground, plan.number * MOST_FOREGROUNDS + place)
+        for plan in plans
+        for place, paste in enumerate(plan.pastes)
+    ]
+    chosen, indices = np.array(pastes, np.int64).reshape(-1, 2).T
     pieces = augmented_foregrounds(
-        library.foregrounds[[paste.foreground for paste in pastes]],
-        np.array(
-            [plan.number * MOST_FOREGROUNDS + place for plan in plans for place in range(len(plan.pastes))]
-        ),
+        library.foregrounds,
+        chosen,
+        indices,
         options.seed,
         options.foreground_augmentations,
         canvas,
     )
-    for plan, scene in zip(plans, _scenes(library, options, plans), strict=True):
-        pixels, boxes = scene.copy(), []
+    for plan, background in zip(plans, _backgrounds(library, options, plans), strict=True):
+        pixels, boxes = background.copy(), []
         for paste in plan.pastes:
             size = tuple(library.sizes[paste.foreground].tolist())
             scale = pasted_scale(paste, size, canvas.frame, options.width, options.height)
@@ -79,9 +83,9 @@ def make_images(
         yield MadeImage(pixels, boxes)
 
 
-def _scenes(library: Library, options: GenerationOptions, plans: Sequence[ImagePlan]) -> np.ndarray:
+def _backgrounds(library: Library, options: GenerationOptions, plans: Sequence[ImagePlan]) -> np.ndarray:
     """(images, height, width, 3) uint8: the backgrounds, augmented."""
-    scenes = np.stack(
+    backgrounds = np.stack(
         [
             random_background(options.seed, plan.number, options.width, options.height)
             if plan.background is None
@@ -92,7 +96,7 @@ def _scenes(library: Library, options: GenerationOptions, plans: Sequence[ImageP
     numbers = tf.constant([plan.number for plan in plans], tf.int64)
     augmentations = options.background_augmentations
     made: np.ndarray = augment(
-        tf.constant(scenes), options.seed, BACKGROUND_DRAWS, numbers, augmentations
+        tf.constant(backgrounds), options.seed, BACKGROUND_DRAWS, numbers, augmentations
     ).numpy()
     return made
 

@@ -74,6 +74,8 @@ def _listed(directory: Path) -> list[Path]:
         return sorted(path for path in directory.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise DataError(f"{directory} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:  # a null character in the path
+        raise DataError(f"{str(directory)!r} cannot be read: {error}") from error
 
 
 def _label(directory: Path) -> str:

@@ -167,9 +167,8 @@ def file_is_turned(data: bytes, name: str) -> bool:
     """Whether the EXIF data of a file in one of `FORMATS` say that the picture is to be turned."""
     try:
         with without_warnings(), Image.open(io.BytesIO(data), formats=(name,)) as image:
-            check_size(
-                image.height, image.width, len(data)
-            )  # of a PNG file, the EXIF data come with the pixels
+            # of a PNG file, the EXIF data come with the pixels
+            check_size(image.height, image.width, len(data))
             return _is_turned(image)
     except Exception:  # whatever damaged bytes lead the parser to: the decoder has the last word
         return False

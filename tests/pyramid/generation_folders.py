@@ -17,7 +17,7 @@ OPTIONS = parse_generation(
     {
         "objective_type": "categorical",
         "foreground_image_root": "cutouts",
-        "background_image_root": "scenes",
+        "background_image_root": "backgrounds",
         "generated_dataset_size": 1,
         "input_image_shape": [32, 24, 3],
         "output_directory": "out",
@@ -27,16 +27,16 @@ OPTIONS = parse_generation(
 
 
 def build_folder(directory):
-    """Grey backgrounds in `scenes`; a red and two blue squares of 20 pixels in `cutouts`, below their labels."""
+    """Grey backgrounds in `backgrounds`; a red and two blue squares of 20 pixels in `cutouts`, below their labels."""
     for name, colour in COLOURS.items():
         (directory / "cutouts" / name).mkdir(parents=True)
         square = Image.new("RGBA", (20, 20), colour)
         for number in range(1 + (name == "blue")):
             square.save(directory / "cutouts" / name / f"{number}.png")
-    (directory / "scenes" / "unused").mkdir(parents=True)
+    (directory / "backgrounds" / "unused").mkdir(parents=True)
     for number, size in enumerate([(64, 64), (90, 50)]):
-        Image.new("RGB", size, (GREY, GREY, GREY)).save(directory / "scenes" / f"{number}.png")
-    (directory / "scenes" / "unused" / "broken.png").write_text("no image")
+        Image.new("RGB", size, (GREY, GREY, GREY)).save(directory / "backgrounds" / f"{number}.png")
+    (directory / "backgrounds" / "unused" / "broken.png").write_text("no image")
     return directory
 
 
@@ -44,7 +44,7 @@ def write_config(folder, **keys):
     config = {
         "objective_type": "bounding_box",
         "foreground_image_root": str(folder / "cutouts"),
-        "background_image_root": str(folder / "scenes"),
+        "background_image_root": str(folder / "backgrounds"),
         "generated_dataset_size": 12,
         "input_image_shape": [48, 32, 3],
         "output_directory": str(folder / "out"),

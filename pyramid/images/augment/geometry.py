@@ -99,8 +99,9 @@ MATRICES: Mapping[str, Matrix] = MappingProxyType(
 def image_matrix(key: tf.Tensor, augmentations: Augmentations, size: Size) -> tf.Tensor:
     """(3, 3) float32: all geometric augmentations of the image with `key`, as one."""
     center = size[1] / 2, size[0] / 2
+    frame = size if augmentations.frame is None else (augmentations.frame, augmentations.frame)
     steps = [
-        matrix(draws_of(name, key, augmentations[name]), size)
+        matrix(draws_of(name, key, augmentations[name]), frame if name == "deform" else size)
         for name, matrix in MATRICES.items()
         if name in augmentations
     ]

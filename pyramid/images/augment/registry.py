@@ -76,9 +76,12 @@ class Augmentations:
 
     Attributes:
         chosen: (name, n) in the order of the registry; n is 1 for those that are only on or off.
+        frame: the side in pixels of the square in the middle of an image whose corners `deform` moves; None: the
+            whole image.
     """
 
     chosen: tuple[tuple[str, float], ...] = ()
+    frame: int | None = None
 
     def __contains__(self, name: object) -> bool:
         """Whether `name` is chosen."""

@@ -12,7 +12,7 @@ from PIL import Image
 from raw_bundles import raw_bundle
 
 import sensenet
-from pyramid.commands import evaluate, image_batches
+from pyramid.commands import box_pictures, evaluate, image_batches
 from pyramid.commands.labelled_rows import read_rows
 from pyramid.errors import DataError
 from sensenet.drawing import PALETTE
@@ -190,6 +190,12 @@ def test_an_image_that_is_none_is_named(model, folder, capsys):
     (folder / "text.png").write_text("no image")
     assert run(model, folder, rows_of(red=[], text=[])) == 1
     assert re.search(r"text\.png: .*expected an image in one of", failure(capsys))
+
+
+def test_an_image_that_is_none_by_the_time_it_is_drawn_is_named(model, folder, capsys, monkeypatch):
+    monkeypatch.setattr(box_pictures, "file_bytes", lambda name, source: b"no image")
+    assert run(model, folder, rows_of(red=[]), "--draw", folder.parent / "drawn") == 1
+    assert re.search(r"row 0: red\.png: .*expected an image in one of", capsys.readouterr().err)
 
 
 def test_boxes_are_nothing_for_a_classifier(folder, tmp_path, capsys):

@@ -89,8 +89,7 @@ def test_only_what_moves_pixels_moves_alpha(folder):
     moved = ["horizontal_flip"]
     results = []
     for names in (colours, moved):
-        train_directory = folder / "out" / "train"
-        train_directory.rename(folder / f"kept {len(results)}")
+        (folder / "out").rename(folder / f"kept {len(results)}")
         results.append(generated(folder, foreground_image_augmentations=names))
     (coloured, coloured_images), (flipped, flipped_images) = results
     assert coloured["training_data"] == plain["training_data"]
@@ -182,7 +181,7 @@ def test_random_backgrounds_are_one_colour_and_some_shapes(folder, rate, least, 
         folder,
         max_foreground_images=0,
         random_background_rate=rate,
-        background_image_root=... if rate == 1 else str(folder / "scenes"),
+        background_image_root=... if rate == 1 else str(folder / "backgrounds"),
         generated_dataset_size=60,
     )
     drawn = [image for image in images if differing(image) is not None]
@@ -229,6 +228,6 @@ def test_foregrounds_without_sub_directory_have_the_empty_label(folder):
 
 def test_the_images_of_a_smaller_data_set_are_the_first_of_a_larger_one(folder):
     _, few = generated(folder, max_foreground_images=3, generated_dataset_size=5)
-    (folder / "out" / "train").rename(folder / "few")
+    (folder / "out").rename(folder / "few")
     _, many = generated(folder, max_foreground_images=3, generated_dataset_size=40)
     assert (many[:5] == few).all()

@@ -98,6 +98,18 @@ def test_a_seed_gives_the_same_bytes_whatever_the_number_of_processes(folder):
     assert all(one[name] != other[name] for name in one)
 
 
+@pytest.mark.parametrize(
+    ("processors", "gigabytes", "count", "processes"),
+    [(8, 100, 10**6, 8), (8, 3.5, 10**6, 3), (8, 0.5, 10**6, 1), (8, 100, 1000, 2), (8, 100, 1, 1)],
+)
+def test_there_are_no_more_processes_than_pay_and_have_memory(
+    processors, gigabytes, count, processes, monkeypatch
+):
+    monkeypatch.setattr(os, "cpu_count", lambda: processors)
+    monkeypatch.setattr(generate, "memory_bytes", lambda: gigabytes * 1e9)
+    assert generate.usual_processes(count) == processes
+
+
 def run(config, *flags):
     return subprocess.run(
         [sys.executable, "-m", "pyramid.commands.generate", *flags, str(config)],
@@ -136,20 +148,38 @@ def test_a_full_disk_leaves_nothing_behind(folder, mount, capsys):
     assert list(out.iterdir()) == []
 
 
-def test_nothing_is_overwritten(folder, capsys):
-    config = write_config(folder)
-    (folder / "out" / "train").mkdir(parents=True)
-    assert generate.main([str(config)]) == 1
-    assert "train is there already" in said(capsys)[0]
-    (folder / "out" / "train").rmdir()
-    config.rename(folder / "out" / "config.json")
+@pytest.mark.parametrize(
+    "names", [["train"], ["config.json"], ["metadata.json"], ["train", "config.json", "metadata.json"]]
+)
+def test_nothing_is_overwritten(folder, names, capsys):
+    (folder / "out").mkdir()
+    for name in names:
+        (folder / "out" / name).write_text("kept")
+    assert generate.main(["--bigmlize", str(write_config(folder))]) == 1
+    (line,) = said(capsys)
+    assert f"already there: {', '.join(str(folder / 'out' / name) for name in names)}; remove" in line
+    assert {path.name: path.read_text() for path in (folder / "out").iterdir()} == dict.fromkeys(
+        names, "kept"
+    )
+
+
+def test_metadata_that_are_not_written_anew_may_be_there(folder):
+    (folder / "out").mkdir()
+    (folder / "out" / "metadata.json").write_text("kept")
+    generated(folder)
+    assert (folder / "out" / "metadata.json").read_text() == "kept"
+
+
+def test_the_config_given_is_not_overwritten(folder, capsys):
+    (folder / "out").mkdir()
+    write_config(folder).rename(folder / "out" / "config.json")
     assert generate.main([str(folder / "out" / "config.json")]) == 1
     assert "would be overwritten" in said(capsys)[0]
     assert [path.name for path in (folder / "out").iterdir()] == ["config.json"]
 
 
 def test_all_images_that_cannot_be_read_are_told_before_anything_is_made(folder, capsys):
-    broken = folder / "scenes" / "notes.txt"
+    broken = folder / "backgrounds" / "notes.txt"
     broken.write_text("no image")
     whole = (folder / "cutouts" / "red" / "0.png").read_bytes()
     (folder / "cutouts" / "red" / "cut.png").write_bytes(whole[:60])
@@ -165,10 +195,13 @@ def test_all_images_that_cannot_be_read_are_told_before_anything_is_made(folder,
     ("remove", "message"),
     [
         ("cutouts", "cutouts cannot be read: No such file"),
-        ("scenes", "scenes cannot be read: No such file"),
+        ("backgrounds", "backgrounds cannot be read: No such file"),
         ("cutouts/red/0.png", "red, a label of foreground_image_root, holds no images"),
         ("cutouts/*", "cutouts, the foreground_image_root, holds no images"),
-        ("scenes/*.png", "scenes, the background_image_root, holds no images (those in sub-directories"),
+        (
+            "backgrounds/*.png",
+            "backgrounds, the background_image_root, holds no images (those in sub-directories",
+        ),
     ],
 )
 def test_directories_without_images_are_told(folder, remove, message, capsys):

@@ -13,7 +13,7 @@ def config(**keys):
     whole = {
         "objective_type": "categorical",
         "foreground_image_root": "cutouts",
-        "background_image_root": "scenes",
+        "background_image_root": "backgrounds",
         "generated_dataset_size": 10,
         "input_image_shape": [32, 24, 3],
         "output_directory": "out",
@@ -63,11 +63,17 @@ def test_keys_of_generation_stay_and_all_others_are_handed_on(tmp_path, monkeypa
     ]  # fmt: skip
 
 
-def test_deform_is_for_generation():
+def test_an_initial_model_takes_the_place_of_candidates():
+    missing = parse_generation(config(initial_model="model.json")).missing_for_training()
+    assert "image_network_candidates" not in missing
+    assert "learning_rate" in missing
+
+
+def test_deform_is_for_foregrounds_only():
     given = config(foreground_image_augmentations=["deform"], background_augmentation_ranges={"deform": 0.2})
     options = parse_generation(given).options
     assert options.foreground_augmentations.chosen == (("deform", 0.1),)
-    assert options.background_augmentations.chosen == (("deform", 0.2),)
+    assert options.background_augmentations.chosen == ()
 
 
 @pytest.mark.parametrize("missing", ["foreground_image_root", "generated_dataset_size", "output_directory"])
@@ -119,7 +125,10 @@ def test_backgrounds_are_needed_unless_all_are_drawn():
         ({"foreground_image_augmentations": "zoom"}, "/foreground_image_augmentations", "allowed is a list"),
         ({"learning_rate": -1}, "/learning_rate", "greater than 0"),
         ({"seed": 1.5}, "/seed", "an integer"),
+        ({"occupancy_range": [0.5, 1e308]}, "/occupancy_range/1", "from 0 to 100"),
         ({"foreground_image_root": "a\0b"}, "/foreground_image_root", "null character"),
+        ({"background_image_root": "a\0b"}, "/background_image_root", "null character"),
+        ({"output_directory": "a\0b"}, "/output_directory", "null character"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(keys, path, message):
@@ -129,8 +138,28 @@ def test_what_is_wrong_is_told_with_its_place(keys, path, message):
 
 
 def test_all_problems_are_told_in_the_order_of_the_keys():
-    told = problems(config(generated_dataset_size=0, seed="a", wrong=1))
-    assert list(told) == ["/generated_dataset_size", "/seed", "/wrong"]
+    told = problems(
+        config(generated_dataset_size=0, seed="a", wrong=1, occupancy_range=[2, 1], output_directory=...,
+               background_image_augmentations=["zom"], empty_image_rate=0.5)
+    )  # fmt: skip
+    assert list(told) == [
+        *(
+            "/generated_dataset_size",
+            "/seed",
+            "/wrong",
+            "/occupancy_range",
+            "/background_image_augmentations/0",
+        ),
+        *("/output_directory", "/background_label"),
+    ]
+
+
+def test_of_very_many_problems_the_first_are_told():
+    told = problems(
+        {f"wrong {place}": 1 for place in range(2000)}
+        | config(occupancy_range="a", random_background_rate="b")
+    )
+    assert 5 < len(told) < 2000
 
 
 def test_boxes_need_no_label_for_empty_images_and_labels_no_directory():

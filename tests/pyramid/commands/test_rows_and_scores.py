@@ -105,6 +105,7 @@ def test_metadata_of_labels_and_of_boxes():
         {"file": "a.png", "boxes": [box]},
         {"file": "b.png", "boxes": []},
     ]
+    assert metadata({"training_data": rows[1:]}) == rows[1:], "a set without any box"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,8 @@ def test_metadata_of_labels_and_of_boxes():
     [
         ([], "/training_data"),
         ([{"file": "a", "boxes": [[3, 2, 1, 4, "cat"]]}], "/training_data/0/boxes/0"),
-        ([{"file": "a", "boxes": []}, {"file": "b", "label": "x"}], "/training_data/1"),
+        ([{"file": "a", "boxes": []}, {"file": "b", "label": "x"}], "/training_data/1/label"),
+        ([{"file": "a", "boxes": [], "wieght": 1}], "/training_data/0/wieght"),
     ],
 )
 def test_metadata_of_wrong_rows_is_refused(rows, path):

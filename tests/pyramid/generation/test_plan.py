@@ -11,7 +11,7 @@ from generation_folders import OPTIONS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyramid.generation.plan import label_of, plan_images
+from pyramid.generation.plan import label_of, only_used, plan_images
 from pyramid.generation.sources import Sources
 
 
@@ -78,3 +78,28 @@ def test_the_label_is_that_of_the_last_foreground():
     for plan in plan_images(options, files, 30):
         expected = files.labels[plan.pastes[-1].foreground] if plan.pastes else "nothing"
         assert label_of(plan, options, files) == expected
+
+
+@given(seed=st.integers(0, 2**31 - 1), count=st.integers(1, 6), empty_rate=st.sampled_from([0.0, 1.0]))
+def test_plans_over_the_files_that_they_use_are_the_same(seed, count, empty_rate):
+    options = replace(OPTIONS, seed=seed, empty_rate=empty_rate, random_background_rate=0.5)
+    files = sources([4, 5, 6], n_backgrounds=9)
+    plans = plan_images(options, files, count)
+    used, same = only_used(files, plans)
+
+    def named(sources, plans):
+        return [
+            (
+                plan.number,
+                plan.background is not None and sources.backgrounds[plan.background],
+                [
+                    (sources.foregrounds[paste.foreground], sources.labels[paste.foreground], *paste[1:])
+                    for paste in plan.pastes
+                ],
+            )
+            for plan in plans
+        ]
+
+    assert named(used, same) == named(files, plans)
+    assert set(used.foregrounds) == {file for _, _, pastes in named(files, plans) for file, *_ in pastes}
+    assert set(used.backgrounds) == {file for _, file, _ in named(files, plans) if file}
