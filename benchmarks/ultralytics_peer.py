@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def speed(request: dict[str, Any], data: Path) -> dict[str, Any]:
         project=str(data.parent / "runs"),
     )
     warm = marks[len(marks) // 3 :]
-    gaps = sorted(after - before for before, after in zip(warm, warm[1:], strict=False))
+    gaps = sorted(after - before for before, after in pairwise(warm))
     gflop = model.info(imgsz=request["side"])[3]
     return {"images": request["batch"] / gaps[len(gaps) // 2], "gflop": gflop}
 

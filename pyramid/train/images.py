@@ -5,6 +5,7 @@ See docs/training.md, "Phases of image networks".
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,7 @@ import tensorflow as tf
 
 from pyramid.fields import Objective
 from pyramid.images.training_types import Phase
+from pyramid.memory import give_back
 from pyramid.progress import Report
 from pyramid.settings.options import FitOptions, LossOptions, OptimizerOptions
 from pyramid.train.checks import HoldoutAnswers, HoldoutCheck, OnCheck, ignore_check
@@ -91,6 +93,9 @@ def train_phases(
         task = make_task(start, phase, data.holdout.objective, options.fit.loss)
         fitted = _train_phase(task, phase, data, within, limits, fitted, tell, on_phase_check)
         task.network.write(fitted.state)
+        del task
+        gc.collect()  # the compiled functions of a phase refer to each other in circles
+        give_back()
     assert fitted is not None
     return fitted
 
