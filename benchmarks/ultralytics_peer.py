@@ -46,9 +46,11 @@ def box_line(box: list[Any], size: tuple[int, int], classes: list[str]) -> str:
     return " ".join([str(classes.index(name)), *(f"{number:.6f}" for number in numbers)])
 
 
-def train(request: dict[str, Any], data: Path, **limits: Any) -> Any:
+def train(request: dict[str, Any], data: Path, callbacks: dict[str, Any], **limits: Any) -> Any:
     """A model from random weights."""
     model = YOLO(request["model"])
+    for event, callback in callbacks.items():
+        model.add_callback(event, callback)
     model.train(
         data=str(data),
         imgsz=request["side"],
@@ -59,7 +61,6 @@ def train(request: dict[str, Any], data: Path, **limits: Any) -> Any:
         workers=2,
         plots=False,
         verbose=False,
-        seed=request.get("seed", 0),
         project=str(data.parent / "runs"),
         **limits,
     )
@@ -69,7 +70,7 @@ def train(request: dict[str, Any], data: Path, **limits: Any) -> Any:
 def quality(request: dict[str, Any], data: Path) -> dict[str, Any]:
     """Train for the minutes asked for, and find boxes in the test images."""
     began = time.perf_counter()
-    model = train(request, data, time=request["minutes"] / 60)
+    model = train(request, data, {}, time=request["minutes"] / 60)
     seconds = time.perf_counter() - began
     best = YOLO(str(model.trainer.best))
     found = []
@@ -90,23 +91,9 @@ def quality(request: dict[str, Any], data: Path) -> dict[str, Any]:
 
 def speed(request: dict[str, Any], data: Path) -> dict[str, Any]:
     """Images/s of whole training steps after the first epoch, and GFLOP that an image takes forward."""
-    model = YOLO(request["model"])
     marks: list[float] = []
-    model.add_callback("on_train_batch_end", lambda trainer: marks.append(time.perf_counter()))
-    model.train(
-        data=str(data),
-        imgsz=request["side"],
-        batch=request["batch"],
-        pretrained=False,
-        amp=False,
-        device="cpu",
-        workers=2,
-        plots=False,
-        val=False,
-        verbose=False,
-        epochs=3,
-        project=str(data.parent / "runs"),
-    )
+    callbacks = {"on_train_batch_end": lambda trainer: marks.append(time.perf_counter())}
+    model = train(request, data, callbacks, epochs=3, val=False)
     warm = marks[len(marks) // 3 :]
     gaps = sorted(after - before for before, after in pairwise(warm))
     gflop = model.info(imgsz=request["side"])[3]

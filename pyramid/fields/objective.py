@@ -150,7 +150,11 @@ class Objective(Field):
 
     def difference_from(self, output: RawField) -> str | None:
         """Why a model with this `output_exposition` answers another question; None where it answers this one."""
-        return None if output["type"] == self.kind else f"its objective is {output['type']}"
+        if output["type"] != self.kind:
+            return f"its objective is {output['type']}"
+        if self.classes and output.get("values") != list(self.classes):
+            return "its classes are others, or in another order"
+        return None
 
     def dump_output(self) -> dict[str, Any]:
         """The model's `output_exposition`."""

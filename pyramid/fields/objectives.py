@@ -208,13 +208,6 @@ class CategoricalObjective(CategoricalField, Objective):
     def said(self, prediction: np.ndarray) -> str:
         return self.values[int(prediction.argmax())]
 
-    @override
-    def difference_from(self, output: RawField) -> str | None:
-        difference = super().difference_from(output)
-        if difference is None and output.get("values") != list(self.values):
-            return "its classes are others, or in another order"
-        return difference
-
 
 OBJECTIVES: Mapping[str, type[Objective]] = MappingProxyType(
     {kind.kind: kind for kind in (NumericObjective, CategoricalObjective, BoxesObjective)}
