@@ -256,7 +256,7 @@ def test_visualize_shows_the_bytes_that_training_begins_with(digits, tmp_path, m
         assert batch.inputs.numpy().tobytes() == b"".join(picture.pixels.tobytes() for picture in pictures)
         classes = training.images.objective.classes
         assert [classes[place] for place in batch.targets.numpy().argmax(axis=1)] == [
-            picture.label for picture in pictures
+            picture.title for picture in pictures
         ]
 
 

@@ -147,11 +147,9 @@ def test_a_new_detector_begins_with_the_shares_of_its_training():
     np.testing.assert_allclose(tf.sigmoid(first[4:7]), [1 / 10, 3 / 4, 1 / 4], rtol=1e-5)
 
 
-@pytest.mark.parametrize("given", [[[3, 3]], [[3, 3]] * 5, [[3, 3], [5, 4], [9, 9], [12, 0]]])
+@pytest.mark.parametrize("given", [[[3, 3]], [[3, 3]] * 5])
 def test_anchors_that_do_not_fit_are_refused(given):
-    with pytest.raises(
-        SettingsError, match=r"bounding_box_anchors.*expected 4 pairs \[width, height\] above 0"
-    ):
+    with pytest.raises(SettingsError, match=r"bounding_box_anchors.*allowed are 4 pairs \[width, height\]"):
         started(spec_of(images.detector()), bounding_box_anchors=given)
 
 
