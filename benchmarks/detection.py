@@ -399,8 +399,8 @@ def curves() -> None:
             directory = Path(scratch) / f"{side}_{boxes}"
             directory.mkdir()
             (directory / "rows.json").write_text(json.dumps(write_pictures(directory, 64, boxes)))
-            peak = own_process("peak", directory, side, 30)
-            lines.append([side, boxes, f"{peak['an_iteration']:.3f}", f"{peak['megabytes']:.0f}"])
+            peak, step = (own_process(what, directory, side, 20) for what in ("peak", "step"))
+            lines.append([side, boxes, f"{step['job']:.3f}", f"{peak['megabytes']:.0f}"])
     print_table(["side", "boxes an image", "seconds an iteration", "peak MB"], lines)
 
 
@@ -408,8 +408,8 @@ def own_process(what: str, *arguments: object) -> dict[str, float]:
     return in_a_process([sys.executable, __file__, what, *map(str, arguments)], "stdout")
 
 
-def peak(directory: str, side: str, iterations: str) -> None:
-    """Train in this process, and print the most memory that it ever had."""
+def written_job(directory: str, side: str, iterations: str) -> BaseSettings:
+    """The job on the rows that are in a directory."""
     root = Path(directory)
     job = box_job(
         root,
@@ -421,25 +421,34 @@ def peak(directory: str, side: str, iterations: str) -> None:
         cache_file=str(root / "rows.json"),
     )
     del job["image_training_data"]
-    settings = BaseSettings(job)
-    checks: list[tuple[int, float]] = []
+    return BaseSettings(job)
+
+
+def step(directory: str, side: str, steps: str) -> None:
+    """Print the seconds of a step, see `step_seconds`."""
+    print(json.dumps(step_seconds(written_job(directory, side, steps), int(steps))))
+
+
+def peak(directory: str, side: str, iterations: str) -> None:
+    """Train in this process, and print the most memory that it ever had."""
+    settings = written_job(directory, side, iterations)
     began = time.perf_counter()
-    image_training.run(
-        settings,
-        Workspace.create(root / "out"),
-        ignore,
-        lambda check: checks.append((check.iteration, check.seconds)),
-    )
-    (first, begun), (last, ended) = checks[0], checks[-1]
+    image_training.run(settings, Workspace.create(Path(directory) / "out"), ignore)
     measured = {
         "seconds": time.perf_counter() - began,
-        "an_iteration": (ended - begun) / max(last - first, 1),
         "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     print(json.dumps(measured))
 
 
-OTHERS = {"generated": generated, "speed": speed, "memory": memory, "curves": curves, "peak": peak}
+OTHERS = {
+    "generated": generated,
+    "speed": speed,
+    "memory": memory,
+    "curves": curves,
+    "peak": peak,
+    "step": step,
+}
 
 if __name__ == "__main__":
     main()
