@@ -109,15 +109,24 @@ class Training:
         return [f"image {place}: {path}: {absent}" for place, path in enumerate(paths) if not path.exists()]
 
 
+def given_keys(config: Any) -> dict[str, Any]:
+    """The keys of a config of this or another command that say something: null is as good as nothing.
+
+    Raises:
+        SettingsError: it is no JSON object.
+    """
+    if not isinstance(config, dict):
+        raise SettingsError([Violation("", f"found {found(config)}, but a config is a JSON object")])
+    return {key: value for key, value in config.items() if value is not None}
+
+
 def parse_config(config: Any) -> Training:
     """Check a config and fill in what follows from its rows.
 
     Raises:
         SettingsError: it breaks a rule; carries every violation, with JSON pointers into the config.
     """
-    if not isinstance(config, dict):
-        raise SettingsError([Violation("", f"found {found(config)}, but a config is a JSON object")])
-    given = {key: value for key, value in config.items() if value is not None}
+    given = given_keys(config)
     data, stated = given.get("training_data"), _stated_objective(given)
     images, problems = (None, []) if data is None else read_labels(data, stated)
     objective = _unknown(label_kind(data, stated)) if images is None else images.objective

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pyramid.commands.config import SEED, in_order, missing_keys
+from pyramid.commands.config import SEED, given_keys, in_order, missing_keys
 from pyramid.commands.metadata import METADATA_FILE
 from pyramid.errors import SettingsError, Violation
 from pyramid.generation.options import GenerationOptions
@@ -108,9 +108,7 @@ def parse_generation(config: Any) -> Generation:
     Raises:
         SettingsError: it breaks a rule; carries every violation, with JSON pointers into the config.
     """
-    if not isinstance(config, dict):
-        raise SettingsError([Violation("", f"found {found(config)}, but a config is a JSON object")])
-    given = {key: value for key, value in config.items() if value is not None}
+    given = given_keys(config)
     problems = [*_schema_problems(given), *_augmentation_problems(given)]
     broken = {_key(violation) for violation in problems}
     sound = {key: value for key, value in given.items() if key not in broken}

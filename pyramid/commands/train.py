@@ -13,7 +13,7 @@ from typing import Any
 
 from pyramid.commands.candidate_report import write_candidates
 from pyramid.commands.candidates import Candidate
-from pyramid.commands.config import Training, parse_config
+from pyramid.commands.config import Training, given_keys, parse_config
 from pyramid.commands.console import (
     CommandError,
     answer,
@@ -202,14 +202,13 @@ def _tell_failure(candidate: Candidate, error: Exception, debug: bool) -> None:
 
 
 def _bigmlize(config: Any) -> None:
-    if not isinstance(config, dict):
-        raise SettingsError([Violation("", f"found {found(config)}, but a config is a JSON object")])
-    directory = config.get("output_directory")
+    given = given_keys(config)
+    directory = given.get("output_directory")
     if not isinstance(directory, str) or not directory:
         raise SettingsError(
             [Violation("/output_directory", f"found {found(directory)}, allowed is a string")]
         )
-    images = metadata(config)
+    images = metadata(given)
     path = Workspace.create(directory).root / METADATA_FILE
     write_json(path, images)
     print(f"{len(images)} images: {path}")

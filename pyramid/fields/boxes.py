@@ -21,7 +21,7 @@ from pyramid.fields.box_rules import (
     count_problem,
     named_box_problems,
 )
-from pyramid.fields.kinds import RawField
+from pyramid.fields.kinds import ClassesField
 from pyramid.fields.objective import Objective, not_a_class
 from pyramid.train.box_matching import TrueBoxes
 from pyramid.train.box_metrics import evaluate_boxes
@@ -72,14 +72,11 @@ class ScoredBoxes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BoxesObjective(Objective):
+class BoxesObjective(ClassesField, Objective):
     """The boxes in an image.
 
     A label is (k, 5) float32: x1, y1, x2, y2 in pixels and the position of the class. Labels of several images are
     one (images, most, 5) array, filled up with rows of the class `NO_BOX`.
-
-    Attributes:
-        values: the names of the classes.
     """
 
     kind: ClassVar[str] = "bounding_box"
@@ -90,16 +87,6 @@ class BoxesObjective(Objective):
     decisive = (TOTAL_LOSS,)
     has_classes = False
     activation = None
-    values: tuple[str, ...]
-
-    @classmethod
-    @override
-    def parse(cls, raw: RawField) -> Self:
-        return cls(index=raw.get("index"), name=raw.get("name"), values=tuple(raw["values"]))
-
-    @override
-    def statistics(self) -> dict[str, Any]:
-        return {"values": list(self.values)}
 
     @property
     def n_outputs(self) -> int:

@@ -74,10 +74,13 @@ class NumericField(Field):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CategoricalField(Field):
-    """One of `values`; rows hold its position, networks see one column for each."""
+class ClassesField(Field):
+    """What is of some of several classes.
 
-    kind: ClassVar[str] = "categorical"
+    Attributes:
+        values: their names.
+    """
+
     values: tuple[str, ...]
 
     @classmethod
@@ -88,6 +91,13 @@ class CategoricalField(Field):
     @override
     def statistics(self) -> dict[str, Any]:
         return {"values": list(self.values)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CategoricalField(ClassesField):
+    """One of `values`; rows hold its position, networks see one column for each."""
+
+    kind: ClassVar[str] = "categorical"
 
     def encode_into(self, codes: np.ndarray, out: np.ndarray) -> None:
         """Write 1 into the column of each code, 0 elsewhere; a code that is no column leaves a row of zeros.

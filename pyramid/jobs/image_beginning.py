@@ -72,7 +72,7 @@ def begin(settings: BaseSettings, network: NetworkOptions, report: Report) -> Be
     refuse(spec, network.base_image_network)
     opened = _open(rows, spec.metadata, _keeping(settings, fields.objective), settings, report)
     dataset = _dataset(rows, opened, fields.objective, BoxOptions.of(settings), warn)
-    training, holdout = _split(dataset, settings, report)
+    training, holdout = _split(dataset, settings, warn)
     start = start_networks(spec, initial, network, ReadoutOptions.of(settings), training, warn)
     images = ImageData(opened.store, training, holdout, augmentations)
     return Beginning(fields, start, images, rows, opened)
@@ -152,19 +152,19 @@ def _dataset(
     return Dataset(kept, objective.targets(labels), weights, objective)
 
 
-def _split(dataset: Dataset, settings: BaseSettings, report: Report) -> tuple[Dataset, Dataset]:
+def _split(dataset: Dataset, settings: BaseSettings, warn: Callable[[str], None]) -> tuple[Dataset, Dataset]:
     """As the readout's rows are split; classes of no image or of one are told."""
     if dataset.objective.has_classes:
         present = set(dataset.labels.tolist())
         absent = [name for place, name in enumerate(dataset.objective.classes) if place not in present]
         if absent:
-            report(READ, message=f"warning: no image is of {', '.join(absent)}")
-    warn_of_lone_rows(dataset, lambda warning: report(READ, message=warning))
+            warn(f"warning: no image is of {', '.join(absent)}")
+    warn_of_lone_rows(dataset, warn)
     rng = np.random.default_rng([settings.seed, SPLIT])
     training, holdout = split_holdout(dataset, HoldoutOptions.of(settings), rng)
     if isinstance(dataset.objective, BoxesObjective):
         counts = dataset.objective.count(training.targets).tolist()
         gone = [name for name, count in zip(dataset.objective.classes, counts, strict=True) if not count]
         if gone:
-            report(READ, message=f"warning: all images with boxes of {', '.join(gone)} are held out")
+            warn(f"warning: all images with boxes of {', '.join(gone)} are held out")
     return training, holdout

@@ -13,6 +13,15 @@ from pyramid.commands.generation_config import parse_generation
 
 GREY = 128
 COLOURS = {"blue": (0, 0, 255), "red": (255, 0, 0)}
+TRAINING = {
+    "image_network_candidates": [["simple", "randomly_initialize"]],
+    "batch_size": 8,
+    "descent_algorithm": "adam",
+    "learning_rate": 0.001,
+    "max_total_time": 5,
+}
+"""The keys of a training on what is generated."""
+
 OPTIONS = parse_generation(
     {
         "objective_type": "categorical",

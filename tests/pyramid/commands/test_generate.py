@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from generation_folders import COLOURS, GREY, build_folder, cut_out, differing, generated
+from generation_folders import COLOURS, GREY, TRAINING, build_folder, cut_out, differing, generated
 from PIL import Image
 
 from pyramid.commands.config import parse_config
-
-TRAINING = {
-    "image_network_candidates": [["simple", "randomly_initialize"]],
-    "batch_size": 8,
-    "descent_algorithm": "adam",
-    "learning_rate": 0.001,
-    "max_total_time": 5,
-}
 
 
 @pytest.fixture

@@ -12,19 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from generation_folders import COLOURS, build_folder, cut_out, generated, write_config
+from generation_folders import COLOURS, TRAINING, build_folder, cut_out, generated, write_config
 from PIL import Image
 
 from pyramid.commands import generate, train
 
 ROOT = Path(__file__).parents[3]
-TRAINING = {
-    "image_network_candidates": [["simple", "randomly_initialize"]],
-    "batch_size": 8,
-    "descent_algorithm": "adam",
-    "learning_rate": 0.001,
-    "max_total_time": 5,
-}
 
 
 @pytest.fixture
