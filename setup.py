@@ -32,8 +32,11 @@ setup(
         "filelock>=3.13",
         "keras>=3.10",
         "typing_extensions>=4.9",
+        "polars>=1.20",
+        "optuna>=4.0",
     ],
     extras_require={
+        "ray": ["ray>=2.30"],
         "test": [
             "hypothesis>=6.100",
             "import-linter>=2.0",
