@@ -115,7 +115,9 @@ def _blocks(
         for name in ("offset", "scale", "missing")
     )
     if numbers is not None:
-        standardised = (tf.where(tf.math.is_nan(numbers), missing, numbers) - offset) / scale
+        moved = tf.where(tf.math.is_nan(numbers), missing, numbers) - offset
+        # no plain division: servers make a product of it, and the last bit decides on which side of a threshold
+        standardised = tf.math.divide_no_nan(moved, scale)
         whole = numbers == tf.floor(numbers)  # NaN is not
         codes = tf.cast(tf.where(whole, numbers, tf.constant(-1.0)), tf.int32)
     blocks = []
