@@ -140,6 +140,11 @@ class Workspace:
         return self.root / "row_numbers.npy"
 
     @property
+    def test_rows(self) -> Path:
+        """Rows of a table that a search over it has not seen; only there where some were held back."""
+        return self.root / "test_rows.parquet"
+
+    @property
     def selection(self) -> Path:
         """How the final model was put together of submodels, and how good it is out of fold."""
         return self.root / "selection.json"

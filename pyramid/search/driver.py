@@ -90,16 +90,15 @@ def run_search(
     return progress
 
 
-def run_alone(backend: Backend, job: Job, show: Callable[[], None]) -> Result:
-    """Run a job that nothing else can be done without.
+def run_alone(backend: Backend, job: Job) -> Result:
+    """Run a job that nothing else can be done without; a signal's handler runs in the meantime.
 
     Raises:
         JobFailed: it failed.
     """
     future = backend.submit(job)
-    while not future.done():
-        wait([future], TICK_SECONDS)
-        show()
+    while not wait([future], TICK_SECONDS).done:
+        pass
     return future.result()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pyramid.errors import WorkspaceError
 from pyramid.search.local import JOBS_FOLDER
-from pyramid.workspace import Workspace
+from pyramid.workspace import Workspace, write_json
 
 
 def open_output(root: Path) -> Workspace:
@@ -18,6 +18,8 @@ def open_output(root: Path) -> Workspace:
     """
     check_output(root)
     workspace = Workspace.create(root)
+    if not workspace.fit_report.exists():
+        write_json(workspace.fit_report, {})  # from now on it is ours, whatever happens to us
     for path in _left_by_a_fit(workspace):
         path.unlink(missing_ok=True)
     remove_submodels(workspace, keep=frozenset())
@@ -54,5 +56,5 @@ def remove_submodels(workspace: Workspace, keep: frozenset[str]) -> None:
 def _left_by_a_fit(workspace: Workspace) -> list[Path]:
     final = [workspace.final_model, workspace.short_model, workspace.final_weights, workspace.final_bundle]
     search = [workspace.selection, workspace.final_out_of_fold, workspace.leaderboard, workspace.report]
-    table = [workspace.table_rows, workspace.row_numbers, workspace.dataset_info, *workspace.cached_files()]
-    return [*final, *search, *table]
+    table = [workspace.table_rows, workspace.row_numbers, workspace.test_rows]
+    return [*final, *search, *table, workspace.dataset_info, *workspace.cached_files()]
