@@ -129,6 +129,36 @@ class Workspace:
         """The page about the last training of images, or of all networks that one command tried."""
         return self.root / "report.html"
 
+    @property
+    def table_rows(self) -> Path:
+        """The rows of a table that is searched over, as the caching job reads them."""
+        return self.root / "rows.ser"
+
+    @property
+    def row_numbers(self) -> Path:
+        """Which row of the table each of `table_rows` is; absent where all of them are there."""
+        return self.root / "row_numbers.npy"
+
+    @property
+    def full_rows(self) -> Path:
+        """Which rows of the `.ser` the cached matrix holds; absent where it holds all."""
+        return self.root / "full_rows.npy"
+
+    @property
+    def selection(self) -> Path:
+        """How the final model was put together of submodels, and how good it is out of fold."""
+        return self.root / "selection.json"
+
+    @property
+    def final_out_of_fold(self) -> Path:
+        """What the final model says of each cached row by networks that did not see it."""
+        return self.root / "final_out_of_fold.npy"
+
+    @property
+    def fit_report(self) -> Path:
+        """What a search over a table tells of itself."""
+        return self.root / "fit_report.json"
+
     def submodel(self, job_id: str) -> Submodel:
         """The files of one training job; the directory need not exist."""
         return Submodel(self.root / f"submodel_{job_id}")

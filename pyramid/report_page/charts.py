@@ -10,7 +10,6 @@ from html import escape
 
 from pyramid.report_page.svg import (
     BOTTOM,
-    LEFT,
     TOP,
     Placer,
     Span,
@@ -66,7 +65,9 @@ def precision_recall_chart(name: str, points: Sequence[Span], shown: Span | None
     marks = []
     if shown is not None:
         marks.append((shown, f"recall {short_number(shown[0])}, precision {short_number(shown[1])}"))
-    return shares_chart(f"precision over recall of {name}", ("recall", "precision"), [("line", points)], marks)
+    return shares_chart(
+        f"precision over recall of {name}", ("recall", "precision"), [("line", points)], marks
+    )
 
 
 def shares_chart(

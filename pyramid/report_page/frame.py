@@ -32,9 +32,7 @@ def section(kind: str, title: str, content: str) -> str:
 
 def facts(named: Iterable[tuple[str, str]]) -> str:
     """Names and their values, large; both are text."""
-    boxes = (
-        f"<div><b>{escape(value)}</b><span>{escape(spaced(name))}</span></div>" for name, value in named
-    )
+    boxes = (f"<div><b>{escape(value)}</b><span>{escape(spaced(name))}</span></div>" for name, value in named)
     return f'<div class="facts">{"".join(boxes)}</div>'
 
 

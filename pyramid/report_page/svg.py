@@ -79,8 +79,8 @@ def axis_names(across: str, up: str, width: int, height: int) -> list[str]:
 
 
 def short_number(value: float) -> str:
-    """Four digits."""
-    return f"{value:.4g}"
+    """Four digits, and as many zeros as a whole number needs."""
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
 
 
 def dot(kind: str, place: tuple[float, float], radius: float, title: str) -> str:
