@@ -145,6 +145,11 @@ class Workspace:
         return self.root / "test_rows.parquet"
 
     @property
+    def full_rows(self) -> Path:
+        """Which rows of the `.ser` the cached matrix holds; absent where it holds all."""
+        return self.root / "full_rows.npy"
+
+    @property
     def selection(self) -> Path:
         """How the final model was put together of submodels, and how good it is out of fold."""
         return self.root / "selection.json"
