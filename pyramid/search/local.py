@@ -11,7 +11,7 @@ from typing import Self
 from pyramid.search.backend import Job, JobFailed, Result
 from pyramid.search.worker_client import Worker, WorkerGoneError
 from pyramid.worker.protocol import Cancelled, WorkerDied
-from pyramid.workspace import write_json
+from pyramid.workspace import Workspace, write_json
 
 JOBS_FOLDER = "jobs"
 MOST_TRIES = 2
@@ -107,6 +107,7 @@ def write_job(job: Job) -> Path:
         WorkspaceError: it cannot be written.
     """
     path = job_path(job)
+    Workspace.create(path.parent)
     write_json(path, job)
     return path
 
