@@ -11,7 +11,7 @@ import numpy as np
 from pyramid.errors import WorkspaceError
 from pyramid.fields import Fields, NumericField, Objective, parse_columns, parse_objective
 from pyramid.report_page.bounds import blocks
-from pyramid.report_page.tables.fit_report import FitReport, read_fit_report
+from pyramid.report_page.tables.fit_report import WRITTEN_BY, FitReport, read_fit_report
 from pyramid.tables.ser import SerRows, read_ser
 from pyramid.workspace import Workspace, read_array, read_json
 
@@ -133,6 +133,10 @@ def _rows(workspace: Workspace, fields: Fields, n_cached: int) -> TableRows | No
     if workspace.full_rows.exists():
         places = read_array(workspace.full_rows, CACHING)
     if workspace.row_numbers.exists():
-        numbers = read_array(workspace.row_numbers, "pyramid_fit")
-    fitting = len(places) == n_cached and places.max() < len(rows) == len(numbers)
-    return TableRows(rows, places, numbers) if fitting else None
+        numbers = read_array(workspace.row_numbers, WRITTEN_BY)
+    if len(places) != n_cached or len(numbers) != len(rows) or places.max() >= len(rows):
+        raise WorkspaceError(
+            f"{workspace.table_rows} has {len(rows)} rows, which are not those of {workspace.full_dataset} "
+            f"({n_cached} rows, {workspace.full_rows.name}) or of {workspace.row_numbers.name} ({len(numbers)} rows)"
+        )
+    return TableRows(rows, places, numbers)
