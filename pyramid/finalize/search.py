@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,10 +13,11 @@ from pyramid.finalize.readout import (
     CANDIDATE_KEYS,
     Attempt,
     held_out_predictions,
+    named_networks,
     read_attempt,
     read_image_network,
+    read_networks,
     read_trees,
-    trained_layers,
     wrong,
 )
 from pyramid.submodels.files import foreign_piece
@@ -66,10 +68,9 @@ def search_document(
         "validation_metrics": metrics,
         "evaluation_metrics": metrics,
         "importances": np.mean([attempt.info["importances"] for attempt in kept], axis=0).tolist(),
-        "networks": [
-            {"layers": trained_layers(attempt, deepnet_version), "trees": bool(attempt.info["uses_trees"])}
-            for attempt in kept
-        ],
+        "networks": _alike_in_weight(
+            [named_networks(attempt, read_networks(attempt, deepnet_version)) for attempt in kept]
+        ),
         "trees": read_trees(workspace, kept),
         "image_network": read_image_network(workspace, kept[0]),
         **held_out_predictions(kept[0], wanted),
@@ -79,6 +80,12 @@ def search_document(
             for attempt in ranked
         ],
     }
+
+
+def _alike_in_weight(groups: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Networks whose mean is that of the means of the groups: those of a small group stand there several times."""
+    size = math.lcm(*(len(group) for group in groups))
+    return [network for group in groups for network in group for _ in range(size // len(group))]
 
 
 def _whole_attempts(workspace: Workspace, warn: Callable[[str], None]) -> dict[str, Attempt]:
