@@ -153,6 +153,16 @@ class Workspace:
         return self.root / "short_model.json"
 
     @property
+    def selection(self) -> Path:
+        """Which submodels a greedy selection took, and what it promises of them."""
+        return self.root / "selection.json"
+
+    @property
+    def final_out_of_fold(self) -> Path:
+        """What each row of the full matrix is to a model that was selected without its fold."""
+        return self.root / "final_out_of_fold.npy"
+
+    @property
     def final_weights(self) -> Path:
         """The weights of the final model."""
         return self.root / "final_model_weights.h5"
