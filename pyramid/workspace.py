@@ -125,6 +125,11 @@ class Workspace:
         return self.root / "dataset_info.json"
 
     @property
+    def folds(self) -> Path:
+        """The fold of each row of the full matrix; only there where a caching job divided them."""
+        return self.root / "folds.npy"
+
+    @property
     def report(self) -> Path:
         """The page about the last training of images, or of all networks that one command tried."""
         return self.root / "report.html"
@@ -188,6 +193,16 @@ class Workspace:
         return self.root / "short_model.json"
 
     @property
+    def selection(self) -> Path:
+        """Which submodels a greedy selection took, and what it promises of them."""
+        return self.root / "selection.json"
+
+    @property
+    def final_out_of_fold(self) -> Path:
+        """What each row of the full matrix is to a model that was selected without its fold."""
+        return self.root / "final_out_of_fold.npy"
+
+    @property
     def final_weights(self) -> Path:
         """The weights of the final model."""
         return self.root / "final_model_weights.h5"
@@ -221,8 +236,19 @@ class Submodel:
 
     @property
     def weights(self) -> Path:
-        """The weights of the trained network."""
+        """The weights of the trained network, where it is one."""
         return self.root / "model_weights.h5"
+
+    def weight_files(self, count: int) -> list[Path]:
+        """The weights of `count` trained networks, a file each."""
+        if count == 1:
+            return [self.weights]
+        return [self.root / f"model_weights_{number}.h5" for number in range(count)]
+
+    @property
+    def out_of_fold(self) -> Path:
+        """What each row of the cached matrix is to a network that did not see it; only there with folds."""
+        return self.root / "out_of_fold.npy"
 
     @property
     def report(self) -> Path:
@@ -258,12 +284,13 @@ class Submodel:
             raise
 
     def withdraw_evaluations(self) -> None:
-        """Remove the evaluations of an earlier job, so that they do not pass for those of new weights.
+        """Remove what an earlier job's networks were measured by, so that it does not pass for that of new weights.
 
         Raises:
-            WorkspaceError: the file cannot be removed.
+            WorkspaceError: a file cannot be removed.
         """
         remove(self.evaluations)
+        remove(self.out_of_fold)
 
 
 def _no_directory(path: Path, error: OSError) -> WorkspaceError:

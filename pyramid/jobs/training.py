@@ -119,7 +119,7 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     told = DocumentOptions.of(settings)
     info = result | fit_info(rows.fields, told, rows.trees.uses_trees, dataset.inputs.shape[1], importances)
     info["holdout_images"] = None if files is None else _held_out(network, settings, dataset, files)
-    write_submodel(submodel, encode_weights(network.model), info, belonging, samples)
+    write_submodel(submodel, [encode_weights(network.model)], info, belonging, samples)
     check_there([submodel.weights, submodel.fit_info, *([] if samples is None else [submodel.evaluations])])
     return result
 

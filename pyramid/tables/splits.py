@@ -80,10 +80,15 @@ def stratified_sample(strata: np.ndarray, size: int, rng: np.random.Generator) -
 
 def stratified_halves(strata: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """(rows,) int64 of 0 and 1: the half of each row; every stratum is divided as evenly as it can be."""
+    return stratified_folds(strata, 2, rng)
+
+
+def stratified_folds(strata: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:
+    """(rows,) int64, 0 to folds - 1: the fold of each row; every stratum is divided as evenly as it can be."""
     order, _ = _shuffled_strata(strata, rng)
-    halves = np.empty(len(strata), np.int64)
-    halves[order] = np.arange(len(strata)) % 2
-    return halves
+    found = np.empty(len(strata), np.int64)
+    found[order] = np.arange(len(strata)) % folds
+    return found
 
 
 def allocate(counts: np.ndarray, size: int) -> np.ndarray:

@@ -66,7 +66,7 @@ def prepare(
             write_json(workspace.trees, [FOREST])
         cached["trees"] = digest(workspace.trees.read_bytes())
     return lambda: write_submodel(
-        workspace.submodel(job_id), encode_weights(model), info, cached, evaluations
+        workspace.submodel(job_id), [encode_weights(model)], info, cached, evaluations
     )
 
 
