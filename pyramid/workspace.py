@@ -155,16 +155,6 @@ class Workspace:
         return self.root / "full_rows.npy"
 
     @property
-    def selection(self) -> Path:
-        """How the final model was put together of submodels, and how good it is out of fold."""
-        return self.root / "selection.json"
-
-    @property
-    def final_out_of_fold(self) -> Path:
-        """What the final model says of each cached row by networks that did not see it."""
-        return self.root / "final_out_of_fold.npy"
-
-    @property
     def fit_report(self) -> Path:
         """What a search over a table tells of itself."""
         return self.root / "fit_report.json"

@@ -46,7 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("table", type=Path, help="CSV and the like (.gz, too), Parquet, JSON lines")
     parser.add_argument("--objective", required=True, metavar="NAME", help="the column that is predicted")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="where everything is written (default: TABLE_model)")
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="where everything is written (default: TABLE_model)"
+    )
     _add_search_options(parser)
     _add_table_options(parser)
     return parser
@@ -60,12 +62,19 @@ def _add_search_options(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help=f"that all may take (default: {DEFAULT_SECONDS:g}, or no limit with --max-candidates or --quick)",
     )
-    group.add_argument("--workers", type=int, metavar="N", help="processes that train (default: one a processor)")
     group.add_argument(
-        "--folds", type=int, metavar="K", help="parts for out-of-fold predictions (default: 5, below 500 rows 10)"
+        "--workers", type=int, metavar="N", help="processes that train (default: one a processor)"
+    )
+    group.add_argument(
+        "--folds",
+        type=int,
+        metavar="K",
+        help="parts for out-of-fold predictions (default: 5, below 500 rows 10)",
     )
     group.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is drawn (default: 0)")
-    group.add_argument("--metric", metavar="NAME", help="what the leaderboard is ordered by (default: the loss)")
+    group.add_argument(
+        "--metric", metavar="NAME", help="what the leaderboard is ordered by (default: the loss)"
+    )
     group.add_argument(
         "--max-candidates",
         type=int,
@@ -73,10 +82,14 @@ def _add_search_options(parser: argparse.ArgumentParser) -> None:
         help="end after so many candidates; the same seed then gives the same model, whatever the workers",
     )
     group.add_argument("--quick", action="store_true", help="train one network")
-    group.add_argument("--trees", choices=TREE_KINDS, default=TREE_KINDS[0], help="the tree features (default: %(default)s)")
+    group.add_argument(
+        "--trees", choices=TREE_KINDS, default=TREE_KINDS[0], help="the tree features (default: %(default)s)"
+    )
     group.add_argument("--keep", action="store_true", help="keep the submodels of the search")
     testing = group.add_mutually_exclusive_group()
-    testing.add_argument("--test", type=Path, metavar="FILE", help="a table that the final model is measured on")
+    testing.add_argument(
+        "--test", type=Path, metavar="FILE", help="a table that the final model is measured on"
+    )
     testing.add_argument(
         "--test-share", type=float, default=0.0, metavar="SHARE", help="of the rows, held back for that"
     )
@@ -85,14 +98,24 @@ def _add_search_options(parser: argparse.ArgumentParser) -> None:
 def _add_table_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the table")
     group.add_argument(
-        "--types", type=_types, default={}, metavar="COLUMN=KIND,...", help="numeric, categorical, date or image"
+        "--types",
+        type=_types,
+        default={},
+        metavar="COLUMN=KIND,...",
+        help="numeric, categorical, date or image",
     )
-    group.add_argument("--ignore", type=_names, default=(), metavar="COLUMN,...", help="columns that are no inputs")
+    group.add_argument(
+        "--ignore", type=_names, default=(), metavar="COLUMN,...", help="columns that are no inputs"
+    )
     group.add_argument("--weights", metavar="COLUMN", help="how much each row counts")
-    group.add_argument("--task", choices=("classification", "regression"), help="what the objective is, if it is unclear")
+    group.add_argument(
+        "--task", choices=("classification", "regression"), help="what the objective is, if it is unclear"
+    )
     group.add_argument("--delimiter", metavar="CHARACTER", help="between values (default: what is found)")
     group.add_argument("--encoding", metavar="NAME", help="of the text (default: what is found)")
-    group.add_argument("--no-header", action="store_true", help="the first line is a row; columns are called field1, ...")
+    group.add_argument(
+        "--no-header", action="store_true", help="the first line is a row; columns are called field1, ..."
+    )
 
 
 def _run(parsed: argparse.Namespace) -> None:
@@ -114,7 +137,9 @@ def _told(result: FitResult, metric: str | None) -> str:
     for where, metrics in measured:
         told = ", ".join(f"{name} {shown_number(value)}" for name, value in metrics.items())
         lines.append(f"the final model {where}: {told}")
-    lines.append(f"{result.seconds:.1f} s; the model: {result.document}; how it went: {result.workspace.report}")
+    lines.append(
+        f"{result.seconds:.1f} s; the model: {result.document}; how it went: {result.workspace.report}"
+    )
     return "\n".join(lines)
 
 

@@ -125,7 +125,9 @@ def _check(choices: FitChoices, objective: Objective) -> None:
         raise FitError(f"the objective has one value only, {objective.classes[0]}: there is nothing to learn")
     names = CLASS_METRICS if objective.has_classes else NUMBER_METRICS
     if choices.metric is not None and choices.metric not in names:
-        raise ChoiceError(f"metric: of this objective expected one of {', '.join(names)}, got {choices.metric}")
+        raise ChoiceError(
+            f"metric: of this objective expected one of {', '.join(names)}, got {choices.metric}"
+        )
 
 
 def _job_maker(request: Request, table: Table, objective: Objective, workspace: Workspace) -> JobMaker:
@@ -146,9 +148,7 @@ def _job_maker(request: Request, table: Table, objective: Objective, workspace: 
     return JobMaker(shared, workspace, objective, table.n_rows, folds, choices.seed, timed)
 
 
-def _search(
-    begun: _Begun, service: Backend, searchers: Backend, interrupts: Interrupts
-) -> Progress:
+def _search(begun: _Begun, service: Backend, searchers: Backend, interrupts: Interrupts) -> Progress:
     """Cache the rows, then try candidates.
 
     Raises:

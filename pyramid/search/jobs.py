@@ -94,7 +94,11 @@ class JobMaker:
         }
 
     def networks(
-        self, job_id: str, candidates: Sequence[Candidate], max_seconds: float | None = None, refit: bool = REFIT
+        self,
+        job_id: str,
+        candidates: Sequence[Candidate],
+        max_seconds: float | None = None,
+        refit: bool = REFIT,
     ) -> Job:
         """The job of candidates that share a structure and a rung.
 

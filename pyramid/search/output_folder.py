@@ -42,7 +42,7 @@ def check_output(root: Path) -> None:
         raise WorkspaceError(f"{root} is no directory; name another one with --output")
     if any(root.iterdir()) and not Workspace(root).fit_report.exists():
         raise WorkspaceError(
-            f"{root} has something in it that no pyramid_fit has left; name another directory with --output, or empty it"
+            f"{root} holds what no pyramid_fit has left; name another directory with --output, or empty it"
         )
 
 

@@ -46,7 +46,9 @@ First = Readout | Networks
 class Planner:
     """Chooses jobs. Without a clock a choice depends on nothing but the seed and the outcomes of earlier jobs."""
 
-    def __init__(self, maker: JobMaker, first: Sequence[First], proposals: Proposals | None, max_candidates: int | None):
+    def __init__(
+        self, maker: JobMaker, first: Sequence[First], proposals: Proposals | None, max_candidates: int | None
+    ):
         """Begin with the first jobs.
 
         Args:

@@ -21,7 +21,9 @@ FIELDS = [
 
 def job_maker(timed: bool = False, n_rows: int = 1000, tree_inputs: int = 5) -> JobMaker:
     shared = {"objective_type": "categorical", "output_directory": "out", "info_list": FIELDS}
-    return JobMaker(shared, Workspace(Path("out")), parse_objective(FIELDS[-1]), n_rows, 5, 7, timed, tree_inputs)
+    return JobMaker(
+        shared, Workspace(Path("out")), parse_objective(FIELDS[-1]), n_rows, 5, 7, timed, tree_inputs
+    )
 
 
 class FakeBackend:
@@ -50,6 +52,14 @@ class FakeBackend:
 
 def result(job: dict[str, Any]) -> dict[str, Any]:
     """What a job with those settings gives: the best is near a learning rate of 0.003, and longer is better."""
-    loss = abs(job["learning_rate"] - 0.003) + job.get("dropout_rate", 0) / 10 + 1 / (2 + job["max_iterations"])
-    metrics = {"accuracy": 1 - loss, "likelihood": 2.0 ** -min(loss, 9.0), "auc": 0.5, "max_phi": 0.0, "ndcg": 0.5}
+    loss = (
+        abs(job["learning_rate"] - 0.003) + job.get("dropout_rate", 0) / 10 + 1 / (2 + job["max_iterations"])
+    )
+    metrics = {
+        "accuracy": 1 - loss,
+        "likelihood": 2.0 ** -min(loss, 9.0),
+        "auc": 0.5,
+        "max_phi": 0.0,
+        "ndcg": 0.5,
+    }
     return {"job_id": job["job_id"], "evaluation_metrics": metrics, "iterations": job["max_iterations"]}

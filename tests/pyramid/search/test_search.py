@@ -138,6 +138,8 @@ def test_an_interrupt_ends_a_search() -> None:
 def test_a_share_of_the_candidates_that_there_is_room_for_is_tried() -> None:
     backend = FakeBackend(1)
     wide = Networks(Structure(1, 8), tuple(Numbers(rate) for rate in (0.1, 0.01, 0.001, 0.0001)))
-    progress = run_search(Planner(job_maker(), [wide], None, 3), backend, Clock(None), Interrupts(), lambda _: None)
+    progress = run_search(
+        Planner(job_maker(), [wide], None, 3), backend, Clock(None), Interrupts(), lambda _: None
+    )
     assert [one.candidate.job_id for one in progress.outcomes] == ["0000", "0001", "0002"]
     assert [variant["job_id"] for variant in backend.jobs[0]["variants"]] == ["0000", "0001", "0002"]
