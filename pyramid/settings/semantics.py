@@ -126,13 +126,15 @@ def _inputs_are_there(job: Settings) -> Iterator[Violation]:
         yield Violation("/info_list", "found no input field; at least one must stand before the objective")
 
 
-def _values_are_distinct(job: Settings) -> Iterator[Violation]:
+def _fields_are_sound(job: Settings) -> Iterator[Violation]:
     fields = job["info_list"]
     for place, field in enumerate(fields):
         values = field.get("values")
         if values and len(set(values)) < len(values):
             twice = Counter(values).most_common(1)[0][0]
             yield Violation(f"/info_list/{place}/values", f'found "{twice}" twice; values are distinct')
+        if ("part" in field) != ("column" in field) or ("part" in field and field["type"] != "numeric"):
+            yield Violation(f"/info_list/{place}", "a part of a date needs a column, and is numeric")
     if fields[-1]["type"] in ("categorical", "bounding_box") and not fields[-1]["values"]:
         yield Violation(
             f"/info_list/{len(fields) - 1}/values", "found an empty list; an objective has at least one class"
@@ -268,7 +270,7 @@ _CHECKS: Mapping[tuple[str, ...], Check] = MappingProxyType(
         ("objective_type", "info_list"): _objective_is_the_last_field,
         ("info_list", "instance_weights"): _weights_are_numeric,
         ("info_list", "instance_weights", "job_type"): _inputs_are_there,
-        ("info_list",): _values_are_distinct,
+        ("info_list",): _fields_are_sound,
         ("loss_function", "objective_type", "job_type"): _loss_suits_the_objective,
         ("job_type", "objective_type", "loss_function"): _images_have_a_loss,
         ("class_weights", "objective_type", "info_list"): _class_weights_name_classes,
