@@ -168,7 +168,10 @@ def test_nothing_outlives_a_fit_that_is_killed(table: Path, tmp_path: Path) -> N
     [
         (["no.csv", "--objective", "kind"], "no.csv"),
         (["TABLE", "--objective", "kin"], 'no column "kin"'),
-        (["TABLE", "--objective", "kind", "--metric", "r_squared"], "metric: of this objective expected one of accuracy"),
+        (
+            ["TABLE", "--objective", "kind", "--metric", "r_squared"],
+            "metric: of this objective expected one of accuracy",
+        ),
         (["TABLE", "--objective", "kind", "--time", "-1"], "time: expected seconds greater than 0"),
         (["TABLE", "--objective", "kind", "--types", "x=wood"], "wood"),
         (["TABLE", "--objective", "kind", "--output", "FULL"], "--output"),
