@@ -136,11 +136,6 @@ class Workspace:
         return self.root / "dataset_info.json"
 
     @property
-    def folds(self) -> Path:
-        """The fold of each row of the full matrix; only there where a caching job divided them."""
-        return self.root / "folds.npy"
-
-    @property
     def report(self) -> Path:
         """The page about the last training of images, or of all networks that one command tried."""
         return self.root / "report.html"
@@ -159,11 +154,6 @@ class Workspace:
     def test_rows(self) -> Path:
         """Rows of a table that a search over it has not seen; only there where some were held back."""
         return self.root / "test_rows.parquet"
-
-    @property
-    def full_rows(self) -> Path:
-        """Which rows of the `.ser` the cached matrix holds; absent where it holds all."""
-        return self.root / "full_rows.npy"
 
     @property
     def fit_report(self) -> Path:
