@@ -143,7 +143,7 @@ def _job_maker(request: Request, table: Table, objective: Objective, workspace: 
         shared["instance_weights"] = True
     if table.image_root:
         shared["image_root"] = table.image_root
-    folds = choices.folds or default_folds(table.n_rows)
+    folds = min(choices.folds or default_folds(table.n_rows), table.n_rows)
     timed = choices.seconds is not None
     return JobMaker(shared, workspace, objective, table.n_rows, folds, choices.seed, timed)
 

@@ -19,9 +19,14 @@ from pyramid.settings.base_settings import BaseSettings
 FOREST = Readout("random forest", [{"type": "dense", "weights": [[0.0]] * 7, "offset": [0.0]}])
 
 
-def planner(max_candidates: int | None, timed: bool = False, seed: int = 3) -> Planner:
+MANY_ROWS = 10_000
+
+
+def planner(
+    max_candidates: int | None, timed: bool = False, seed: int = 3, n_rows: int = MANY_ROWS
+) -> Planner:
     first = [FOREST, *portfolio(has_trees=True)]
-    return Planner(job_maker(timed), first, Proposals(seed, {}), max_candidates)
+    return Planner(job_maker(timed, n_rows), first, Proposals(seed, {}), max_candidates)
 
 
 def search(max_candidates: int, slots: int, seed: int = 3) -> tuple[FakeBackend, Progress]:
@@ -72,6 +77,11 @@ def test_some_candidates_are_trained_longer_and_these_are_among_the_best_of_thei
             assert one.loss < earlier.loss
     first_rung = [one for one in progress.outcomes if one.candidate.structure and one.candidate.rung == 0]
     assert len(longer) <= 2 * len(first_rung) / HALVING_SHARE
+
+
+def test_few_rows_are_not_worth_short_trainings() -> None:
+    progress = run_search(planner(80, n_rows=500), FakeBackend(2), Clock(None), Interrupts(), lambda _: None)
+    assert {one.candidate.rung for one in progress.outcomes if one.candidate.structure} == {LAST_RUNG}
 
 
 def test_what_is_known_of_earlier_candidates_guides_later_ones() -> None:
