@@ -116,11 +116,11 @@ def test_a_quick_search_is_one_network_on_all_rows() -> None:
 
 def test_the_clock_ends_a_search() -> None:
     backend = FakeBackend(2, seconds=0.1)
-    clock = Clock(4.0)
+    clock = Clock(8.0)
     progress = run_search(planner(None, timed=True), backend, clock, Interrupts(), lambda _: None)
-    assert 1 < clock.elapsed < 4.2
+    assert 2 < clock.elapsed < 8
     assert progress.n_done > 10
-    assert all(0 < job.get("max_training_time", 1) < 4 for job in backend.jobs)
+    assert all(0 < job.get("max_training_time", 1) < 8 for job in backend.jobs)
 
 
 def test_however_little_time_there_is_the_first_job_is_run() -> None:
