@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from sensenet.collection import no_collection
 from sensenet.document.parsing import float32_array
 from sensenet.errors import ModelFormatError
 from sensenet.files import open_regular
@@ -57,7 +58,8 @@ def read_document(path: Path) -> Any:
                 encoded = content.read(allowed + 1)
         if len(encoded) > allowed:
             raise ModelFormatError(f"expected a document of at most {allowed} bytes")
-        return loads(encoded, max_object_bytes=_allowed_object_bytes(len(encoded), size_bytes))
+        with no_collection():
+            return loads(encoded, max_object_bytes=_allowed_object_bytes(len(encoded), size_bytes))
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ModelFormatError(f"not a whole gzip file: {error}") from error
     except MemoryError as error:

@@ -6,23 +6,24 @@ A tree node is `[feature, threshold, left, right]`, a leaf `[[outputs...], null]
 
 from __future__ import annotations
 
-import math
-import reprlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, compress
 from typing import Any
 
 import numpy as np
 
-from sensenet.errors import ModelFormatError
-
-MAX_DEPTH = 512
-MAX_NODES = 4_000_000
-MAX_FLOAT32 = float(np.finfo(np.float32).max)
-PLACE_TURNS = 12
-SIDES = ("left", "right")
-
-_Trail = tuple[Any, int] | None
+from sensenet.collection import no_collection
+from sensenet.document.parsing import float32_array
+from sensenet.document.tree_problems import (
+    INNER,
+    LEAF,
+    MAX_DEPTH,
+    MAX_NODES,
+    is_integer,
+    refuse_trees,
+    wrong,
+)
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,9 @@ def parse_forests(raw: Any, path: str = "trees") -> tuple[Forest, ...]:
     if raw is None:
         return ()
     if not isinstance(raw, list):
-        raise _wrong(path, "a list of forests, or null", raw)
-    return tuple(_parse_forest(forest, f"{path}[{i}]") for i, forest in enumerate(raw))
+        raise wrong(path, "a list of forests, or null", raw)
+    with no_collection():
+        return tuple(_parse_forest(forest, f"{path}[{i}]") for i, forest in enumerate(raw))
 
 
 def dump_forests(forests: Sequence[Forest]) -> list[Any]:
@@ -89,98 +91,124 @@ def dump_forests(forests: Sequence[Forest]) -> list[Any]:
     return [[[forest.start, forest.end], _dump_trees(forest)] for forest in forests]
 
 
-class _Nodes:
-    """The nodes of one forest while its document is read."""
+@dataclass(frozen=True)
+class _Level:
+    """The nodes of one depth, in all trees of a forest side by side.
 
-    def __init__(self, width: int):
-        self.width = width
-        self.n_outputs: int | None = None
-        self.feature: list[int] = []
-        self.threshold: list[float] = []
-        self.children: list[list[int]] = []
-        self.outputs: list[list[float] | None] = []
+    Attributes:
+        is_inner: (nodes,) bool.
+        feature: (inner nodes,) int64.
+        threshold: (inner nodes,) float64.
+        values: (leaves, outputs) float32; None where there are no leaves.
+        below: the children of the inner nodes, as the document has them.
+    """
 
-    def add(self, feature: int, threshold: float, outputs: list[float] | None) -> int:
-        number = len(self.feature)
-        self.feature.append(feature)
-        self.threshold.append(threshold)
-        self.children.append([number, number])
-        self.outputs.append(outputs)
-        return number
-
-    def add_tree(self, raw: Any, path: str) -> int:
-        """Add a tree's nodes, each before its children, and return the tree's depth.
-
-        The stack is our own: a document may be nested deeper than Python recurses, and a Python structure may
-        even contain itself.
-        """
-        deepest = 0
-        stack: list[tuple[Any, int, int, _Trail]] = [(raw, 0, -1, None)]
-        while stack:
-            node, depth, parent, trail = stack.pop()
-            deepest = max(deepest, depth)
-            if depth > MAX_DEPTH or len(self.feature) >= MAX_NODES:
-                where = _place(path, trail)
-                raise ModelFormatError(
-                    f"{where}: expected at most {MAX_DEPTH} levels and {MAX_NODES:,} nodes"
-                )
-            number = self._add_node(node, path, trail)
-            if parent >= 0 and trail is not None:
-                self.children[parent][trail[1]] = number
-            if len(node) == 4:
-                stack.append((node[3], depth + 1, number, (trail, 1)))
-                stack.append((node[2], depth + 1, number, (trail, 0)))
-        return deepest
-
-    def _add_node(self, node: Any, path: str, trail: _Trail) -> int:
-        if isinstance(node, list) and len(node) == 4:
-            feature, threshold = node[:2]
-            if not (_is_integer(feature) and 0 <= feature < self.width):
-                raise _wrong(_place(path, trail), f"a feature from 0 to {self.width - 1}", feature)
-            if not _is_number(threshold):
-                raise _wrong(_place(path, trail), "a number as threshold", threshold)
-            return self.add(feature, threshold, None)
-        if not (isinstance(node, list) and len(node) == 2 and isinstance(node[0], list) and node[1] is None):
-            expected = "[feature, threshold, left, right] or a leaf [[outputs...], null]"
-            raise _wrong(_place(path, trail), expected, node)
-        outputs = node[0]
-        if self.n_outputs is None and outputs:
-            self.n_outputs = len(outputs)
-        if len(outputs) != self.n_outputs or not all(map(_is_float32, outputs)):
-            expected = (
-                f"{self.n_outputs or 'one or more'} numbers of float32, as in the forest's other leaves"
-            )
-            raise _wrong(_place(path, trail), expected, outputs)
-        return self.add(0, 0.0, outputs)
+    is_inner: np.ndarray
+    feature: np.ndarray
+    threshold: np.ndarray
+    values: np.ndarray | None
+    below: list[Any]
 
 
 def _parse_forest(raw: Any, path: str) -> Forest:
     if not (isinstance(raw, list) and len(raw) == 2):
-        raise _wrong(path, "[[start, end], [tree, ...]]", raw)
+        raise wrong(path, "[[start, end], [tree, ...]]", raw)
     window, trees = raw
-    if not (isinstance(window, list) and len(window) == 2 and all(map(_is_integer, window))):
-        raise _wrong(f"{path}[0]", "[start, end], two integers", window)
+    if not (isinstance(window, list) and len(window) == 2 and all(map(is_integer, window))):
+        raise wrong(f"{path}[0]", "[start, end], two integers", window)
     if not 0 <= window[0] < window[1] <= np.iinfo(np.int32).max:
-        raise _wrong(f"{path}[0]", "0 <= start < end", window)
+        raise wrong(f"{path}[0]", "0 <= start < end", window)
     if not (isinstance(trees, list) and trees):
-        raise _wrong(f"{path}[1]", "a list of at least one tree", trees)
-    nodes = _Nodes(window[1] - window[0])
-    roots, depths = [], []
-    for i, tree in enumerate(trees):
-        roots.append(len(nodes.feature))
-        depths.append(nodes.add_tree(tree, f"{path}[1][{i}]"))
-    nothing = [0.0] * (nodes.n_outputs or 0)
+        raise wrong(f"{path}[1]", "a list of at least one tree", trees)
+    levels = _read_levels(trees, window[1] - window[0])
+    if levels is None:
+        refuse_trees(trees, window[1] - window[0], f"{path}[1]")
+    return _forest(window, levels, len(trees))
+
+
+def _read_levels(trees: list[Any], width: int) -> list[_Level] | None:
+    """The nodes of `trees`, level by level: a million of them in a second. None where one of them is no node."""
+    levels: list[_Level] = []
+    nodes, n_nodes = trees, 0
+    while nodes:
+        n_nodes += len(nodes)
+        level = _read_level(nodes, width)
+        if level is None or len(levels) > MAX_DEPTH or n_nodes > MAX_NODES:
+            return None
+        levels.append(level)
+        nodes = level.below
+    widths = {level.values.shape[1] for level in levels if level.values is not None}
+    return levels if len(widths) == 1 else None
+
+
+def _read_level(nodes: list[Any], width: int) -> _Level | None:
+    if not _are_all(list, nodes):
+        return None
+    lengths = np.fromiter(map(len, nodes), np.int64, len(nodes))
+    is_inner, is_leaf = lengths == INNER, lengths == LEAF
+    if not (is_inner | is_leaf).all():
+        return None
+    # all by functions that loop in C: forests may have millions of nodes
+    features, thresholds, left, right = _transposed(compress(nodes, is_inner.tolist()), INNER)
+    outputs, nothing = _transposed(compress(nodes, is_leaf.tolist()), LEAF)
+    try:
+        feature = _column(features, int, np.int64)
+        threshold = _column(thresholds, (int, float), np.float64)
+        values = float32_array(list(outputs)) if outputs else None
+    except (ValueError, OverflowError):
+        return None
+    if ((feature < 0) | (feature >= width)).any() or not np.isfinite(threshold).all():
+        return None
+    if values is not None and (values.ndim != 2 or not np.isfinite(values).all()):
+        return None
+    if any(one is not None for one in nothing):
+        return None
+    return _Level(is_inner, feature, threshold, values, [*chain.from_iterable(zip(left, right, strict=True))])
+
+
+def _transposed(rows: Iterable[Sequence[Any]], width: int) -> list[tuple[Any, ...]]:
+    return list(zip(*rows, strict=True)) or [()] * width
+
+
+def _column(values: Sequence[Any], kinds: Any, dtype: Any) -> np.ndarray:
+    """(values,) of a dtype.
+
+    Raises:
+        ValueError, OverflowError: they are not all of `kinds`, or too large.
+    """
+    if not _are_all(kinds, values):
+        raise ValueError
+    return np.array(values, dtype)
+
+
+def _are_all(kinds: Any, values: Sequence[Any]) -> bool:
+    """Whether all values are of some types; a truth value is no number."""
+    return all(issubclass(kind, kinds) and kind is not bool for kind in set(map(type, values)))
+
+
+def _forest(window: list[int], levels: list[_Level], n_trees: int) -> Forest:
+    is_inner = np.concatenate([level.is_inner for level in levels])
+    n_nodes, n_inner = len(is_inner), np.count_nonzero(is_inner)
+    values = np.concatenate([level.values for level in levels if level.values is not None])
+    feature = np.zeros(n_nodes, np.int32)
+    threshold = np.zeros(n_nodes, np.float32)
+    children = np.repeat(np.arange(n_nodes, dtype=np.int32)[:, None], 2, axis=1)
+    answers = np.zeros((n_nodes, values.shape[1]), np.float32)
+    feature[is_inner] = np.concatenate([level.feature for level in levels])
     with np.errstate(over="ignore"):  # a threshold beyond float32 is as good as infinity
-        threshold = np.array(nodes.threshold, np.float64).astype(np.float32)
+        threshold[is_inner] = np.concatenate([level.threshold for level in levels])
+    # below its roots a level is made of the children of the level above, in their order
+    children[is_inner] = n_trees + np.arange(2 * n_inner).reshape(-1, 2)
+    answers[~is_inner] = values
     return Forest(
         start=window[0],
         end=window[1],
-        feature=np.array(nodes.feature, np.int32),
+        feature=feature,
         threshold=threshold,
-        children=np.array(nodes.children, np.int32),
-        values=np.array([outputs or nothing for outputs in nodes.outputs], np.float32),
-        roots=np.array(roots, np.int32),
-        depth=max(depths),
+        children=children,
+        values=answers,
+        roots=np.arange(n_trees, dtype=np.int32),
+        depth=len(levels) - 1,
     )
 
 
@@ -195,30 +223,3 @@ def _dump_trees(forest: Forest) -> list[Any]:
         else:
             dumped[node] = [feature[node], threshold[node], dumped[left], dumped[right]]
     return [dumped[root] for root in forest.roots]
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_float32(value: Any) -> bool:
-    return _is_number(value) and abs(value) <= MAX_FLOAT32
-
-
-def _place(path: str, trail: _Trail) -> str:
-    """`path` with the turns that lead to a node, the middle of a long way left out."""
-    turns = []
-    while trail is not None:
-        trail, side = trail
-        turns.append(SIDES[side])
-    if len(turns) > PLACE_TURNS:
-        turns[PLACE_TURNS // 2 : -PLACE_TURNS // 2] = [f"({len(turns) - PLACE_TURNS} more)"]
-    return ".".join([path, *reversed(turns)])
-
-
-def _wrong(path: str, expected: str, found: Any) -> ModelFormatError:
-    return ModelFormatError(f"{path}: expected {expected}, got {reprlib.repr(found):.80}")
