@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from pyramid.tables.layout import Layout
-from pyramid.tables.splits import stratified_halves
+from pyramid.tables.splits import stratified_folds
 from pyramid.tables.tree_embedding.shap import Tree, shap_values
 from sensenet.forest import Forest, floor_float32, tree_features
 
@@ -80,7 +80,7 @@ def learn_embedding(
         strata: (rows,) what the two halves shall have equally much of.
         layout: gives the columns of each field, and the number of classes.
     """
-    half_of = stratified_halves(strata, rng)
+    half_of = stratified_folds(strata, 2, rng)
     halves = [np.flatnonzero(half_of == half) for half in (0, 1)]
     n_outputs = layout.n_outputs if is_classification else 1
     if is_classification:
