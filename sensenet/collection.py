@@ -1,4 +1,4 @@
-"""When Python looks for objects that refer to each other in circles."""
+"""Python's search for unreachable objects, put off while many are made that all stay."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def no_collection() -> Iterator[None]:
-    """Makes no search while the body runs.
-
-    It would look at each of a million values, time and again while they are made.
-    """
+def collection_paused() -> Iterator[None]:
+    """Let the body make a million lists without looking through all of them time and again, which costs most of it."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

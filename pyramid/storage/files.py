@@ -14,7 +14,7 @@ from pyramid.errors import WorkspaceError
 from pyramid.storage.nesting import is_deeper
 from pyramid.storage.npy import npy_header, read_npy
 from sensenet import files
-from sensenet.collection import no_collection
+from sensenet.collection import collection_paused
 
 MAX_JSON_DEPTH = 200
 """How deep what is read may be nested: less than what is ever written, and than what Python's stack bears."""
@@ -157,13 +157,12 @@ def parse_json(content: bytes, path: Path, written_by: str) -> Any:
     Raises:
         WorkspaceError: it is not JSON, or nested deeper than `MAX_JSON_DEPTH`.
     """
-    with no_collection():
-        try:
+    try:
+        with collection_paused():
             value = orjson.loads(content)
-        except orjson.JSONDecodeError as error:
-            raise _unreadable(path, written_by, f"not valid JSON ({error})") from error
-        too_deep = is_deeper(value, MAX_JSON_DEPTH)
-    if too_deep:
+    except orjson.JSONDecodeError as error:
+        raise _unreadable(path, written_by, f"not valid JSON ({error})") from error
+    if is_deeper(value, MAX_JSON_DEPTH):
         raise _unreadable(path, written_by, f"it is nested more than {MAX_JSON_DEPTH} levels deep")
     return value
 

@@ -13,7 +13,7 @@ from pyramid.memory import give_back
 from pyramid.settings.base_settings import BaseSettings, job_id_of
 from pyramid.worker.protocol import JobFileError, failure
 from pyramid.worker.streams import Line
-from sensenet.collection import no_collection
+from sensenet.collection import collection_paused
 from sensenet.files import open_regular
 
 MAX_JOB_BYTES = 32 * 2**20
@@ -59,7 +59,7 @@ def parse_job(line: Line) -> ParsedJob:
     """Read and validate the job file that `line` names; never raises."""
     content = b""
     try:
-        with no_collection():
+        with collection_paused():
             content = _read(line)
             return _validate(_parse(content, line))
     except Exception as error:

@@ -6,24 +6,24 @@ A tree node is `[feature, threshold, left, right]`, a leaf `[[outputs...], null]
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress
+from types import UnionType
 from typing import Any
 
 import numpy as np
+import orjson
 
-from sensenet.collection import no_collection
-from sensenet.document.parsing import float32_array
-from sensenet.document.tree_problems import (
-    INNER,
-    LEAF,
-    MAX_DEPTH,
-    MAX_NODES,
-    is_integer,
-    refuse_trees,
-    wrong,
-)
+from sensenet.collection import collection_paused
+from sensenet.errors import ModelFormatError
+
+MAX_DEPTH = 512
+MAX_NODES = 4_000_000
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
+PLACE_TURNS = 12
+SIDES = ("left", "right")
 
 
 @dataclass(frozen=True)
@@ -81,140 +81,163 @@ def parse_forests(raw: Any, path: str = "trees") -> tuple[Forest, ...]:
     if raw is None:
         return ()
     if not isinstance(raw, list):
-        raise wrong(path, "a list of forests, or null", raw)
-    with no_collection():
+        raise _wrong(path, "a list of forests, or null", raw)
+    with collection_paused():
         return tuple(_parse_forest(forest, f"{path}[{i}]") for i, forest in enumerate(raw))
 
 
 def dump_forests(forests: Sequence[Forest]) -> list[Any]:
-    """The JSON form of `forests`; every number in it is exactly the float32 that it was."""
-    return [[[forest.start, forest.end], _dump_trees(forest)] for forest in forests]
+    """The JSON form of `forests`; every number in it is the shortest that is read as the float32 that it was."""
+    with collection_paused():
+        return [[[forest.start, forest.end], _dump_trees(forest)] for forest in forests]
 
 
 @dataclass(frozen=True)
 class _Level:
-    """The nodes of one depth, in all trees of a forest side by side.
+    """What stands equally deep in the trees of a forest, as flat arrays.
 
     Attributes:
-        is_inner: (nodes,) bool.
-        feature: (inner nodes,) int64.
-        threshold: (inner nodes,) float64.
-        values: (leaves, outputs) float32; None where there are no leaves.
-        below: the children of the inner nodes, as the document has them.
+        inner: (nodes,) bool, whether a node has children.
+        feature, threshold: (inner nodes,).
+        outputs: (leaves, outputs).
+        below: the JSON of the inner nodes' children: left and right of the first, of the second, ...
     """
 
-    is_inner: np.ndarray
+    inner: np.ndarray
     feature: np.ndarray
     threshold: np.ndarray
-    values: np.ndarray | None
+    outputs: np.ndarray
     below: list[Any]
 
 
 def _parse_forest(raw: Any, path: str) -> Forest:
     if not (isinstance(raw, list) and len(raw) == 2):
-        raise wrong(path, "[[start, end], [tree, ...]]", raw)
+        raise _wrong(path, "[[start, end], [tree, ...]]", raw)
     window, trees = raw
-    if not (isinstance(window, list) and len(window) == 2 and all(map(is_integer, window))):
-        raise wrong(f"{path}[0]", "[start, end], two integers", window)
+    if not (isinstance(window, list) and len(window) == 2 and all(map(_is_integer, window))):
+        raise _wrong(f"{path}[0]", "[start, end], two integers", window)
     if not 0 <= window[0] < window[1] <= np.iinfo(np.int32).max:
-        raise wrong(f"{path}[0]", "0 <= start < end", window)
+        raise _wrong(f"{path}[0]", "0 <= start < end", window)
     if not (isinstance(trees, list) and trees):
-        raise wrong(f"{path}[1]", "a list of at least one tree", trees)
-    levels = _read_levels(trees, window[1] - window[0])
-    if levels is None:
-        refuse_trees(trees, window[1] - window[0], f"{path}[1]")
-    return _forest(window, levels, len(trees))
+        raise _wrong(f"{path}[1]", "a list of at least one tree", trees)
+    levels = _parse_levels(trees, window[1] - window[0], f"{path}[1]")
+    return _join(levels, window[0], window[1], len(trees))
 
 
-def _read_levels(trees: list[Any], width: int) -> list[_Level] | None:
-    """The nodes of `trees`, level by level: a million of them in a second. None where one of them is no node."""
+def _parse_levels(trees: list[Any], width: int, path: str) -> list[_Level]:
+    """All nodes of some trees, level by level: a million of them take no loop of Python's own."""
     levels: list[_Level] = []
-    nodes, n_nodes = trees, 0
+    nodes, n_nodes, n_outputs = trees, 0, 0
     while nodes:
         n_nodes += len(nodes)
-        level = _read_level(nodes, width)
-        if level is None or len(levels) > MAX_DEPTH or n_nodes > MAX_NODES:
-            return None
+        if len(levels) > MAX_DEPTH or n_nodes > MAX_NODES:
+            where = _place(path, levels, 0)
+            raise ModelFormatError(f"{where}: expected at most {MAX_DEPTH} levels and {MAX_NODES:,} nodes")
+        level = _parse_level(nodes, width, n_outputs)
+        if level is None:
+            raise _wrong_node(nodes, width, n_outputs, levels, path)
+        n_outputs = n_outputs or level.outputs.shape[1]
         levels.append(level)
         nodes = level.below
-    widths = {level.values.shape[1] for level in levels if level.values is not None}
-    return levels if len(widths) == 1 else None
+    return levels
 
 
-def _read_level(nodes: list[Any], width: int) -> _Level | None:
-    if not _are_all(list, nodes):
-        return None
-    lengths = np.fromiter(map(len, nodes), np.int64, len(nodes))
-    is_inner, is_leaf = lengths == INNER, lengths == LEAF
-    if not (is_inner | is_leaf).all():
-        return None
-    # all by functions that loop in C: forests may have millions of nodes
-    features, thresholds, left, right = _transposed(compress(nodes, is_inner.tolist()), INNER)
-    outputs, nothing = _transposed(compress(nodes, is_leaf.tolist()), LEAF)
-    try:
-        feature = _column(features, int, np.int64)
-        threshold = _column(thresholds, (int, float), np.float64)
-        values = float32_array(list(outputs)) if outputs else None
-    except (ValueError, OverflowError):
-        return None
-    if ((feature < 0) | (feature >= width)).any() or not np.isfinite(threshold).all():
-        return None
-    if values is not None and (values.ndim != 2 or not np.isfinite(values).all()):
-        return None
-    if any(one is not None for one in nothing):
-        return None
-    return _Level(is_inner, feature, threshold, values, [*chain.from_iterable(zip(left, right, strict=True))])
+def _parse_level(nodes: list[Any], width: int, n_outputs: int) -> _Level | None:
+    """The nodes of one level; None where one of them is wrong.
 
-
-def _transposed(rows: Iterable[Sequence[Any]], width: int) -> list[tuple[Any, ...]]:
-    return list(zip(*rows, strict=True)) or [()] * width
-
-
-def _column(values: Sequence[Any], kinds: Any, dtype: Any) -> np.ndarray:
-    """(values,) of a dtype.
-
-    Raises:
-        ValueError, OverflowError: they are not all of `kinds`, or too large.
+    Args:
+        n_outputs: of the leaves above; 0 where there are none.
     """
-    if not _are_all(kinds, values):
-        raise ValueError
-    return np.array(values, dtype)
+    lengths = np.array([len(node) if isinstance(node, list) else 0 for node in nodes])
+    inner = lengths == 4
+    if not (inner | (lengths == 2)).all():
+        return None
+    feature, threshold, below = np.zeros(0, np.int32), np.zeros(0), []
+    if inner.any():
+        features, thresholds, left, right = zip(*compress(nodes, inner.tolist()), strict=True)
+        if not (_are(features, int) and min(features) >= 0 and max(features) < width):
+            return None
+        numbers = _numbers(thresholds)
+        if numbers is None:
+            return None
+        feature, threshold = np.array(features, np.int32), numbers
+        below = list(chain.from_iterable(zip(left, right, strict=True)))
+    outputs = np.zeros((0, n_outputs))
+    if not inner.all():
+        lists, nulls = zip(*compress(nodes, (~inner).tolist()), strict=True)
+        if any(null is not None for null in nulls) or not _are(lists, list):
+            return None
+        sizes = {n_outputs or len(lists[0]), *map(len, lists)}
+        numbers = _numbers(list(chain.from_iterable(lists)))
+        if len(sizes) > 1 or 0 in sizes or numbers is None or (np.abs(numbers) > MAX_FLOAT32).any():
+            return None
+        outputs = numbers.reshape(len(lists), -1)
+    return _Level(inner, feature, threshold, outputs, below)
 
 
-def _are_all(kinds: Any, values: Sequence[Any]) -> bool:
-    """Whether all values are of some types; a truth value is no number."""
-    return all(issubclass(kind, kinds) and kind is not bool for kind in set(map(type, values)))
-
-
-def _forest(window: list[int], levels: list[_Level], n_trees: int) -> Forest:
-    is_inner = np.concatenate([level.is_inner for level in levels])
-    n_nodes, n_inner = len(is_inner), np.count_nonzero(is_inner)
-    values = np.concatenate([level.values for level in levels if level.values is not None])
-    feature = np.zeros(n_nodes, np.int32)
-    threshold = np.zeros(n_nodes, np.float32)
-    children = np.repeat(np.arange(n_nodes, dtype=np.int32)[:, None], 2, axis=1)
-    answers = np.zeros((n_nodes, values.shape[1]), np.float32)
-    feature[is_inner] = np.concatenate([level.feature for level in levels])
+def _join(levels: Sequence[_Level], start: int, end: int, n_trees: int) -> Forest:
+    inner = np.concatenate([level.inner for level in levels])
+    feature = np.zeros(len(inner), np.int32)
+    feature[inner] = np.concatenate([level.feature for level in levels])
+    threshold = np.zeros(len(inner), np.float32)
     with np.errstate(over="ignore"):  # a threshold beyond float32 is as good as infinity
-        threshold[is_inner] = np.concatenate([level.threshold for level in levels])
-    # below its roots a level is made of the children of the level above, in their order
-    children[is_inner] = n_trees + np.arange(2 * n_inner).reshape(-1, 2)
-    answers[~is_inner] = values
-    return Forest(
-        start=window[0],
-        end=window[1],
-        feature=feature,
-        threshold=threshold,
-        children=children,
-        values=answers,
-        roots=np.arange(n_trees, dtype=np.int32),
-        depth=len(levels) - 1,
-    )
+        threshold[inner] = np.concatenate([level.threshold for level in levels])
+    children = np.repeat(np.arange(len(inner), dtype=np.int32)[:, None], 2, axis=1)
+    # level after level the children stand in the order of their parents
+    children[inner] = np.arange(n_trees, len(inner), dtype=np.int32).reshape(-1, 2)
+    n_outputs = levels[-1].outputs.shape[1]
+    values = np.zeros((len(inner), n_outputs), np.float32)
+    values[~inner] = np.concatenate([level.outputs for level in levels if not level.inner.all()])
+    roots = np.arange(n_trees, dtype=np.int32)
+    return Forest(start, end, feature, threshold, children, values, roots, depth=len(levels) - 1)
+
+
+def _wrong_node(
+    nodes: list[Any], width: int, n_outputs: int, above: Sequence[_Level], path: str
+) -> ModelFormatError:
+    """What is wrong with the first wrong one of the nodes of a level."""
+    for number, node in enumerate(nodes):
+        problem = _problem(node, width, n_outputs)
+        if problem is not None:
+            return _wrong(_place(path, above, number), *problem)
+        if len(node) == 2:
+            n_outputs = len(node[0])
+    raise AssertionError("a level is read where all of its nodes are right")
+
+
+def _problem(node: Any, width: int, n_outputs: int) -> tuple[str, Any] | None:
+    """What was expected in place of a node or a part of it, and what was found; None where nothing is wrong."""
+    if isinstance(node, list) and len(node) == 4:
+        feature, threshold = node[:2]
+        if not (_is_integer(feature) and 0 <= feature < width):
+            return f"a feature from 0 to {width - 1}", feature
+        return None if _is_number(threshold) else ("a number as threshold", threshold)
+    if not (isinstance(node, list) and len(node) == 2 and isinstance(node[0], list) and node[1] is None):
+        return "[feature, threshold, left, right] or a leaf [[outputs...], null]", node
+    outputs = node[0]
+    if len(outputs) != (n_outputs or max(1, len(outputs))) or not all(map(_is_float32, outputs)):
+        return f"{n_outputs or 'one or more'} numbers of float32, as in the forest's other leaves", outputs
+    return None
+
+
+def _are(values: Iterable[Any], kind: type | UnionType) -> bool:
+    return all(issubclass(found, kind) and found is not bool for found in set(map(type, values)))
+
+
+def _numbers(values: Sequence[Any]) -> np.ndarray | None:
+    """(values,) float64; None where one is no finite number."""
+    if not _are(values, int | float):
+        return None
+    try:
+        numbers = np.array(values, np.float64)
+    except OverflowError:  # an integer of hundreds of digits
+        return None
+    return numbers if np.isfinite(numbers).all() else None
 
 
 def _dump_trees(forest: Forest) -> list[Any]:
-    feature, threshold = forest.feature.tolist(), forest.threshold.tolist()
-    children, values = forest.children.tolist(), forest.values.tolist()
+    feature, threshold = forest.feature.tolist(), _shortest(forest.threshold).tolist()
+    children, values = forest.children.tolist(), _shortest(forest.values).tolist()
     dumped: list[Any] = [None] * len(feature)
     for node in reversed(range(len(feature))):
         left, right = children[node]
@@ -223,3 +246,38 @@ def _dump_trees(forest: Forest) -> list[Any]:
         else:
             dumped[node] = [feature[node], threshold[node], dumped[left], dumped[right]]
     return [dumped[root] for root in forest.roots]
+
+
+def _shortest(numbers: np.ndarray) -> np.ndarray:
+    """As float64 the numbers with the shortest decimals that are read as the same float32."""
+    decimals = np.array(orjson.loads(orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)), np.float64)
+    decimals = decimals.reshape(numbers.shape)
+    return np.where(decimals.astype(np.float32) == numbers, decimals, numbers)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return _numbers([value]) is not None
+
+
+def _is_float32(value: Any) -> bool:
+    return _is_number(value) and abs(value) <= MAX_FLOAT32
+
+
+def _place(path: str, above: Sequence[_Level], number: int) -> str:
+    """`path` with the turns that lead to a node of the level below `above`, the middle of a long way left out."""
+    turns = []
+    for level in reversed(above):
+        parent, side = divmod(number, 2)
+        turns.append(SIDES[side])
+        number = int(np.flatnonzero(level.inner)[parent])
+    if len(turns) > PLACE_TURNS:
+        turns[PLACE_TURNS // 2 : -PLACE_TURNS // 2] = [f"({len(turns) - PLACE_TURNS} more)"]
+    return ".".join([f"{path}[{number}]", *reversed(turns)])
+
+
+def _wrong(path: str, expected: str, found: Any) -> ModelFormatError:
+    return ModelFormatError(f"{path}: expected {expected}, got {reprlib.repr(found):.80}")
