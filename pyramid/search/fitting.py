@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from pyramid.errors import PyramidError
 from pyramid.fields import Objective, parse_objective
@@ -34,6 +35,9 @@ from sensenet.errors import SensenetError
 from sensenet.tables.source import Source, open_table
 
 TREES_SHARE = 0.3
+IMAGE_NETWORK = MappingProxyType({"base_image_network": "mobilenet", "image_training_type": "use_pretrained"})
+"""Whose features image fields become."""
+
 MEAN_OF = ("random_forest", "extra_trees")
 
 
@@ -145,7 +149,7 @@ def _job_maker(request: Request, table: Table, objective: Objective, workspace: 
     if table.has_weights:
         shared["instance_weights"] = True
     if table.image_root:
-        shared["image_root"] = table.image_root
+        shared |= {"image_root": table.image_root, **IMAGE_NETWORK}
     folds = min(choices.folds or default_folds(table.n_rows), table.n_rows)
     timed = choices.seconds is not None
     return JobMaker(shared, workspace, objective, table.n_rows, folds, choices.seed, timed)
