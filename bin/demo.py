@@ -1,6 +1,6 @@
 """The demo behind bin/demo: python bin/demo.py PYRAMID [DIRECTORY] [--protocol].
 
-Begins with a model of a table, by the command for people. Then feeds a spawned worker over stdin with the jobs for three
+Begins with a model of a table, by the command for people. Then feeds a spawned worker with the jobs for three
 tables that scikit-learn bundles, and for two image networks on its scanned digits; compares the models that it left, on
 rows and images that the jobs never saw, with the simplest that scikit-learn has, and predicts with them through
 sensenet. At the end a detector learns to find the digits in photographs, by commands again.
