@@ -58,6 +58,8 @@ setup(
             "pyramid_train = pyramid.commands.train:main",
             "pyramid_generate = pyramid.commands.generate:main",
             "pyramid_evaluate = pyramid.commands.evaluate:main",
+            "pyramid_fit = pyramid.commands.fit:main",
+            "sensenet_predict = sensenet.commands.predict:main",
         ],
     },
 )

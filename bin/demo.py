@@ -18,7 +18,7 @@ from demo_detection import show_detection
 from demo_table import show_table
 from demo_worker import Worker
 
-from pyramid.tensorflow_setup import hidden_notices, prepare_tensorflow
+from sensenet.tensorflow_setup import hidden_notices, prepare_tensorflow
 
 
 def main() -> None:

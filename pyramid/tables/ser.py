@@ -186,18 +186,28 @@ def _record(row: Sequence[Any], number: int, n_fields: int, images: tuple[int, .
     if len(row) != n_fields:
         raise DataError(f"row {number} has {len(row)} fields, expected {n_fields}")
     return tuple(
-        _pascal(value, number) if i in images else np.nan if value is None else value
+        _checked_name(value, number) if i in images else np.nan if value is None else value
         for i, value in enumerate(row)
     )
 
 
-def _pascal(name: str, row: int) -> bytes:
+def pascal_name(name: str) -> bytes:
+    """An image's name as a row holds it.
+
+    Raises:
+        DataError: it is too long.
+    """
     encoded = name.encode("utf-8")
     if len(encoded) > NAME_BYTES:
-        raise DataError(
-            f"row {row}: the image name {name!r} has {len(encoded)} bytes, at most {NAME_BYTES} fit"
-        )
+        raise DataError(f"the image name {name!r} has {len(encoded)} bytes, at most {NAME_BYTES} fit")
     return bytes([len(encoded)]) + encoded.ljust(NAME_BYTES, b"\0")
+
+
+def _checked_name(name: str, row: int) -> bytes:
+    try:
+        return pascal_name(name)
+    except DataError as error:
+        raise DataError(f"row {row}: {error}") from None
 
 
 def _name(pascal: bytes, row: int, field: int) -> str:
