@@ -40,8 +40,9 @@ class Scan:
 
     def rows_without_objective(self, task: str) -> np.ndarray:
         """Numbers of the rows that cannot be learnt from, sorted."""
-        infinite = self.infinite_rows if task == "regression" else []
-        return np.union1d(self.missing_rows, infinite).astype(np.int64)
+        if task == "classification":
+            return self.missing_rows
+        return np.union1d(self.missing_rows, self.infinite_rows)
 
 
 def numbered_batches(source: Source) -> Iterator[tuple[np.ndarray, pl.DataFrame]]:
