@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import psutil
-from pyramid.search.worker_client import Worker
 from sklearn.datasets import load_breast_cancer
 from timing import print_table
 
 import sensenet
+from pyramid.search.worker_client import Worker
 from pyramid.tables.recipe import categorical_field, numeric_field, tabular_jobs
 
 SECONDS = 60.0
