@@ -165,7 +165,9 @@ def _search(begun: _Begun, service: Backend, searchers: Backend, interrupts: Int
     choices, watcher, clock = begun.request.choices, begun.watcher, begun.clock
     watcher.phase("learning trees" if choices.trees != NO_TREES else "caching the rows")
     caching = begun.jobs.caching(str(begun.workspace.table_rows), choices.trees, clock.share(TREES_SHARE))
+    asked = clock.elapsed
     cached = _result(service, caching, "caching the rows failed")
+    clock = clock.after_waiting(clock.elapsed - asked - cached["job_time"])
     jobs = replace(begun.jobs, tree_inputs=cached["tree_inputs"])
     first = _first(begun, cached)
     fixed = {} if jobs.tree_inputs else {"trees": False}
