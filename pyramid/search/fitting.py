@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -277,9 +278,7 @@ def _write_report(begun: _Begun, progress: Progress, test_metrics: Mapping[str, 
 
 def _summary(table: Table) -> list[str]:
     """What the table is taken for, and every warning, for people."""
-    kinds: dict[str, int] = {}
-    for column in table.columns:
-        kinds[column.kind] = kinds.get(column.kind, 0) + 1
+    kinds = Counter(column.kind or "left out" for column in table.columns)
     counted = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     rows = f"{table.n_rows} rows, {len(table.columns)} columns: {counted}"
     return [rows, *(f"warning: {warning}" for warning in table.warnings)]
