@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from pyramid.frames import Table
@@ -33,9 +34,7 @@ def _measured(where: str, metrics: Mapping[str, float]) -> str:
 
 def table_summary(table: Table) -> list[str]:
     """What the table is taken for, and every warning, for people."""
-    kinds: dict[str, int] = {}
-    for column in table.columns:
-        kinds[column.kind] = kinds.get(column.kind, 0) + 1
+    kinds = Counter(column.kind or "left out" for column in table.columns)
     counted = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     rows = f"{table.n_rows} rows, {len(table.columns)} columns: {counted}"
     return [rows, *(f"warning: {warning}" for warning in table.warnings)]
