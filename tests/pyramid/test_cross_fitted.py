@@ -272,7 +272,8 @@ def test_no_effort_is_larger_than_its_document_may_be(effort, n_outputs, columns
         or trees * leaves <= 2 * trees
     )
     assert least.learning_rows * max(columns, n_outputs) <= 20_000_000
-    assert least.iterations >= 1
+    assert (least.iterations >= 1) == (columns <= 1000 and n_outputs <= 30)
+    assert 3 * least.screened_trees <= max(least.trees, least.fold_trees)
 
 
 @pytest.mark.parametrize("objective", [CLASSES, NUMBER])

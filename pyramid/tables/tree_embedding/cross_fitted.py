@@ -13,14 +13,7 @@ from pyramid.storage.files import dumps
 from pyramid.tables.layout import Layout
 from pyramid.tables.splits import stratified_sample
 from pyramid.tables.tree_embedding.boosting import fit_boosting
-from pyramid.tables.tree_embedding.effort import (
-    EFFORTS,
-    FOREST_BYTES,
-    Effort,
-    Table,
-    affordable,
-    bounded,
-)
+from pyramid.tables.tree_embedding.effort import FOREST_BYTES, Effort, Table, affordable, chosen_effort
 from pyramid.tables.tree_embedding.ensembles import Fitted, Lesson, one_thread_each
 from pyramid.tables.tree_embedding.forests import EXTRA_TREES, RANDOM_FOREST, fit_forest
 from pyramid.tables.tree_embedding.learn import Embedding, field_shares, to_forest
@@ -28,7 +21,7 @@ from pyramid.tables.tree_embedding.shap import Tree
 from sensenet.forest import Forest, dump_forests, tree_features
 
 MAX_LEARNING_ROWS = 100_000
-MOST_CLASSES_OF_TWO_FORESTS, MOST_CLASSES_BOOSTED, MOST_COLUMNS_BOOSTED = 100, 30, 1000
+MOST_CLASSES_OF_TWO_FORESTS = 100
 MAX_EXPLAINED_ROWS, MAX_EXPLAINED_LEAVES, MAX_EXPLAINED_NUMBERS = 128, 3000, 10_000_000
 ROWS_AT_ONCE = 4096
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
@@ -96,7 +89,7 @@ def learn_cross_fitted(
         n_rows, len(table.inputs), table.inputs.shape[1], max(1, table.n_classes), len(np.unique(table.folds))
     )
     if seconds is None:
-        effort = bounded(EFFORTS[0], size)
+        effort = chosen_effort(size)
     else:
         effort = affordable(size, table.inputs, table.labels.astype(np.float64), seconds)
     learning = stratified_sample(table.strata, effort.learning_rows, rng)
@@ -128,14 +121,12 @@ def _fit(lesson: Lesson, effort: Effort, rng: np.random.Generator) -> Iterator[F
         yield fit_forest(RANDOM_FOREST, lesson, effort, rng, threads)
         if lesson.n_classes <= MOST_CLASSES_OF_TWO_FORESTS:
             yield fit_forest(EXTRA_TREES, lesson, effort, rng, threads)
-        if _can_boost(lesson):
+        if effort.iterations and _folds_leave_classes(lesson):
             yield fit_boosting(lesson, effort, rng, threads)
 
 
-def _can_boost(lesson: Lesson) -> bool:
-    """Whether it is worth it, and every fold leaves enough classes: scikit-learn has one score for two of them."""
-    if lesson.inputs.shape[1] > MOST_COLUMNS_BOOSTED or lesson.n_classes > MOST_CLASSES_BOOSTED:
-        return False
+def _folds_leave_classes(lesson: Lesson) -> bool:
+    """Whether without any of the folds there are as many scores as with all: scikit-learn has one for two classes."""
     return lesson.n_classes <= 2 or all(
         len(np.unique(lesson.labels[seen])) > 2 for seen, _ in lesson.splits()
     )

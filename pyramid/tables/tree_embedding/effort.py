@@ -19,12 +19,15 @@ LEAF_BYTES, NUMBER_BYTES = 26, 9
 FEWEST_TREES = 100
 MAX_DEPTH = 18
 MAX_CELLS = 20_000_000
+MOST_CLASSES_BOOSTED, MOST_COLUMNS_BOOSTED = 30, 1000
 MOST_BOOSTING_LEAVES = 63
 
-PROBE_ROWS, PROBE_ITERATIONS = 2000, 4
+PROBE_ROWS, PROBE_ITERATIONS, BOOSTING_ROWS = 2000, 4, 10_000
 SHARE_OF_TIME = 0.6
 SECONDS_PER_CELL = 1.5e-7
 SECONDS_PER_STEP = 4e-9
+USUAL_SECONDS = 120
+SECONDS_PER_TRIED_CELL, SECONDS_PER_BOOSTED_COLUMN = 1.5e-8, 1e-4
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Effort:
         fold_trees: of a forest without one fold.
         screened_trees: of a forest that shows how large leaves should be; 0: no such forests.
         leaves: the most of a tree of a forest.
-        iterations: of boosting, at most.
+        iterations: of boosting, at most; 0: no boosting.
     """
 
     learning_rows: int
@@ -70,6 +73,11 @@ class Table:
     n_outputs: int
     n_folds: int
 
+    @property
+    def can_boost(self) -> bool:
+        """Whether boosting is worth it: an iteration has a tree for each class, and looks at every column."""
+        return self.columns <= MOST_COLUMNS_BOOSTED and self.n_outputs <= MOST_CLASSES_BOOSTED
+
 
 def bounded(effort: Effort, table: Table) -> Effort:
     """`effort` with no more leaves, iterations and rows than documents and memory have room for."""
@@ -81,8 +89,9 @@ def bounded(effort: Effort, table: Table) -> Effort:
         learning_rows=min(effort.learning_rows, MAX_CELLS // max(table.columns, table.n_outputs)),
         trees=trees,
         fold_trees=min(effort.fold_trees, trees),
+        screened_trees=min(effort.screened_trees, trees // 3),
         leaves=min(effort.leaves, leaves // min(trees, FEWEST_TREES)),
-        iterations=min(effort.iterations, max(1, boosted)),
+        iterations=min(effort.iterations, max(1, boosted)) if table.can_boost else 0,
     )
 
 
@@ -98,6 +107,11 @@ def final_size(effort: Effort, leaves_of_folds: float, n_outputs: int) -> tuple[
     return trees, max(2, min(effort.leaves, room // trees))
 
 
+def chosen_effort(table: Table) -> Effort:
+    """The best effort that takes two minutes or less of a usual processor's time, at worst the cheapest."""
+    return _best(table, _Pace.usual(table), USUAL_SECONDS)
+
+
 def affordable(table: Table, inputs: np.ndarray, numbers: np.ndarray, seconds: float) -> Effort:
     """The best effort that takes no more than `seconds`, as far as small fits tell; at worst the cheapest.
 
@@ -109,10 +123,12 @@ def affordable(table: Table, inputs: np.ndarray, numbers: np.ndarray, seconds: f
     start = time.perf_counter()
     pace = _Pace.measure(inputs, numbers)
     left = seconds - (time.perf_counter() - start) - table.n_rows * table.columns * SECONDS_PER_CELL
-    fitting = (
-        effort for effort in EFFORTS if pace.seconds(bounded(effort, table), table) <= SHARE_OF_TIME * left
-    )
-    return bounded(next(fitting, EFFORTS[-1]), table)
+    return _best(table, pace, SHARE_OF_TIME * left * (os.cpu_count() or 1))
+
+
+def _best(table: Table, pace: _Pace, seconds: float) -> Effort:
+    efforts = [bounded(effort, table) for effort in EFFORTS]
+    return next((effort for effort in efforts if pace.seconds(effort, table) <= seconds), efforts[-1])
 
 
 @dataclass(frozen=True)
@@ -121,15 +137,21 @@ class _Pace:
 
     Attributes:
         tree: of a tree of a forest, for each row and level.
-        iteration: of an iteration of boosting, for each row of the small fit and more.
+        iteration: of an iteration of boosting with up to `BOOSTING_ROWS`; with more, in proportion.
     """
 
     tree: float
     iteration: float
-    rows: int
+
+    @classmethod
+    def usual(cls, table: Table) -> _Pace:
+        """That of a usual processor: the same everywhere, so that no clock matters."""
+        tried = max(1.0, table.columns**0.5)
+        return cls(SECONDS_PER_TRIED_CELL * tried, SECONDS_PER_BOOSTED_COLUMN * (table.columns + 10))
 
     @classmethod
     def measure(cls, inputs: np.ndarray, numbers: np.ndarray) -> _Pace:
+        """That of this machine now."""
         inputs, numbers = inputs[:PROBE_ROWS], numbers[:PROBE_ROWS]
         tree = DecisionTreeRegressor(max_features="sqrt", random_state=0)
         boosting = HistGradientBoostingRegressor(
@@ -138,18 +160,20 @@ class _Pace:
         per_tree = _seconds(lambda: tree.fit(inputs, numbers, check_input=False))
         per_iteration = _seconds(lambda: boosting.fit(inputs, numbers)) / PROBE_ITERATIONS
         rows = len(inputs)
-        return cls(per_tree / (rows * np.log2(rows + 1)), per_iteration, rows)
+        return cls(per_tree / (rows * np.log2(rows + 1)), per_iteration)
 
     def seconds(self, effort: Effort, table: Table) -> float:
+        """What all of `effort` takes, and the answers for the rows that do not learn."""
         rows = min(effort.learning_rows, table.learning_rows)
-        levels = np.log2(min(rows, effort.leaves) + 1)
-        trees = 2 * (effort.trees + table.n_folds * (effort.fold_trees + 3 * effort.screened_trees))
+        levels = float(np.log2(min(rows, effort.leaves) + 1))
+        trees = 2 * (effort.trees + table.n_folds * (effort.fold_trees + 2 * effort.screened_trees))
         # of several classes every iteration has a tree for each
         iterations = (table.n_folds + 1) * effort.iterations * table.n_outputs
-        per_iteration = self.iteration * max(1.0, rows / self.rows)
-        fitting = trees * self.tree * rows * levels + iterations * per_iteration
-        steps = (2 * effort.trees * levels + effort.iterations * table.n_outputs * 4) * table.n_rows
-        return float(fitting + steps * SECONDS_PER_STEP) / (os.cpu_count() or 1)
+        fitting = trees * self.tree * rows * levels + iterations * self.iteration * max(
+            1.0, rows / BOOSTING_ROWS
+        )
+        steps = (2 * effort.trees * levels + 5 * effort.iterations * table.n_outputs) * (table.n_rows - rows)
+        return fitting + steps * SECONDS_PER_STEP
 
 
 def _seconds(work: Callable[[], object]) -> float:
