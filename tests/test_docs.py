@@ -16,13 +16,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)(?: title=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = (
-    "README.md",
-    "docs/tables.md",
-    "docs/training.md",
-    "docs/formats.md",
-    "docs/sensenet.md",
-    "docs/reading-tables.md",
-    "docs/fitting.md",
+    *("README.md", "docs/tables.md", "docs/training.md", "docs/formats.md", "docs/sensenet.md"),
+    *("docs/reading-tables.md", "docs/fitting.md"),
 )
 LINKING_PAGES = (
     *PAGES,
