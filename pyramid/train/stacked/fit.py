@@ -20,39 +20,11 @@ from pyramid.train.limits import TrainingLimits
 from pyramid.train.loop import State
 from pyramid.train.pace import Run
 from pyramid.train.stacked.architecture import Weights
+from pyramid.train.stacked.places import Stack
 from pyramid.train.stacked.snapshots import Snapshots, StackedSteps, weights_of
 
 TOLERANCE = 1e-3
 """The share by which a loss has to fall below the lowest one to be better: less is noise."""
-
-
-@dataclass(frozen=True)
-class Stack:
-    """Which network is which: variant after variant, in each the networks of the folds and then the refitted one.
-
-    Attributes:
-        variants, folds: how many there are.
-        refit: whether each variant has a network that learns from all rows.
-    """
-
-    variants: int
-    folds: int
-    refit: bool
-
-    @property
-    def each(self) -> int:
-        """Networks of a variant."""
-        return self.folds + self.refit
-
-    @property
-    def numbers(self) -> np.ndarray:
-        """(variants, networks of each) int: their places."""
-        return np.arange(self.variants * self.each).reshape(self.variants, self.each)
-
-    @property
-    def of_folds(self) -> np.ndarray:
-        """(variants, folds) int: the places of those that do not see a fold."""
-        return self.numbers[:, : self.folds]
 
 
 @dataclass(frozen=True)

@@ -24,14 +24,13 @@ class NetImportances:
         self._points = points
         self._parameters = tf.Variable(tf.zeros((1, networks.n_parameters)))
         self._statistics = tf.Variable(tf.zeros((1, networks.n_statistics)))
-        self._attribute = attributions_of(
-            lambda inputs: (
-                predict_forward(
-                    networks, self._parameters.value(), self._statistics.value(), inputs[None]
-                ).predictions
-            ),
-            points.shape[1],
-        )
+
+        @tf.function(input_signature=[tf.TensorSpec((None, points.shape[1]))], autograph=False)
+        def predict(inputs: tf.Tensor) -> tf.Tensor:
+            weights = self._parameters.value(), self._statistics.value()
+            return predict_forward(networks, *weights, inputs[None]).predictions
+
+        self._attribute = attributions_of(predict, points.shape[1])
 
     def of(
         self, weights: Weights, layout: Layout, trees: Sequence[Mapping[str, float]] | None, seed: int

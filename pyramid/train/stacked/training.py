@@ -20,9 +20,10 @@ from pyramid.train.losses import make_loss
 from pyramid.train.optimizers import decayed, make_optimizer, rate_share
 from pyramid.train.sampling import Rows
 from pyramid.train.stacked.architecture import Architecture, Weights, initial_weights, leaves
-from pyramid.train.stacked.fit import Stack, VariantFit, fit_stack
+from pyramid.train.stacked.fit import VariantFit, fit_stack
 from pyramid.train.stacked.forward import Dropouts
 from pyramid.train.stacked.judge import Judge
+from pyramid.train.stacked.places import Stack
 from pyramid.train.stacked.program import NetNumbers, StackedTask
 from pyramid.train.stacked.sampling import NO_FOLD, StackedSampler, purpose_keys, training_rows
 from sensenet.layers import parse_layers

@@ -148,6 +148,7 @@ def test_every_loss_function_is_learnt_with(cached, loss):
         {"label_smoothing_factor": 0.2},
         {"class_weights": [["low", 5.0], ["high", 1.0]]},
         {"learning_rate_warmup_iterations": 50},
+        {"learning_rate_schedule": "cosine", "max_iterations": 200, "weight_decay": 0.01},
         {"cheat_on_validation": True},
         {"holdout_rate": 0.5, "holdout_set_size": 20},
         {"tree_embedding": False},

@@ -125,3 +125,18 @@ def test_predictions_are_those_of_the_written_network():
         predicted, flat.network.model(rows.inputs, training=False), rtol=1e-5, atol=1e-6
     )
     np.testing.assert_allclose(predicted.numpy().sum(1), 1, rtol=1e-5)
+
+
+def test_only_kernels_of_dense_layers_decay():
+    flat = network()
+    parameters, buffers = flat.read()
+    moved = parameters + 1.0
+    decaying = flat.decayed(make_optimizer(MOMENTUM), 0.5)
+    rest = tf.zeros_like(moved)
+    after, _ = decaying.update(rest, moved, decaying.initial_slots(moved), tf.constant(1.0), 0.1)
+    flat.write(State(after - moved, buffers, ()))
+    for layer in flat.network.model.layers:
+        for variable in layer.trainable_weights:
+            assert np.any(variable) == (variable.name == "kernel"), variable.path
+    plain = make_optimizer(MOMENTUM)
+    assert flat.decayed(plain, 0.0) is plain

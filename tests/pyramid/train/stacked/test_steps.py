@@ -21,9 +21,9 @@ from pyramid.train.loop import FlatNetwork, State
 from pyramid.train.losses import LOSSES, crossentropy
 from pyramid.train.optimizers import OPTIMIZERS
 from pyramid.train.stacked.architecture import Architecture, Weights, initial_weights
-from pyramid.train.stacked.fit import Stack
 from pyramid.train.stacked.forward import FORWARD, Dropouts, train_forward
 from pyramid.train.stacked.judge import Judge
+from pyramid.train.stacked.places import Stack
 from pyramid.train.stacked.snapshots import weights_of
 from pyramid.train.stacked.training import stacked_task
 from sensenet.document.layer_facts import ACTIVATION_NAMES

@@ -12,7 +12,8 @@ from pyramid.progress import ignore
 from pyramid.train.limits import TrainingLimits
 from pyramid.train.loop import State
 from pyramid.train.stacked.architecture import Weights
-from pyramid.train.stacked.fit import Stack, fit_stack
+from pyramid.train.stacked.fit import fit_stack
+from pyramid.train.stacked.places import Stack
 
 STEPS = 4  # between checks
 
