@@ -27,6 +27,8 @@ MAX_GRADIENTS = 1 << 23
 MAX_MULTIPLICATIONS = 1 << 38
 ROWS_PER_CALL = 8192
 MULTIPLICATIONS_PER_CALL = 1 << 28
+# mean gradients along paths, of which some copies are made in float64
+GRADIENTS_PER_CALL = 1 << 22
 
 Predict = Callable[[tf.Tensor], tf.Tensor]
 
@@ -65,15 +67,15 @@ def expected_gradients(
     budget = _Budget.of(jacobian, max_gradients)
     paths = draw_paths(points, baselines, budget.most_paths, rng)
     differences = _outputs(predict, points)[paths.ends] - _outputs(predict, baselines)[paths.starts]
-    total = np.zeros((len(points), points.shape[1], differences.shape[1]))
+    total = np.zeros((len(points), differences.shape[1], points.shape[1]))
     for start in range(0, len(paths), budget.paths_per_call):
         part = np.arange(start, min(start + budget.paths_per_call, len(paths)))
         starts, ends = baselines[paths.starts[part]], points[paths.ends[part]]
         gradients = jacobian(starts, ends, paths.shifts[part]).numpy()  # (paths, outputs, columns)
         moves = ends - starts
-        attributions = gradients.swapaxes(1, 2) * moves[:, :, None]
-        total += paths.means(part, _completed(attributions, moves, differences[part]))
-    return total
+        changes = _completed(gradients * moves[:, None], moves, differences[part])
+        paths.add_means(total, part, changes)
+    return total.swapaxes(1, 2)
 
 
 def field_importances(
@@ -132,13 +134,15 @@ def _tree_shares(tree_importances: Sequence[Mapping[str, float]], n_trees: int, 
 
 
 def _completed(attributions: np.ndarray, moves: np.ndarray, differences: np.ndarray) -> np.ndarray:
-    """(paths, columns, outputs) attributions that sum to the (paths, outputs) differences over the columns."""
+    """(paths, outputs, columns) attributions that sum to the (paths, outputs) differences over the columns."""
     sizes = np.abs(attributions)
-    # where the gradient vanishes at all nodes, what is missing goes to the columns by the way they move
-    sizes = np.where(sizes.sum(axis=1, keepdims=True) == 0, np.abs(moves)[:, :, None], sizes)
-    total = sizes.sum(axis=1)  # 0 where a path has no length: there nothing is missing
-    missing = (differences - attributions.sum(axis=1)) / np.where(total == 0, 1.0, total)
-    return attributions + sizes * missing[:, None]
+    total = sizes.sum(axis=2)
+    if not total.all():
+        # where the gradient vanishes at all nodes, what is missing goes to the columns by the way they move
+        sizes = np.where(total[:, :, None] == 0, np.abs(moves)[:, None], sizes)
+        total = sizes.sum(axis=2)  # 0 where a path has no length: there nothing is missing
+    missing = (differences - attributions.sum(axis=2)) / np.where(total == 0, 1.0, total)
+    return attributions + sizes * missing[:, :, None]
 
 
 @dataclass(frozen=True)
@@ -158,10 +162,11 @@ class _Budget:
         graph = jacobian.graph
         # a row and output costs at least one multiplication for each weight
         n_weights = max(1, sum(int(np.prod(variable.shape)) for variable in graph.variables))
-        n_outputs = int(graph.structured_outputs.shape[1])
+        _, n_outputs, n_columns = graph.structured_outputs.shape
         most_rows = min(max_gradients, MAX_MULTIPLICATIONS // n_weights) // n_outputs
         rows_per_call = min(ROWS_PER_CALL, MULTIPLICATIONS_PER_CALL // n_weights)
-        return cls(max(1, most_rows // NODES), max(1, rows_per_call // NODES))
+        paths_per_call = min(rows_per_call // NODES, GRADIENTS_PER_CALL // (n_outputs * n_columns))
+        return cls(max(1, most_rows // NODES), max(1, paths_per_call))
 
 
 def _compile_jacobian(predict: Predict, n_columns: int) -> Any:
@@ -171,18 +176,16 @@ def _compile_jacobian(predict: Predict, n_columns: int) -> Any:
 
     @tf.function(input_signature=signature, autograph=False)
     def jacobian(starts: tf.Tensor, ends: tf.Tensor, shifts: tf.Tensor) -> tf.Tensor:
-        along = ((tf.range(NODES, dtype=tf.float32) + shifts[:, None]) / NODES)[
-            :, :, None
-        ]  # (paths, nodes, 1)
-        nodes = starts[:, None] + along * (ends - starts)[:, None]  # (paths, nodes, columns)
-        inputs = tf.reshape(nodes, (-1, n_columns))
+        along = (tf.range(NODES, dtype=tf.float32) + shifts[:, None]) / NODES  # (paths, nodes)
+        nodes = starts[:, None] + along[:, :, None] * (ends - starts)[:, None]  # (paths, nodes, columns)
         with tf.GradientTape(persistent=True) as tape:
-            tape.watch(inputs)
-            outputs = predict(inputs)
+            # the gradient of a move of all nodes is the sum of theirs: it is made before outputs are put side by side
+            move = tf.zeros_like(starts)
+            tape.watch(move)
+            outputs = predict(tf.reshape(nodes + move[:, None], (-1, n_columns)))
+            means = tf.reduce_mean(tf.reshape(outputs, (-1, NODES, outputs.shape[1])), axis=1)
         # a loop over outputs, not pfor: pfor traces ten times longer and runs no faster
-        gradients = tape.batch_jacobian(outputs, inputs, experimental_use_pfor=False)
-        by_line = tf.reshape(gradients, (-1, NODES, outputs.shape[1], n_columns))
-        return tf.reduce_mean(by_line, axis=1)
+        return tape.batch_jacobian(means, move, experimental_use_pfor=False)
 
     return jacobian.get_concrete_function()
 

@@ -28,15 +28,17 @@ class IntegrationPaths:
         """How many paths there are."""
         return len(self.starts)
 
-    def means(self, chosen: np.ndarray, changes: np.ndarray) -> np.ndarray:
-        """What the (chosen paths, ...) `changes` along the paths add to each point's mean: (points, ...)."""
-        shares = np.zeros((self.n_points, len(chosen)))
-        shares[self.ends[chosen], np.arange(len(chosen))] = self.weights[chosen]
+    def add_means(self, means: np.ndarray, chosen: np.ndarray, changes: np.ndarray) -> None:
+        """Add what the (chosen paths, ...) `changes` along the paths are of each point's mean to (points, ...)."""
+        ends = self.ends[chosen]
+        points = np.unique(np.concatenate([ends, self.starts[chosen]]) if self.two_way else ends)
+        shares = np.zeros((len(points), len(chosen)))
+        shares[np.searchsorted(points, ends), np.arange(len(chosen))] = self.weights[chosen]
         if self.two_way:
             # the direction and the difference both turn round, so a change only changes its sign
-            shares[self.starts[chosen], np.arange(len(chosen))] -= self.weights[chosen]
-        means = shares @ changes.reshape(len(chosen), -1)
-        return means.reshape(self.n_points, *changes.shape[1:])
+            starts = np.searchsorted(points, self.starts[chosen])
+            shares[starts, np.arange(len(chosen))] -= self.weights[chosen]
+        means[points] += (shares @ changes.reshape(len(chosen), -1)).reshape(-1, *changes.shape[1:])
 
 
 def draw_paths(
