@@ -37,7 +37,7 @@ from pyramid.train.dataset import (
     warn_of_lone_rows,
 )
 from pyramid.train.fit import Metrics
-from pyramid.train.importances import expected_gradients, field_importances
+from pyramid.train.importances import field_importances, network_gradients
 from pyramid.train.readout import fit_readout
 from pyramid.workspace import Workspace, check_there
 from sensenet.errors import ModelFormatError
@@ -191,10 +191,7 @@ def _importances(network: Network, measures: _Measures, layout: Layout, seed: in
     points = measures.points
     if points is None:
         return [1.0]
-    attributions = expected_gradients(
-        lambda inputs: network.model(inputs, training=False), points, points, seed
-    )
-    return field_importances(attributions, layout, measures.trees)
+    return field_importances(network_gradients(network, points, seed), layout, measures.trees)
 
 
 def _predict(network: Network, inputs: np.ndarray) -> np.ndarray:

@@ -12,12 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from pyramid.errors import DataError, TrainingError
 from pyramid.tables.encode import Layout
 from pyramid.train.integration_paths import draw_paths
+from sensenet.layers.dense import Dense
+from sensenet.network import Network
 
 # evenly spaced nodes on a path: Gauss-Legendre nodes do worse, for the gradient of a relu network jumps. With 8 the
 # sum of a point's attributions is about 2% off, which is then shared out; shares of fields are good to 0.1%
@@ -30,7 +33,46 @@ MULTIPLICATIONS_PER_CALL = 1 << 28
 # mean gradients along paths, of which some copies are made in float64
 GRADIENTS_PER_CALL = 1 << 22
 
+# from so many columns on the first matrix product of a network is worth being kept out of the paths
+WIDE_COLUMNS = 1024
+
 Predict = Callable[[tf.Tensor], tf.Tensor]
+
+
+@dataclass(frozen=True)
+class FirstProduct:
+    """`rows @ kernel + offset`, which a straight path goes through without being bent.
+
+    Attributes:
+        kernel: (columns, nodes) float32.
+        offset: (nodes,) float32.
+    """
+
+    kernel: np.ndarray
+    offset: np.ndarray
+
+    def of(self, rows: np.ndarray) -> np.ndarray:
+        """(rows, nodes) float32."""
+        products: np.ndarray = rows @ self.kernel + self.offset
+        return products
+
+    def gradients(self, behind: np.ndarray) -> np.ndarray:
+        """(paths, outputs, columns): the gradients of rows, of the (paths, outputs, nodes) of their products."""
+        flat = tf.matmul(behind.reshape(-1, behind.shape[-1]), self.kernel, transpose_b=True).numpy()
+        gradients: np.ndarray = flat.reshape(*behind.shape[:-1], -1)
+        return gradients
+
+
+def network_gradients(network: Network, points: np.ndarray, seed: int) -> np.ndarray:
+    """`expected_gradients` of a network, the points being their own baselines."""
+    layer = network.parts[0][0] if isinstance(network.layers[0], Dense) else None
+    if layer is None or points.shape[1] < WIDE_COLUMNS or network.layers[0].split_activation()[1] is not None:
+        return expected_gradients(lambda rows: network.model(rows, training=False), points, points, seed)
+    behind = keras.Model(layer.output, network.model.output)
+    first = FirstProduct(*map(np.asarray, layer.get_weights()))
+    return expected_gradients(
+        lambda rows: behind(rows, training=False), points, points, seed, first=first
+    )
 
 
 def expected_gradients(
@@ -39,6 +81,7 @@ def expected_gradients(
     baselines: np.ndarray,
     seed: int,
     max_gradients: int = MAX_GRADIENTS,
+    first: FirstProduct | None = None,
 ) -> np.ndarray:
     """Attribute each output at each point to the input columns.
 
@@ -52,6 +95,7 @@ def expected_gradients(
         baselines: (baselines, columns) float32; where they are the points themselves, paths are used both ways.
         seed: draws the sample and the places of the nodes.
         max_gradients: the most gradients of one output at one row to take, but at least one path a point.
+        first: what comes before `predict`, which takes its (rows, nodes) then.
 
     Returns:
         (points, columns, outputs) float64.
@@ -63,16 +107,22 @@ def expected_gradients(
         raise DataError("importances need at least one point and one baseline")
     points, baselines = points.astype(np.float32, copy=False), baselines.astype(np.float32, copy=False)
     rng = np.random.default_rng(seed)
-    jacobian = _compile_jacobian(predict, points.shape[1])
-    budget = _Budget.of(jacobian, max_gradients)
+    inner_points, inner_baselines = (rows if first is None else first.of(rows) for rows in (points, baselines))
+    jacobian = _compile_jacobian(predict, inner_points.shape[1])
+    budget = _Budget.of(jacobian, points.shape[1], 0 if first is None else first.kernel.size, max_gradients)
     paths = draw_paths(points, baselines, budget.most_paths, rng)
-    differences = _outputs(predict, points)[paths.ends] - _outputs(predict, baselines)[paths.starts]
+    differences = (
+        _outputs(predict, inner_points)[paths.ends] - _outputs(predict, inner_baselines)[paths.starts]
+    )
     total = np.zeros((len(points), differences.shape[1], points.shape[1]))
     for start in range(0, len(paths), budget.paths_per_call):
         part = np.arange(start, min(start + budget.paths_per_call, len(paths)))
-        starts, ends = baselines[paths.starts[part]], points[paths.ends[part]]
-        gradients = jacobian(starts, ends, paths.shifts[part]).numpy()  # (paths, outputs, columns)
-        moves = ends - starts
+        starts, ends = paths.starts[part], paths.ends[part]
+        gradients = jacobian(inner_baselines[starts], inner_points[ends], paths.shifts[part]).numpy()
+        if first is not None:
+            gradients = first.gradients(gradients)
+        # (paths, outputs, columns)
+        moves = points[ends] - baselines[starts]
         changes = _completed(gradients * moves[:, None], moves, differences[part])
         paths.add_means(total, part, changes)
     return total.swapaxes(1, 2)
@@ -158,11 +208,11 @@ class _Budget:
     paths_per_call: int
 
     @classmethod
-    def of(cls, jacobian: Any, max_gradients: int) -> _Budget:
+    def of(cls, jacobian: Any, n_columns: int, weights_before: int, max_gradients: int) -> _Budget:
         graph = jacobian.graph
         # a row and output costs at least one multiplication for each weight
-        n_weights = max(1, sum(int(np.prod(variable.shape)) for variable in graph.variables))
-        _, n_outputs, n_columns = graph.structured_outputs.shape
+        n_weights = max(1, weights_before + sum(int(np.prod(variable.shape)) for variable in graph.variables))
+        n_outputs = int(graph.structured_outputs.shape[1])
         most_rows = min(max_gradients, MAX_MULTIPLICATIONS // n_weights) // n_outputs
         rows_per_call = min(ROWS_PER_CALL, MULTIPLICATIONS_PER_CALL // n_weights)
         paths_per_call = min(rows_per_call // NODES, GRADIENTS_PER_CALL // (n_outputs * n_columns))
