@@ -70,9 +70,7 @@ def network_gradients(network: Network, points: np.ndarray, seed: int) -> np.nda
         return expected_gradients(lambda rows: network.model(rows, training=False), points, points, seed)
     behind = keras.Model(layer.output, network.model.output)
     first = FirstProduct(*map(np.asarray, layer.get_weights()))
-    return expected_gradients(
-        lambda rows: behind(rows, training=False), points, points, seed, first=first
-    )
+    return expected_gradients(lambda rows: behind(rows, training=False), points, points, seed, first=first)
 
 
 def expected_gradients(
@@ -107,7 +105,9 @@ def expected_gradients(
         raise DataError("importances need at least one point and one baseline")
     points, baselines = points.astype(np.float32, copy=False), baselines.astype(np.float32, copy=False)
     rng = np.random.default_rng(seed)
-    inner_points, inner_baselines = (rows if first is None else first.of(rows) for rows in (points, baselines))
+    inner_points, inner_baselines = (
+        rows if first is None else first.of(rows) for rows in (points, baselines)
+    )
     jacobian = _compile_jacobian(predict, inner_points.shape[1])
     budget = _Budget.of(jacobian, points.shape[1], 0 if first is None else first.kernel.size, max_gradients)
     paths = draw_paths(points, baselines, budget.most_paths, rng)

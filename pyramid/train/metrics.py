@@ -120,7 +120,9 @@ class _Classes:
         n_rows, n_classes = self.scores.shape
         positives = np.bincount(self.truth, minlength=n_classes)
         classes = np.repeat(np.arange(n_classes), positives)
-        falling = -self.true_scores[np.argsort(self.truth.astype(np.min_scalar_type(n_classes)), kind="stable")]
+        falling = -self.true_scores[
+            np.argsort(self.truth.astype(np.min_scalar_type(n_classes)), kind="stable")
+        ]
         for own in np.split(falling, np.cumsum(positives[:-1])):
             own.sort()
         changes = (classes[1:] != classes[:-1]) | (falling[1:] != falling[:-1])

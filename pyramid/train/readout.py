@@ -7,12 +7,12 @@ import tensorflow as tf
 from pyramid.progress import Report
 from pyramid.settings.options import FitOptions, LossOptions
 from pyramid.train.checks import OnCheck, ignore_check
-from pyramid.train.dataset import Dataset, targets_and_weights
+from pyramid.train.dataset import Dataset, row_weights
 from pyramid.train.fit import Fit, fit, training_limits
 from pyramid.train.loop import FlatNetwork, State, compile_steps
 from pyramid.train.losses import make_loss
 from pyramid.train.optimizers import learning_rate, make_optimizer
-from pyramid.train.sampling import Rows, make_sampler
+from pyramid.train.sampling import ClassTargets, Rows, make_sampler
 from sensenet.network import Network
 
 
@@ -70,9 +70,14 @@ def fit_readout(
 
 
 def _rows(training: Dataset, options: LossOptions) -> Rows:
-    targets, weights = targets_and_weights(training, options)
+    weights = row_weights(training, options)
+    if training.objective.has_classes:
+        n_classes, factor = training.objective.n_outputs, options.label_smoothing_factor
+        targets = ClassTargets.smoothed(training.truth, n_classes, factor)
+    else:
+        targets = tf.constant(training.targets)
     return Rows(
         inputs=tf.constant(training.inputs),
-        targets=tf.constant(targets),
+        targets=targets,
         weights=None if weights is None else tf.constant(weights),
     )
