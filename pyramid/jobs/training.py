@@ -27,6 +27,7 @@ from pyramid.submodels.holdout_images import RowFiles, held_out_images, read_row
 from pyramid.tables.cached_data import CachedData
 from pyramid.tables.layout import Layout
 from pyramid.tables.splits import stratified_sample
+from pyramid.train.column_strengths import column_strengths
 from pyramid.train.dataset import (
     CachedRows,
     Dataset,
@@ -37,7 +38,7 @@ from pyramid.train.dataset import (
     warn_of_lone_rows,
 )
 from pyramid.train.fit import Metrics
-from pyramid.train.importances import field_importances, network_gradients
+from pyramid.train.importances import field_importances
 from pyramid.train.readout import fit_readout
 from pyramid.workspace import Workspace, check_there
 from sensenet.errors import ModelFormatError
@@ -191,7 +192,7 @@ def _importances(network: Network, measures: _Measures, layout: Layout, seed: in
     points = measures.points
     if points is None:
         return [1.0]
-    return field_importances(network_gradients(network, points, seed), layout, measures.trees)
+    return field_importances(column_strengths(network, points, seed), layout, measures.trees)
 
 
 def _predict(network: Network, inputs: np.ndarray) -> np.ndarray:

@@ -12,15 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from pyramid.errors import DataError, TrainingError
 from pyramid.tables.encode import Layout
 from pyramid.train.integration_paths import draw_paths
-from sensenet.layers.dense import Dense
-from sensenet.network import Network
 
 # evenly spaced nodes on a path: Gauss-Legendre nodes do worse, for the gradient of a relu network jumps. With 8 the
 # sum of a point's attributions is about 2% off, which is then shared out; shares of fields are good to 0.1%
@@ -33,8 +30,6 @@ MULTIPLICATIONS_PER_CALL = 1 << 28
 # mean gradients along paths, of which some copies are made in float64
 GRADIENTS_PER_CALL = 1 << 22
 
-# from so many columns on the first matrix product of a network is worth being kept out of the paths
-WIDE_COLUMNS = 1024
 
 Predict = Callable[[tf.Tensor], tf.Tensor]
 
@@ -63,16 +58,6 @@ class FirstProduct:
         return gradients
 
 
-def network_gradients(network: Network, points: np.ndarray, seed: int) -> np.ndarray:
-    """`expected_gradients` of a network, the points being their own baselines."""
-    layer = network.parts[0][0] if isinstance(network.layers[0], Dense) else None
-    if layer is None or points.shape[1] < WIDE_COLUMNS or network.layers[0].split_activation()[1] is not None:
-        return expected_gradients(lambda rows: network.model(rows, training=False), points, points, seed)
-    behind = keras.Model(layer.output, network.model.output)
-    first = FirstProduct(*map(np.asarray, layer.get_weights()))
-    return expected_gradients(lambda rows: behind(rows, training=False), points, points, seed, first=first)
-
-
 def expected_gradients(
     predict: Predict,
     points: np.ndarray,
@@ -80,6 +65,7 @@ def expected_gradients(
     seed: int,
     max_gradients: int = MAX_GRADIENTS,
     first: FirstProduct | None = None,
+    outputs: slice = slice(None),
 ) -> np.ndarray:
     """Attribute each output at each point to the input columns.
 
@@ -94,6 +80,7 @@ def expected_gradients(
         seed: draws the sample and the places of the nodes.
         max_gradients: the most gradients of one output at one row to take, but at least one path a point.
         first: what comes before `predict`, which takes its (rows, nodes) then.
+        outputs: the outputs to attribute; the sample is the same for whichever.
 
     Returns:
         (points, columns, outputs) float64.
@@ -108,15 +95,16 @@ def expected_gradients(
     inner_points, inner_baselines = (
         rows if first is None else first.of(rows) for rows in (points, baselines)
     )
-    jacobian = _compile_jacobian(predict, inner_points.shape[1])
-    budget = _Budget.of(jacobian, points.shape[1], 0 if first is None else first.kernel.size, max_gradients)
+    jacobian = _compile_jacobian(predict, inner_points.shape[1], outputs)
+    answers, base_answers = _outputs(predict, inner_points), _outputs(predict, inner_baselines)
+    n_weights = _weights(jacobian) + (0 if first is None else first.kernel.size)
+    budget = _Budget.of(n_weights, answers.shape[1], max_gradients)
     paths = draw_paths(points, baselines, budget.most_paths, rng)
-    differences = (
-        _outputs(predict, inner_points)[paths.ends] - _outputs(predict, inner_baselines)[paths.starts]
-    )
+    differences = (answers[paths.ends] - base_answers[paths.starts])[:, outputs]
     total = np.zeros((len(points), differences.shape[1], points.shape[1]))
-    for start in range(0, len(paths), budget.paths_per_call):
-        part = np.arange(start, min(start + budget.paths_per_call, len(paths)))
+    paths_per_call = max(1, min(budget.paths_per_call, GRADIENTS_PER_CALL // total[0].size))
+    for start in range(0, len(paths), paths_per_call):
+        part = np.arange(start, min(start + paths_per_call, len(paths)))
         starts, ends = paths.starts[part], paths.ends[part]
         gradients = jacobian(inner_baselines[starts], inner_points[ends], paths.shifts[part]).numpy()
         if first is not None:
@@ -129,16 +117,15 @@ def expected_gradients(
 
 
 def field_importances(
-    attributions: np.ndarray, layout: Layout, tree_importances: Sequence[Mapping[str, float]] | None
+    columns: np.ndarray, layout: Layout, tree_importances: Sequence[Mapping[str, float]] | None
 ) -> list[float]:
     """The share of each input field in what the network looks at.
 
-    Mean absolute attribution of each column, summed per field and over outputs; a tree feature's is passed on to
-    the fields that its trees look at.
+    The strengths of columns are summed per field; a tree feature's is passed on to the fields that its trees look at.
 
     Args:
-        attributions: (points, columns, outputs); columns are tree features, then inputs. Without
-            `tree_importances` the tree features may be missing.
+        columns: (columns,) strengths: of tree features, then of inputs. Without `tree_importances` the tree features
+            may be missing.
         tree_importances: for each tree feature a map from an input field's position to its share.
 
     Returns:
@@ -152,7 +139,6 @@ def field_importances(
     n_fields = len(layout.fields)
     if n_fields == 1:
         return [1.0]
-    columns = np.mean(np.abs(attributions), axis=0).sum(axis=1)  # (columns,)
     n_trees = len(columns) - layout.input_size
     inputs = columns[n_trees:]
     shares = np.array([inputs[where].sum() for _, where in layout.fields])
@@ -208,18 +194,19 @@ class _Budget:
     paths_per_call: int
 
     @classmethod
-    def of(cls, jacobian: Any, n_columns: int, weights_before: int, max_gradients: int) -> _Budget:
-        graph = jacobian.graph
+    def of(cls, n_weights: int, n_outputs: int, max_gradients: int) -> _Budget:
         # a row and output costs at least one multiplication for each weight
-        n_weights = max(1, weights_before + sum(int(np.prod(variable.shape)) for variable in graph.variables))
-        n_outputs = int(graph.structured_outputs.shape[1])
         most_rows = min(max_gradients, MAX_MULTIPLICATIONS // n_weights) // n_outputs
         rows_per_call = min(ROWS_PER_CALL, MULTIPLICATIONS_PER_CALL // n_weights)
-        paths_per_call = min(rows_per_call // NODES, GRADIENTS_PER_CALL // (n_outputs * n_columns))
-        return cls(max(1, most_rows // NODES), max(1, paths_per_call))
+        return cls(max(1, most_rows // NODES), rows_per_call // NODES)
 
 
-def _compile_jacobian(predict: Predict, n_columns: int) -> Any:
+def _weights(function: Any) -> int:
+    """How many weights a concrete function has, at least 1."""
+    return max(1, sum(int(np.prod(variable.shape)) for variable in function.graph.variables))
+
+
+def _compile_jacobian(predict: Predict, n_columns: int, some: slice) -> Any:
     """The function (starts, ends, shifts) -> mean gradient along each path, (paths, outputs, columns)."""
     rows = tf.TensorSpec((None, n_columns), tf.float32)
     signature = [rows, rows, tf.TensorSpec((None,), tf.float32)]
@@ -232,7 +219,7 @@ def _compile_jacobian(predict: Predict, n_columns: int) -> Any:
             # the gradient of a move of all nodes is the sum of theirs: it is made before outputs are put side by side
             move = tf.zeros_like(starts)
             tape.watch(move)
-            outputs = predict(tf.reshape(nodes + move[:, None], (-1, n_columns)))
+            outputs = predict(tf.reshape(nodes + move[:, None], (-1, n_columns)))[:, some]
             means = tf.reduce_mean(tf.reshape(outputs, (-1, NODES, outputs.shape[1])), axis=1)
         # a loop over outputs, not pfor: pfor traces ten times longer and runs no faster
         return tape.batch_jacobian(means, move, experimental_use_pfor=False)
