@@ -68,9 +68,7 @@ def made_up(size: Size) -> tuple[np.ndarray, list[dict[str, Any]]]:
 def write_jobs(directory: Path, size: Size, keys: dict[str, Any]) -> list[dict[str, Any]]:
     """The jobs of a table of that size, its rows beside them."""
     rows, info_list = made_up(size)
-    return tabular_jobs(
-        directory, rows, info_list, max_iterations=ITERATIONS, max_data_size=512_000_000, **keys
-    )
+    return tabular_jobs(directory, rows, info_list, max_iterations=ITERATIONS, **keys)
 
 
 def run_stages(jobs: Sequence[dict[str, Any]], checkout: Path, directory: Path) -> list[dict[str, float]]:
