@@ -16,9 +16,10 @@ from pyramid.settings.options import DocumentOptions, FitOptions, HoldoutOptions
 from pyramid.submodels.files import write_submodel
 from pyramid.submodels.fit_info import fit_info
 from pyramid.submodels.holdout_images import held_out_images
+from pyramid.train.column_strengths import column_strengths
 from pyramid.train.dataset import Dataset, cached_layout, holdout_rows, read_dataset, split_holdout
 from pyramid.train.fit import Metrics
-from pyramid.train.importances import expected_gradients, field_importances
+from pyramid.train.importances import field_importances
 from pyramid.train.readout import fit_readout
 from pyramid.workspace import Workspace, check_there
 from sensenet.formats.h5 import encode_weights
@@ -94,10 +95,8 @@ def _importances(network: Network, start: Start, seed: int) -> list[float]:
     """One share per input field, in the order of the data."""
     if start.points is None:
         return [1.0]
-    attributions = expected_gradients(
-        lambda inputs: network.model(inputs, training=False), start.points, start.points, seed
-    )
-    return field_importances(attributions, cached_layout(start.rows), start.trees)
+    strengths = column_strengths(network, start.points, seed)
+    return field_importances(strengths, cached_layout(start.rows), start.trees)
 
 
 def _predict(network: Network, inputs: np.ndarray) -> np.ndarray:

@@ -107,7 +107,7 @@ def build(options: ReadoutOptions, dataset: Dataset) -> Network:
     except MemoryError as error:
         message = f"there is not enough memory for a network of this size ({error})"
         raise SettingsError([Violation("/layers", message)]) from error
-    width, expected = network.model.output_shape[-1], dataset.targets.shape[1]
+    width, expected = network.model.output_shape[-1], dataset.objective.n_outputs
     if width != expected:
         message = f"the last layer has {width} outputs, but the objective needs {expected}"
         raise SettingsError([Violation(f"/layers/{len(options.layers) - 1}", message)])

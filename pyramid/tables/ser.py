@@ -7,7 +7,6 @@ byte, then up to 31 bytes of UTF-8) for each image.
 
 from __future__ import annotations
 
-import mmap
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 
 from pyramid.errors import DataError
 from pyramid.fields import Field, ImageField, RawField, parse_columns
+from pyramid.storage.npy import forget_pages
 from sensenet.files import open_regular, whole_file
 
 MARK = b"D"
@@ -54,8 +54,7 @@ class SerRows:
 
     def forget_pages(self) -> None:
         """Let go of the memory behind rows that were read; they come back from the file when read again."""
-        if isinstance(self.records.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-            self.records.base.madvise(mmap.MADV_DONTNEED)
+        forget_pages(self.records)
 
     def column(self, field: int) -> np.ndarray:
         """(rows,) float64: the numbers of one numeric or categorical field."""

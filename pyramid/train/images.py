@@ -242,7 +242,7 @@ def batches_of_steps(data: ImageData, options: ImageFitOptions) -> Callable[[int
     balanced = sampling.balance_objective and bool(training.objective.classes)
     sampler = make_sampler(training.labels, sampling.seed, 1, sampling.batch_size, balanced, 0.0)
     change = label_augmenter(data, options.augmentation_seed)
-    return batch_maker(data.store, replace(training, targets=targets), row_weights, sampler, change)
+    return batch_maker(data.store, training.inputs, targets, row_weights, sampler, change)
 
 
 def _in_phase(on_check: OnCheck, number: int, phase: Phase, options: OptimizerOptions) -> OnCheck:

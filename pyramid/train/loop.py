@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from pyramid.train.losses import Loss, Outputs
 from pyramid.train.optimizers import Optimizer, decayed
-from pyramid.train.sampling import Rows, SampledRows, Sampler
+from pyramid.train.sampling import ClassTargets, Rows, SampledRows, Sampler
 from pyramid.train.traced import traced_once
 from sensenet.layers.activations import apply_activation
 from sensenet.network import Network
@@ -248,7 +248,11 @@ def gather_batch(rows: Rows, draws: SampledRows) -> Rows:
 
 
 def _take(rows: Rows, indices: tf.Tensor) -> Rows:
-    return Rows(*(None if column is None else tf.gather(column, indices) for column in rows))
+    return Rows(*(None if column is None else _gather(column, indices) for column in rows))
+
+
+def _gather(column: tf.Tensor | ClassTargets, indices: tf.Tensor) -> tf.Tensor:
+    return column.gather(indices) if isinstance(column, ClassTargets) else tf.gather(column, indices)
 
 
 def _blend(one: tf.Tensor, other: tf.Tensor, share: tf.Tensor) -> tf.Tensor:

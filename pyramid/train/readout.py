@@ -7,13 +7,13 @@ import tensorflow as tf
 from pyramid.progress import Report
 from pyramid.settings.options import FitOptions, LossOptions
 from pyramid.train.checks import OnCheck, ignore_check
-from pyramid.train.dataset import Dataset, targets_and_weights
+from pyramid.train.dataset import Dataset, row_weights
 from pyramid.train.fit import Fit, fit
 from pyramid.train.limits import training_limits
 from pyramid.train.loop import FlatNetwork, State, compile_steps
 from pyramid.train.losses import make_loss
 from pyramid.train.optimizers import learning_rate, make_optimizer
-from pyramid.train.sampling import Rows, make_sampler
+from pyramid.train.sampling import Rows, device_targets, make_sampler
 from sensenet.network import Network
 
 
@@ -71,9 +71,9 @@ def fit_readout(
 
 
 def _rows(training: Dataset, options: LossOptions) -> Rows:
-    targets, weights = targets_and_weights(training, options)
+    weights = row_weights(training, options)
     return Rows(
         inputs=tf.constant(training.inputs),
-        targets=tf.constant(targets),
+        targets=device_targets(training, options.label_smoothing_factor),
         weights=None if weights is None else tf.constant(weights),
     )

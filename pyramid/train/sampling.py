@@ -7,29 +7,66 @@ anywhere and draws the same rows.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from scipy.special import betaincinv
 
 from pyramid.randomness import mix32
+from pyramid.train.dataset import Dataset
 
 SHUFFLE_ROUNDS = 12
 BETA_QUANTILES = 4096
 
 
+@dataclass(frozen=True, eq=False)
+class ClassTargets:
+    """Class probabilities that are made of classes when a batch is drawn: a thousand classes take no more memory.
+
+    Attributes:
+        classes: (rows,) int32.
+        own, other: what a row has in the column of its class, and in each other one; float32.
+        n_classes: how many columns there are.
+    """
+
+    classes: tf.Tensor
+    own: float
+    other: float
+    n_classes: int
+
+    @classmethod
+    def smoothed(cls, classes: np.ndarray, n_classes: int, factor: float) -> ClassTargets:
+        """One-hot classes as `CategoricalObjective.smoothed` makes them, the same numbers."""
+        other = np.float32(factor / n_classes)
+        own = np.float32(1 - factor) + other
+        return cls(tf.constant(classes, tf.int32), float(own), float(other), n_classes)
+
+    def gather(self, indices: tf.Tensor) -> tf.Tensor:
+        """(..., classes) float32 of rows at (...) indices."""
+        return tf.one_hot(tf.gather(self.classes, indices), self.n_classes, self.own, self.other)
+
+
+def device_targets(training: Dataset, smoothing_factor: float) -> tf.Tensor | ClassTargets:
+    """The targets of training rows, those of classes smoothed."""
+    if not training.objective.has_classes:
+        return tf.constant(training.targets)
+    return ClassTargets.smoothed(training.truth, training.objective.n_outputs, smoothing_factor)
+
+
 class Rows(NamedTuple):
-    """The training rows, on the device.
+    """Training rows, on the device.
 
     Attributes:
         inputs: (rows, inputs) float32.
-        targets: (rows, outputs) float32; class probabilities, or one standardised number.
+        targets: (rows, outputs) float32; class probabilities, or one standardised number. `ClassTargets` where batches
+            are yet to be drawn of the rows.
         weights: (rows,) float32 of mean 1, or None where all rows count the same.
     """
 
     inputs: tf.Tensor
-    targets: tf.Tensor
+    targets: Any
     weights: tf.Tensor | None
 
 

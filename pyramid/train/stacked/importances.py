@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from pyramid.tables.layout import Layout
+from pyramid.train.column_strengths import output_blocks, strengths
 from pyramid.train.importances import attributions_of, field_importances
 from pyramid.train.stacked.architecture import Architecture, Weights
 from pyramid.train.stacked.forward import predict_forward
@@ -30,7 +31,8 @@ class NetImportances:
             weights = self._parameters.value(), self._statistics.value()
             return predict_forward(networks, *weights, inputs[None]).predictions
 
-        self._attribute = attributions_of(predict, points.shape[1])
+        blocks = output_blocks(networks.n_outputs, points)
+        self._attributes = [attributions_of(predict, points.shape[1], outputs=some) for some in blocks]
 
     def of(
         self, weights: Weights, layout: Layout, trees: Sequence[Mapping[str, float]] | None, seed: int
@@ -46,6 +48,8 @@ class NetImportances:
             one = weights.take([net])
             self._parameters.assign(one.parameters)
             self._statistics.assign(one.statistics)
-            attributions = self._attribute(self._points, self._points, seed, MAX_GRADIENTS)
-            shares.append(field_importances(attributions, layout, trees))
+            of_columns = np.zeros(self._points.shape[1])
+            for attribute in self._attributes:
+                of_columns += strengths(attribute(self._points, self._points, seed, MAX_GRADIENTS))
+            shares.append(field_importances(of_columns, layout, trees))
         return shares

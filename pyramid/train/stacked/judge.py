@@ -51,11 +51,16 @@ class Judge:
         for block in self._blocks(len(rows), rows.shape[1]):
             chosen = rows[:, block]
             _, compared = self._answers(weights.parameters, weights.statistics, self._dataset.inputs[chosen])
-            targets = self._dataset.targets[chosen]
-            answers = compared.numpy().reshape(targets.shape)
-            losses = -targets * answers if self._dataset.objective.has_classes else (targets - answers) ** 2
-            total += (losses.sum(axis=2) * shares[:, block]).sum(axis=1)
+            losses = self._loss_of(self._dataset.truth[chosen], compared.numpy())
+            total += (losses * shares[:, block]).sum(axis=1)
         return total
+
+    def _loss_of(self, truth: np.ndarray, compared: np.ndarray) -> np.ndarray:
+        """(nets, rows): that of rows with (nets, rows) `truth`."""
+        answers = compared.reshape(*truth.shape, -1)
+        if not self._dataset.objective.has_classes:
+            return np.square(truth - answers[:, :, 0])
+        return -np.take_along_axis(answers, truth[:, :, None], axis=2)[:, :, 0]
 
     def _blocks(self, nets: int, n_rows: int) -> list[slice]:
         size = max(1, MOST_NUMBERS // (nets * self._widest))

@@ -14,11 +14,11 @@ from pyramid.fields import Objective
 from pyramid.progress import Report
 from pyramid.settings.options import FitOptions, ReadoutOptions
 from pyramid.tables.splits import stratified_sample
-from pyramid.train.dataset import Dataset, loss_weights
+from pyramid.train.dataset import Dataset, row_weights
 from pyramid.train.limits import training_limits
 from pyramid.train.losses import make_loss
 from pyramid.train.optimizers import decayed, make_optimizer, rate_share
-from pyramid.train.sampling import Rows
+from pyramid.train.sampling import Rows, device_targets
 from pyramid.train.stacked.architecture import Architecture, Weights, initial_weights, leaves
 from pyramid.train.stacked.fit import VariantFit, fit_stack
 from pyramid.train.stacked.forward import Dropouts
@@ -155,7 +155,7 @@ def stacked_task(variants: Sequence[Variant], rows: FoldRows, stack: Stack) -> t
 
 def out_of_fold(fit: VariantFit, judge: Judge, rows: FoldRows) -> np.ndarray:
     """(rows, outputs) float32: what each row is to the network that did not see it."""
-    answers = np.zeros(rows.dataset.targets.shape, np.float32)
+    answers = np.zeros((len(rows.dataset), rows.dataset.objective.n_outputs), np.float32)
     for fold in range(rows.n_folds):
         there = rows.of_fold(fold)
         answers[there] = judge.predict(fit.folds.take([fold]), there)[0]
@@ -173,10 +173,10 @@ def _column(numbers: Sequence[float], stack: Stack) -> np.ndarray:
 
 
 def _rows(dataset: Dataset, options: FitOptions) -> Rows:
-    weights = loss_weights(dataset, options.loss.class_weights if dataset.objective.has_classes else ())
+    weights = row_weights(dataset, options.loss)
     return Rows(
         tf.constant(dataset.inputs),
-        tf.constant(dataset.targets),
+        device_targets(dataset, 0.0),
         None if weights is None else tf.constant(weights),
     )
 

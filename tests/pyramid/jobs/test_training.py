@@ -288,6 +288,19 @@ def test_what_cannot_be_trained_is_a_clear_error(cached, changes, error, message
         train(cached(), job_id="bad", **changes)
 
 
+def test_a_row_of_no_class_or_of_two_is_refused_with_its_number(cached, tmp_path):
+    job = cached()
+    rows = np.load(job["cache_file"])
+    for number, classes in ((7, 0.0), (90, 1.0)):
+        broken = rows.copy()
+        broken[number, -3:] = classes
+        np.save(tmp_path / "broken.npy", broken)
+        with pytest.raises(
+            DataError, match=rf"broken.npy: row {number}: expected 1 in the column of its class"
+        ):
+            train(job, cache_file=str(tmp_path / "broken.npy"))
+
+
 def test_nothing_partial_is_left_behind(cached):
     _, workspace = train(cached(), job_id="clean")
     assert not list(workspace.root.rglob("*.partial"))

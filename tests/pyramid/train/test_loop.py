@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pyramid.fields.objectives import CategoricalObjective
 from pyramid.tables.recipe import readout_layers
 from pyramid.train.loop import FlatNetwork, State, compile_steps
 from pyramid.train.losses import crossentropy
 from pyramid.train.optimizers import make_optimizer
-from pyramid.train.sampling import Rows, make_sampler
+from pyramid.train.sampling import ClassTargets, Rows, make_sampler
 from sensenet.layers import parse_layers
 from sensenet.network import build_network
 
@@ -90,6 +91,18 @@ def test_a_run_is_the_same_bit_for_bit_however_its_calls_are_cut(dropout_rate):
             state, *_ = steps(state, first, n_steps)
             first += n_steps
         outcomes.append(state.parameters.numpy())
+    assert np.array_equal(*outcomes)
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.1])
+@pytest.mark.parametrize("mixup_alpha", [0.0, 0.3])
+def test_classes_are_learnt_as_their_one_hot_targets_bit_for_bit(factor, mixup_alpha):
+    labels, rows = training_rows()
+    one_hot = CategoricalObjective(values=("a", "b", "c")).smoothed(rows.targets.numpy(), factor)
+    outcomes = []
+    for targets in (tf.constant(one_hot), ClassTargets.smoothed(labels, CLASSES, factor)):
+        steps, state = prepare(network(), rows._replace(targets=targets), labels, mixup_alpha=mixup_alpha)
+        outcomes.append(steps(state, 0, 8)[0].parameters.numpy())
     assert np.array_equal(*outcomes)
 
 
