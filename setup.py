@@ -36,7 +36,7 @@ setup(
         "optuna>=4.0",
     ],
     extras_require={
-        "ray": ["ray>=2.30"],
+        "ray": ["ray[client]>=2.30"],
         "test": [
             "hypothesis>=6.100",
             "import-linter>=2.0",

@@ -15,6 +15,7 @@ from pyramid.search.choices import DEFAULT_SECONDS
 from pyramid.search.jobs import TREE_KINDS
 from pyramid.search.leaderboard import shown_leaderboard
 from pyramid.search.live import terminal_or_lines
+from pyramid.search.portfolio import LOOKAHEAD
 from pyramid.search.result import FitResult
 
 PROGRAM = "pyramid_fit"
@@ -66,6 +67,9 @@ def _add_search_options(parser: argparse.ArgumentParser) -> None:
         "--workers", type=int, metavar="N", help="processes that train (default: one a processor)"
     )
     group.add_argument(
+        "--ray", metavar="ADDRESS", help="train on the machines of a Ray cluster: auto, or ray://HOST:PORT"
+    )
+    group.add_argument(
         "--folds",
         type=int,
         metavar="K",
@@ -80,6 +84,14 @@ def _add_search_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="end after so many candidates; the same seed then gives the same model, whatever the workers",
+    )
+    group.add_argument(
+        "--lookahead",
+        type=int,
+        default=LOOKAHEAD,
+        metavar="N",
+        help="with --max-candidates: how many jobs may run at once; another number chooses other candidates "
+        "(default: %(default)s)",
     )
     group.add_argument("--quick", action="store_true", help="train one network")
     group.add_argument(

@@ -26,8 +26,8 @@ def fit(table: Any, objective: str, *, verbose: bool = False, **options: Any) ->
         objective: the name of the column.
         verbose: whether it tells on standard error how it goes.
         options: those of `pyramid_fit` (docs/fitting.md): `time`, `workers`, `folds`, `seed`, `output`, `metric`,
-            `test`, `test_share`, `quick`, `trees`, `keep`, `max_candidates`, `types`, `ignore`, `weights`, `task`,
-            `delimiter`, `encoding`, `header`.
+            `test`, `test_share`, `quick`, `trees`, `keep`, `max_candidates`, `ray`, `lookahead`, `types`, `ignore`,
+            `weights`, `task`, `delimiter`, `encoding`, `header`.
 
     Raises:
         PyramidError, sensenet.errors.SensenetError: something cannot be used, or no candidate could be trained.

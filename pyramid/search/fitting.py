@@ -25,6 +25,7 @@ from pyramid.search.output_folder import check_output, open_output, remove_submo
 from pyramid.search.planner import First, Planner, Readout, portfolio, quick_network
 from pyramid.search.report import fit_report
 from pyramid.search.result import FitResult
+from pyramid.search.searchers import start_searchers
 from pyramid.search.space import Proposals
 from pyramid.tables.tree_embedding.readouts import tree_readout
 from pyramid.train.metrics import CLASS_METRICS, NUMBER_METRICS
@@ -86,7 +87,7 @@ def fit_table(request: Request, watcher: Watcher) -> FitResult:
         with (
             watched_interrupts() as interrupts,
             LocalBackend(1, debug=choices.debug) as service,
-            LocalBackend(choices.n_workers, choices.threads, choices.debug) as searchers,
+            start_searchers(choices) as searchers,
         ):
             begun = _begin(request, clock, watcher)
             progress = _search(begun, service, searchers, interrupts)
@@ -163,7 +164,7 @@ def _search(begun: _Begun, service: Backend, searchers: Backend, interrupts: Int
     first = _first(begun, cached)
     fixed = {} if jobs.tree_inputs else {"trees": False}
     proposals = None if choices.quick else Proposals(choices.seed, fixed)
-    planner = Planner(jobs, first, proposals, choices.max_candidates)
+    planner = Planner(jobs, first, proposals, choices.max_candidates, choices.lookahead)
     interrupts.patient = True
     progress = run_search(planner, searchers, clock, interrupts, lambda now: watcher.show(now, clock))
     if not progress.n_done:

@@ -71,7 +71,10 @@ VARIANTS = 4
 """Candidates that share a job."""
 
 LOOKAHEAD = 16
-"""Job j is chosen by what is known of the jobs up to j - LOOKAHEAD, so that so many may run at once."""
+"""Job j is chosen by what is known of the jobs up to j - LOOKAHEAD, so that so many may run at once.
+
+A choice by whoever starts a search; this is what there is without one.
+"""
 
 REFIT = False
 MAX_NETWORKS = 80
