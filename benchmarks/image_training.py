@@ -39,8 +39,9 @@ from pyramid.settings.base_settings import BaseSettings
 from pyramid.submodels.image_model import image_document
 from pyramid.tables.ser import write_ser
 from pyramid.train.dataset import Dataset
-from pyramid.train.fit import TrainingLimits, fit
+from pyramid.train.fit import fit
 from pyramid.train.image_loop import ImageTask, batch_maker, compile_image_steps, compile_predict, joined
+from pyramid.train.limits import TrainingLimits
 from pyramid.train.loop import FlatNetwork, State
 from pyramid.train.losses import crossentropy
 from pyramid.train.metrics import evaluate_classes

@@ -103,6 +103,16 @@ class Workspace:
         return self.root / "tree_importances.json"
 
     @property
+    def folds(self) -> Path:
+        """The fold of each row of `full_dataset`; only there where a caching job was asked for folds."""
+        return self.root / "folds.npy"
+
+    @property
+    def full_rows(self) -> Path:
+        """Beside `folds`, where `full_dataset` is a sample: the numbers of its rows in the `.ser`."""
+        return self.root / "full_rows.npy"
+
+    @property
     def image_features(self) -> Path:
         """Which image network the features in the cached matrix come from; absent without image fields."""
         return self.root / "image_features.json"
@@ -117,17 +127,13 @@ class Workspace:
         images = [self.image_features, self.image_files]
         matrices = [self.full_dataset, self.evaluation_dataset, self.importance_dataset]
         subsets = [self.data_subset(number) for number in range(MAX_SUBSETS)]
-        return [*matrices, *subsets, self.trees, self.tree_importances, *images]
+        folds = [self.folds, self.full_rows]
+        return [*matrices, *subsets, *folds, self.trees, self.tree_importances, *images]
 
     @property
     def dataset_info(self) -> Path:
         """Digests of the files that one caching job left, which tell that they belong together."""
         return self.root / "dataset_info.json"
-
-    @property
-    def folds(self) -> Path:
-        """The fold of each row of the full matrix; only there where a caching job divided them."""
-        return self.root / "folds.npy"
 
     @property
     def report(self) -> Path:
@@ -148,11 +154,6 @@ class Workspace:
     def test_rows(self) -> Path:
         """Rows of a table that a search over it has not seen; only there where some were held back."""
         return self.root / "test_rows.parquet"
-
-    @property
-    def full_rows(self) -> Path:
-        """Which rows of the `.ser` the cached matrix holds; absent where it holds all."""
-        return self.root / "full_rows.npy"
 
     @property
     def fit_report(self) -> Path:

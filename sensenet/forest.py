@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import groupby
 
 import numpy as np
 import tensorflow as tf
@@ -40,24 +40,26 @@ def tree_features(forests: Sequence[Forest], inputs: tf.Tensor) -> tf.Tensor:
             raise ModelFormatError(
                 f"trees[{i}][0]: expected a window within {width} inputs, got one to {forest.end}"
             )
-    leaves = _descend(forests, inputs)  # (rows, trees)
-    n_trees = [len(forest.roots) for forest in forests]
-    shapes = {(len(forest.roots), forest.n_outputs) for forest in forests}
-    if len(shapes) == 1:
-        values = tf.constant(np.concatenate([forest.values for forest in forests]))
-        answers = tf.gather(values, leaves)  # (rows, trees, outputs)
-        grouped = tf.reshape(answers, (-1, len(forests), n_trees[0], forests[0].n_outputs))
-        return tf.reshape(tf.reduce_mean(grouped, axis=2), (-1, len(forests) * forests[0].n_outputs))
+    leaves = _descend(forests, inputs)  # (trees, rows)
     means = []
-    tree_spans = pairwise(np.cumsum([0, *n_trees]).tolist())
-    for forest, first_node, (first, last) in zip(forests, _node_offsets(forests), tree_spans, strict=True):
-        answers = tf.gather(tf.constant(forest.values), leaves[:, first:last] - first_node)
-        means.append(tf.reduce_mean(answers, axis=1))
+    first_tree = first_node = 0
+    for (n_trees, n_outputs), alike in groupby(forests, key=lambda one: (len(one.roots), one.n_outputs)):
+        group = list(alike)
+        values = np.concatenate([forest.values for forest in group])
+        last_tree = first_tree + n_trees * len(group)
+        answers = tf.gather(tf.constant(values), leaves[first_tree:last_tree] - first_node)
+        by_forest = tf.reshape(answers, (len(group), n_trees, -1, n_outputs))
+        of_rows = tf.transpose(tf.reduce_mean(by_forest, axis=1), (1, 0, 2))  # (rows, forests, outputs)
+        means.append(tf.reshape(of_rows, (-1, len(group) * n_outputs)))
+        first_tree, first_node = last_tree, first_node + len(values)
     return tf.concat(means, axis=1)
 
 
 def _descend(forests: Sequence[Forest], inputs: tf.Tensor) -> tf.Tensor:
-    """(rows, trees) int32: the leaf that each row reaches in each tree, as node number over all forests."""
+    """(trees, rows) int32: the leaf that each row reaches in each tree, as node number over all forests.
+
+    Rows stand side by side, so that one tree's nodes stay in the processor's cache while all of them descend.
+    """
     offsets = _node_offsets(forests)
     feature = tf.constant(np.concatenate([f.feature + np.int32(f.start) for f in forests]))
     threshold = tf.constant(np.concatenate([f.threshold for f in forests]))
@@ -67,7 +69,7 @@ def _descend(forests: Sequence[Forest], inputs: tf.Tensor) -> tf.Tensor:
 
     shape = tf.shape(inputs)
     flat = tf.reshape(inputs, (-1,))
-    row_starts = tf.expand_dims(tf.range(shape[0]) * shape[1], 1)  # (rows, 1)
+    row_starts = tf.expand_dims(tf.range(shape[0]) * shape[1], 0)  # (1, rows)
 
     def step(nodes: tf.Tensor) -> tf.Tensor:
         value = tf.gather(flat, row_starts + tf.gather(feature, nodes))
@@ -76,16 +78,16 @@ def _descend(forests: Sequence[Forest], inputs: tf.Tensor) -> tf.Tensor:
 
     depths = np.repeat([forest.depth for forest in forests], [len(forest.roots) for forest in forests])
     deepest_first = np.argsort(-depths, kind="stable")
-    nodes = tf.zeros_like(row_starts) + tf.constant(roots[None, deepest_first].astype(np.int32))
+    nodes = tf.zeros_like(row_starts) + tf.constant(roots[deepest_first, None].astype(np.int32))
     arrived: list[tf.Tensor] = []
     for n_trees, steps in _legs(depths[deepest_first]):
-        if n_trees < nodes.shape[1]:
-            arrived.insert(0, nodes[:, n_trees:])
-            nodes = nodes[:, :n_trees]
+        if n_trees < nodes.shape[0]:
+            arrived.insert(0, nodes[n_trees:])
+            nodes = nodes[:n_trees]
         nodes = _repeat(step, nodes, steps)
     if not arrived:
         return nodes
-    return tf.gather(tf.concat([nodes, *arrived], axis=1), np.argsort(deepest_first), axis=1)
+    return tf.gather(tf.concat([nodes, *arrived], axis=0), np.argsort(deepest_first))
 
 
 def _legs(depths: np.ndarray) -> list[tuple[int, int]]:

@@ -12,12 +12,11 @@ from pyramid.fields import Objective
 from pyramid.finalize.readout import Attempt
 from pyramid.submodels.greedy import RowLosses, log_losses, squared_errors
 from pyramid.tables.cached_data import CACHING, CachedData
-from pyramid.tables.splits import stratified_folds, stratified_sample
+from pyramid.tables.splits import default_folds, stratified_folds, stratified_sample
 from pyramid.workspace import Workspace, read_array
 
 SEARCH_JOB = "search_submodel with folds"
 MAX_ROWS = 50_000
-FOLDS, FOLDS_OF_FEW_ROWS, FEW_ROWS = 5, 10, 500
 SEED = 0
 # what each random generator is for; a number of its own keeps their streams apart
 ROWS_DRAW, FOLDS_DRAW = 1, 2
@@ -124,8 +123,7 @@ def read_out_of_fold(
 
 def _folds(workspace: Workspace, cached: CachedData, strata: np.ndarray) -> np.ndarray:
     if not workspace.folds.exists():
-        n_folds = FOLDS if len(strata) >= FEW_ROWS else FOLDS_OF_FEW_ROWS
-        return stratified_folds(strata, n_folds, np.random.default_rng([SEED, FOLDS_DRAW]))
+        return stratified_folds(strata, default_folds(len(strata)), np.random.default_rng([SEED, FOLDS_DRAW]))
     folds = read_array(workspace.folds, CACHING)
     cached.check_array(workspace.folds, folds)
     if folds.shape != strata.shape or folds.dtype.kind not in "iu":

@@ -6,7 +6,8 @@ never the matrix. Images go through the image network before, each file once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,26 +26,22 @@ from pyramid.submodels.holdout_images import row_files_document
 from pyramid.tables.cached_data import DIGESTS_KEY
 from pyramid.tables.encode import Encoding
 from pyramid.tables.representatives import representatives
+from pyramid.tables.row_trees import ROWS_AT_ONCE, RowTrees, learn_cross_fitted, learn_windows
 from pyramid.tables.rows import JobRows, open_rows, within
-from pyramid.tables.splits import stratified_sample
+from pyramid.tables.splits import default_folds, stratified_folds, stratified_sample
 from pyramid.tables.streaming import MATRIX_TYPE, Target, in_order, write_matrices
-from pyramid.tables.tree_embedding.learn import MAX_LEARNING_ROWS, Embedding, learn_embedding
 from pyramid.workspace import MAX_SUBSETS, Workspace, check_there, whole_files
 from sensenet.files import WholeFile
-from sensenet.forest import block_transform, dump_forests, tree_features
+from sensenet.forest import dump_forests
 
 MAX_FULL_BYTES = 512_000_000
 NPY_HEADER_BYTES = 128
 EVALUATION_ROWS = 4096
-ROWS_AT_ONCE = 4096
-COMPILED_FROM_ROWS = 16_384
 BLOCKS_PER_REPORT = 16
 IMAGES_SHARE = 0.7  # of the job's progress, where there are images
 
 # what a random stream is for: with the job's seed it starts the stream
-LEARNING, FULL_SAMPLE, SUBSETS, EVALUATION, REPRESENTATIVES = range(5)
-
-TreeTransform = Callable[[np.ndarray], np.ndarray]
+LEARNING, FULL_SAMPLE, SUBSETS, EVALUATION, REPRESENTATIVES, FOLDS = range(6)
 
 
 def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[str, Any]:
@@ -69,29 +66,57 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
 
 
 def _cache(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[str, Any]:
+    started = time.monotonic()
     report(0.0, message="reading the rows")
     job_rows = open_rows(TableOptions.of(settings), workspace, report, IMAGES_SHARE)
     if job_rows.network:
         report = within(report, IMAGES_SHARE, 1.0)
-    embedding, learning_rows = None, np.zeros(0, np.int64)
-    if settings.tree_embedding or settings.is_search:
+    folds = _folds(settings, job_rows)
+    trees = None
+    if _wants_trees(settings):
         report(0.05, message="learning trees")
-        learning_rows = stratified_sample(job_rows.strata(), MAX_LEARNING_ROWS, _stream(settings, LEARNING))
-        embedding = _learn(job_rows, learning_rows, _stream(settings, LEARNING))
-    tree_inputs = embedding.n_features if embedding else 0
+        trees = _learn(settings, job_rows, folds, started)
+    tree_inputs = trees.embedding.n_features if trees else 0
     encoding = Encoding.of(job_rows.encoding.fields, tree_inputs, job_rows.encoding.features)
     row_size = encoding.layout.row_columns * MATRIX_TYPE.itemsize
     targets = _targets(settings, workspace, len(job_rows.rows), row_size)
     job_rows = replace(job_rows, encoding=encoding)
-    blocks = _matrix_blocks(job_rows, embedding, learning_rows, report)
-    check_there(_write_all(settings, workspace, job_rows, targets, blocks, embedding, report))
-    return {
+    check_there(_write_all(settings, workspace, job_rows, targets, trees, folds, report))
+    result = {
         "datasets": [str(target.path) for target in targets],
         "full_data_size": len(job_rows.rows) * row_size,
         "full_data_shape": [len(job_rows.rows), encoding.layout.row_columns],
         "row_size": row_size,
         "tree_inputs": tree_inputs,
     }
+    if _is_cross_fitted(settings) and trees:
+        result["tree_ensembles"] = list(trees.embedding.ensembles)
+    return result
+
+
+def _wants_trees(settings: BaseSettings) -> bool:
+    return bool(settings.tree_embedding or settings.is_search)
+
+
+def _is_cross_fitted(settings: BaseSettings) -> bool:
+    return _wants_trees(settings) and settings.tree_kind == "cross_fitted"
+
+
+def _folds(settings: BaseSettings, job_rows: JobRows) -> np.ndarray | None:
+    """(rows,) int8: the fold of each row, where somebody asks for folds."""
+    if not (settings.folds or _is_cross_fitted(settings)):
+        return None
+    n_folds = settings.folds or default_folds(len(job_rows.rows))
+    return stratified_folds(job_rows.strata(), n_folds, _stream(settings, FOLDS))
+
+
+def _learn(settings: BaseSettings, job_rows: JobRows, folds: np.ndarray | None, started: float) -> RowTrees:
+    rng = _stream(settings, LEARNING)
+    if folds is None or not _is_cross_fitted(settings):
+        return learn_windows(job_rows, rng)
+    seconds = settings.max_training_time
+    left = None if seconds is None else seconds - (time.monotonic() - started)
+    return learn_cross_fitted(job_rows, folds, left, rng)
 
 
 def _write_all(
@@ -99,13 +124,14 @@ def _write_all(
     workspace: Workspace,
     job_rows: JobRows,
     targets: Sequence[Target],
-    blocks: Iterator[tuple[int, np.ndarray]],
-    embedding: Embedding | None,
+    trees: RowTrees | None,
+    folds: np.ndarray | None,
     report: Report,
 ) -> list[Path]:
     """Write all files under temporary names, then rename them: what tells of the others comes first."""
     with whole_files() as together:
         info = together.new(workspace.dataset_info)
+        blocks = _matrix_blocks(job_rows, trees, report)
         matrices = write_matrices(
             together, targets, blocks, len(job_rows.rows), job_rows.encoding.layout.row_columns
         )
@@ -114,9 +140,11 @@ def _write_all(
             target.path: _read_back(target, file) for target, file in zip(targets, matrices, strict=True)
         }
         samples = _samples(settings, workspace, job_rows, written[workspace.full_dataset], targets[0].rows)
+        if folds is not None:
+            samples |= _fold_files(workspace, folds, targets[0].rows)
         for path, array in samples.items():
             put_array(together.new(path), array)
-        documents = _documents(workspace, job_rows, embedding)
+        documents = _documents(workspace, job_rows, trees)
         if job_rows.network and settings.return_holdout_images:
             documents[workspace.image_files] = dumps(row_files_document(job_rows.rows, targets))
         for path, content in documents.items():
@@ -135,11 +163,11 @@ def _read_back(target: Target, file: WholeFile) -> np.ndarray:
         return read_npy(file.path, mmap=True)
 
 
-def _documents(workspace: Workspace, job_rows: JobRows, embedding: Embedding | None) -> dict[Path, bytes]:
+def _documents(workspace: Workspace, job_rows: JobRows, trees: RowTrees | None) -> dict[Path, bytes]:
     documents = {}
-    if embedding:
-        documents[workspace.trees] = dumps(dump_forests(embedding.forests))
-        documents[workspace.tree_importances] = dumps(embedding.importances)
+    if trees:
+        documents[workspace.trees] = dumps(dump_forests(trees.embedding.forests))
+        documents[workspace.tree_importances] = dumps(trees.embedding.importances)
     if job_rows.network:
         documents[workspace.image_features] = dumps(network_record(job_rows.network))
     return documents
@@ -149,17 +177,12 @@ def _stream(settings: BaseSettings, purpose: int) -> np.random.Generator:
     return np.random.default_rng([settings.seed, purpose])
 
 
-def _learn(job_rows: JobRows, rows: np.ndarray, rng: np.random.Generator) -> Embedding:
-    layout = job_rows.encoding.layout
-    inputs = job_rows.encoding.encode(job_rows.numbers[rows])[:, layout.inputs]
-    return learn_embedding(
-        np.ascontiguousarray(inputs),
-        job_rows.labels[rows],
-        job_rows.strata(rows),
-        layout,
-        job_rows.objective.has_classes,
-        rng,
-    )
+def _fold_files(
+    workspace: Workspace, folds: np.ndarray, full_rows: np.ndarray | None
+) -> dict[Path, np.ndarray]:
+    if full_rows is None:
+        return {workspace.folds: folds}
+    return {workspace.folds: folds[full_rows], workspace.full_rows: full_rows.astype(np.int64)}
 
 
 def _targets(settings: BaseSettings, workspace: Workspace, n_rows: int, row_size: int) -> list[Target]:
@@ -185,23 +208,19 @@ def _sample(n_rows: int, size: int, rng: np.random.Generator) -> np.ndarray | No
 
 
 def _matrix_blocks(
-    job_rows: JobRows, embedding: Embedding | None, learning_rows: np.ndarray, report: Report
+    job_rows: JobRows, trees: RowTrees | None, report: Report
 ) -> Iterator[tuple[int, np.ndarray]]:
     """The whole matrix in blocks, in order: the number of the first row, and (block rows, columns)."""
     layout = job_rows.encoding.layout
     n_rows = len(job_rows.rows)
-    transform = _tree_transform(embedding, layout.input_size, n_rows)
 
     def make(start: int) -> tuple[int, np.ndarray]:
         # a copy, as numbers in the file do not lie on addresses that vector instructions like
         raw = np.array(job_rows.numbers[start : start + ROWS_AT_ONCE])
         block = np.zeros((len(raw), layout.row_columns), np.float32)
         job_rows.encoding.encode_into(raw, block, start)
-        if embedding and layout.tree_inputs:
-            first, last = np.searchsorted(learning_rows, (start, start + len(raw)))
-            if last - first < len(raw):
-                block[:, : layout.tree_inputs] = transform(block[:, layout.inputs])
-            block[learning_rows[first:last] - start, : layout.tree_inputs] = embedding.features[first:last]
+        if trees:
+            trees.fill(block, start, layout)
         return start, block
 
     for number, made in enumerate(in_order(make, range(0, n_rows, ROWS_AT_ONCE))):
@@ -209,13 +228,6 @@ def _matrix_blocks(
             job_rows.rows.forget_pages()
             report(0.3 + 0.6 * made[0] / n_rows, message=f"encoded {made[0]} of {n_rows} rows")
         yield made
-
-
-def _tree_transform(embedding: Embedding | None, columns: int, n_rows: int) -> TreeTransform:
-    forests = embedding.forests if embedding else ()
-    if n_rows >= COMPILED_FROM_ROWS:
-        return block_transform(forests, columns, ROWS_AT_ONCE)
-    return lambda inputs: tree_features(forests, np.ascontiguousarray(inputs)).numpy()
 
 
 def _samples(

@@ -27,13 +27,13 @@ from pyramid.search.report import fit_report
 from pyramid.search.result import FitResult
 from pyramid.search.searchers import start_searchers
 from pyramid.search.space import Proposals
+from pyramid.tables.splits import default_folds
 from pyramid.tables.tree_embedding.readouts import tree_readout
 from pyramid.train.metrics import CLASS_METRICS, NUMBER_METRICS
 from pyramid.workspace import Workspace, read_json, write_array, write_json
 from sensenet.tables.source import Source, open_table
 
 TREES_SHARE = 0.3
-FEW_ROWS, FOLDS, FOLDS_OF_FEW_ROWS = 500, 5, 10
 MEAN_OF = ("random_forest", "extra_trees")
 
 
@@ -144,7 +144,7 @@ def _job_maker(request: Request, table: Table, objective: Objective, workspace: 
         shared["instance_weights"] = True
     if table.image_root:
         shared["image_root"] = table.image_root
-    folds = choices.folds or (FOLDS if table.n_rows >= FEW_ROWS else FOLDS_OF_FEW_ROWS)
+    folds = choices.folds or default_folds(table.n_rows)
     timed = choices.seconds is not None
     return JobMaker(shared, workspace, objective, table.n_rows, folds, choices.seed, timed)
 
@@ -188,7 +188,8 @@ def _readouts(begun: _Begun, cached: Result) -> list[First]:
     ensembles = cached.get("tree_ensembles") or []
     names = [one["name"] for one in ensembles]
     combinations = [(name,) for name in names] + [MEAN_OF] * set(MEAN_OF).issubset(names)
-    n_inputs = cached["full_data_shape"][1]
+    beside = cached["tree_inputs"] + begun.table.has_weights + begun.objective.n_outputs
+    n_inputs = cached["full_data_shape"][1] - beside
     return [
         Readout(
             " and ".join(chosen).replace("_", " "),

@@ -114,12 +114,12 @@ class JobMaker:
             **self._structure(structure),
             "job_id": job_id,
             "layers": network_layers(structure, numbers.dropout_rate, self.objective, seed),
-            **self._numbers(numbers),
+            **self._numbers(structure, numbers),
             "max_iterations": rung_iterations(candidates[0].rung, self.n_rows, structure.batch_size),
             "patience": PATIENCE,
             "refit": refit,
             "variants": [
-                {"job_id": one.job_id, "seed": self._seed(one), **self._numbers(one.numbers)}
+                {"job_id": one.job_id, "seed": self._seed(one), **self._numbers(structure, one.numbers)}
                 for one in candidates
             ],
         }
@@ -166,11 +166,13 @@ class JobMaker:
             keys["mixup_alpha"] = structure.mixup_alpha
         return keys
 
-    def _numbers(self, numbers: Numbers | None) -> dict[str, float]:
+    def _numbers(self, structure: Structure, numbers: Numbers | None) -> dict[str, float]:
         assert numbers is not None
         keys = asdict(numbers)
         if not self.objective.has_classes:
             del keys["label_smoothing_factor"]
+        if not structure.layers:
+            del keys["dropout_rate"]
         return keys
 
     def _seed(self, candidate: Candidate) -> int:

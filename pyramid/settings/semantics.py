@@ -12,6 +12,7 @@ from typing import Any
 from pyramid.errors import Violation
 from pyramid.images.augment.registry import augmentation_violations
 from pyramid.images.training_types import INITIAL_MODEL, is_given
+from pyramid.settings.folds import fold_violations, layer_violations, variant_violations
 from pyramid.settings.image_networks import (
     BOXES,
     DETECTORS,
@@ -239,6 +240,14 @@ def _augmentations_are_known(job: Settings) -> Iterator[Violation]:
         yield from augmentation_violations(job.get("image_augmentations"), job.get("augmentation_ranges"))
 
 
+def _schedules_have_an_end(job: Settings) -> Iterator[Violation]:
+    ends = "max_iterations" in job or job["job_type"] not in TRAINING_JOBS
+    if job.get("learning_rate_schedule") == "cosine" and not ends:
+        yield Violation(
+            "/max_iterations", 'missing; the learning_rate_schedule "cosine" falls to 0 over them'
+        )
+
+
 def _layers_can_be_built(job: Settings) -> Iterator[Violation]:
     if job["job_type"] in TRAINING_JOBS and job["objective_type"] != BOXES:
         yield from check_layers(job["layers"])[0]
@@ -282,5 +291,9 @@ _CHECKS: Mapping[tuple[str, ...], Check] = MappingProxyType(
         ("job_type", "cache_file", "image_training_data", "cache_rows"): _image_rows_are_there,
         PATH_KEYS: _paths_can_be_paths,
         ("image_training_data",): _files_of_rows_can_be_paths,
+        ("learning_rate_schedule", "max_iterations", "job_type"): _schedules_have_an_end,
+        ("folds", "refit", "variants", "job_type", "cheat_on_validation"): fold_violations,
+        ("folds", "job_type", "layers"): layer_violations,
+        ("variants", "layers"): variant_violations,
     }
 )

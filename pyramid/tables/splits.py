@@ -11,6 +11,7 @@ from pyramid.settings.wording import found
 SMALLEST_SPLIT = 32
 MOST_NAMED = 20
 QUANTILE_BINS = 10
+FOLDS, FOLDS_OF_FEW_ROWS, FEW_ROWS = 5, 10, 500
 
 
 def numeric_strata(values: np.ndarray, bins: int = QUANTILE_BINS) -> np.ndarray:
@@ -78,17 +79,17 @@ def stratified_sample(strata: np.ndarray, size: int, rng: np.random.Generator) -
     return _first_of_each(order, counts, allocate(counts, size))
 
 
-def stratified_halves(strata: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(rows,) int64 of 0 and 1: the half of each row; every stratum is divided as evenly as it can be."""
-    return stratified_folds(strata, 2, rng)
+def default_folds(n_rows: int) -> int:
+    """How many folds rows have where nobody chooses."""
+    return FOLDS_OF_FEW_ROWS if n_rows < FEW_ROWS else FOLDS
 
 
-def stratified_folds(strata: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:
-    """(rows,) int64, 0 to folds - 1: the fold of each row; every stratum is divided as evenly as it can be."""
+def stratified_folds(strata: np.ndarray, n_folds: int, rng: np.random.Generator) -> np.ndarray:
+    """(rows,) int8 of 0 to `n_folds` - 1: the fold of each row; every stratum is divided as evenly as it can be."""
     order, _ = _shuffled_strata(strata, rng)
-    found = np.empty(len(strata), np.int64)
-    found[order] = np.arange(len(strata)) % folds
-    return found
+    folds = np.empty(len(strata), np.int8)
+    folds[order] = np.arange(len(strata)) % n_folds
+    return folds
 
 
 def allocate(counts: np.ndarray, size: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -57,11 +58,26 @@ def expected_gradients(
     Raises:
         DataError: there are no points or no baselines.
     """
+    return attributions_of(predict, points.shape[1])(points, baselines, seed, max_gradients)
+
+
+Attribute = Callable[[np.ndarray, np.ndarray, int, int], np.ndarray]
+"""`expected_gradients` of one network: (points, baselines, seed, max_gradients) -> attributions."""
+
+
+def attributions_of(predict: Predict, n_columns: int) -> Attribute:
+    """`expected_gradients` for networks that take turns in the variables that `predict` reads: it is traced once."""
+    jacobian = _compile_jacobian(predict, n_columns)
+    return partial(_attributions, predict, jacobian)
+
+
+def _attributions(
+    predict: Predict, jacobian: Any, points: np.ndarray, baselines: np.ndarray, seed: int, max_gradients: int
+) -> np.ndarray:
     if len(points) == 0 or len(baselines) == 0:
         raise DataError("importances need at least one point and one baseline")
     points, baselines = points.astype(np.float32, copy=False), baselines.astype(np.float32, copy=False)
     rng = np.random.default_rng(seed)
-    jacobian = _compile_jacobian(predict, points.shape[1])
     budget = _Budget.of(jacobian, max_gradients)
     paths = draw_paths(points, baselines, budget.most_paths, rng)
     differences = _outputs(predict, points)[paths.ends] - _outputs(predict, baselines)[paths.starts]

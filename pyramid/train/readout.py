@@ -8,7 +8,8 @@ from pyramid.progress import Report
 from pyramid.settings.options import FitOptions, LossOptions
 from pyramid.train.checks import OnCheck, ignore_check
 from pyramid.train.dataset import Dataset, targets_and_weights
-from pyramid.train.fit import Fit, fit, training_limits
+from pyramid.train.fit import Fit, fit
+from pyramid.train.limits import training_limits
 from pyramid.train.loop import FlatNetwork, State, compile_steps
 from pyramid.train.losses import make_loss
 from pyramid.train.optimizers import learning_rate, make_optimizer
@@ -36,9 +37,9 @@ def fit_readout(
         DataError: all rows weigh nothing.
         TrainingError: not one check had finite metrics.
     """
-    limits = training_limits(options.limits, holdout, started)
-    rate, warmup = options.optimizer.learning_rate, options.optimizer.learning_rate_warmup_iterations
-    flat, optimizer, truth = FlatNetwork(network), make_optimizer(options.optimizer), holdout.truth
+    limits = training_limits(options.limits, len(holdout), started, holdout.objective.decisive)
+    flat, truth = FlatNetwork(network), holdout.truth
+    optimizer = flat.decayed(make_optimizer(options.optimizer), options.optimizer.weight_decay)
     sampling = options.sampling
     steps = compile_steps(
         flat,
@@ -53,7 +54,7 @@ def fit_readout(
         ),
         make_loss(options.loss.loss_function, training.objective),
         optimizer,
-        lambda iteration: learning_rate(rate, warmup, iteration),
+        lambda iteration: learning_rate(options.optimizer, iteration),
         holdout.inputs,
     )
     parameters, buffers = flat.read()

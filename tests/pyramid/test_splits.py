@@ -10,7 +10,7 @@ from pyramid.tables.splits import (
     allocate,
     holdout_split,
     numeric_strata,
-    stratified_halves,
+    stratified_folds,
     stratified_sample,
 )
 
@@ -79,7 +79,7 @@ def test_places_are_allocated_in_proportion_and_add_up(counts, size):
 
 @given(labels_of, seeds)
 def test_halves_divide_every_stratum_evenly(labels, seed):
-    halves = stratified_halves(labels, np.random.default_rng(seed))
+    halves = stratified_folds(labels, 2, np.random.default_rng(seed))
     for label in np.unique(labels):
         first, second = np.bincount(halves[labels == label], minlength=2)
         assert abs(first - second) <= 1
@@ -90,7 +90,7 @@ def test_splits_repeat_with_a_seed_and_differ_without():
     for split in (
         lambda rng: holdout_split(labels, 0.2, 4096, rng)[1],
         lambda rng: stratified_sample(labels, 100, rng),
-        lambda rng: stratified_halves(labels, rng),
+        lambda rng: stratified_folds(labels, 2, rng),
     ):
         first, again, other = (split(np.random.default_rng(seed)) for seed in (1, 1, 2))
         np.testing.assert_array_equal(first, again)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from pyramid.tables.layout import Layout
-from pyramid.tables.splits import stratified_halves
+from pyramid.tables.splits import stratified_folds
 from pyramid.tables.tree_embedding.shap import Tree, shap_values
 from sensenet.forest import Forest, floor_float32, tree_features
 
@@ -38,11 +39,13 @@ class Embedding:
         features: (learning rows, tree features) float32, of the rows that did.
         importances: for each tree feature the share of each input field (its position in `info_list`, as
             text); the shares sum to 1.
+        ensembles: what the columns of cross-fitted trees are (docs/formats.md, "Tree ensembles"); none of others.
     """
 
     forests: tuple[Forest, ...]
     features: np.ndarray
     importances: list[dict[str, float]]
+    ensembles: tuple[dict[str, Any], ...] = ()
 
     @property
     def n_features(self) -> int:
@@ -80,7 +83,7 @@ def learn_embedding(
         strata: (rows,) what the two halves shall have equally much of.
         layout: gives the columns of each field, and the number of classes.
     """
-    half_of = stratified_halves(strata, rng)
+    half_of = stratified_folds(strata, 2, rng)
     halves = [np.flatnonzero(half_of == half) for half in (0, 1)]
     n_outputs = layout.n_outputs if is_classification else 1
     if is_classification:
@@ -106,7 +109,7 @@ def learn_embedding(
             forests.append(to_forest(trees, start, end))
         chosen = [tree for trees in both for tree in trees[:FINAL_TREES_PER_HALF]]
         final.append(to_forest(chosen, start, end))
-        importances.extend(_field_shares(chosen, window[explained], start, layout))
+        importances.extend(field_shares(chosen, window[explained], start, layout))
     features = np.empty((len(inputs), len(spans) * n_outputs), np.float32)
     for half, seen_by in ((0, 1), (1, 0)):
         features[halves[half]] = tree_features(of_half[seen_by], inputs[halves[half]])
@@ -155,7 +158,7 @@ def _learn(
     ]
 
 
-def _field_shares(
+def field_shares(
     trees: Sequence[Tree], rows: np.ndarray, start: int, layout: Layout
 ) -> list[dict[str, float]]:
     """For each output of the forest the share of each field that its window touches, sum 1.
@@ -177,7 +180,7 @@ def _field_shares(
 
 
 def _depth(tree: Tree) -> int:
-    depths = np.zeros(len(tree.feature), np.int64)
-    for node in np.flatnonzero(~tree.is_leaf):
-        depths[[tree.left[node], tree.right[node]]] = depths[node] + 1
-    return int(depths.max())
+    depth, nodes = 0, np.zeros(1, np.int64)
+    while len(nodes := nodes[~tree.is_leaf[nodes]]):
+        depth, nodes = depth + 1, np.concatenate([tree.left[nodes], tree.right[nodes]])
+    return depth

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,7 @@ class Tree:
             values=values,
         )
 
-    @property
+    @cached_property
     def is_leaf(self) -> np.ndarray:
         """(nodes,) bool."""
         return self.left == np.arange(len(self.left))
