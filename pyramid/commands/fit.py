@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,8 @@ def _run(parsed: argparse.Namespace) -> None:
     for name in ("table", "objective", "no_header"):
         del options[name]
     watcher = terminal_or_lines(sys.stderr)
-    result = api.fit_with(watcher, parsed.table, parsed.objective, **options)
+    with redirect_stdout(sys.stderr):  # what libraries print, Ray for one, is no answer
+        result = api.fit_with(watcher, parsed.table, parsed.objective, **options)
     answer(_told(result, parsed.metric))
 
 

@@ -85,9 +85,9 @@ def fit_table(request: Request, watcher: Watcher) -> FitResult:
     choices, clock = request.choices, Clock(request.choices.seconds)
     try:
         with (
+            start_searchers(choices) as searchers,  # before the signals are ours: Ray would take SIGTERM
             watched_interrupts() as interrupts,
             LocalBackend(1, debug=choices.debug) as service,
-            start_searchers(choices) as searchers,
         ):
             begun = _begin(request, clock, watcher)
             progress = _search(begun, service, searchers, interrupts)

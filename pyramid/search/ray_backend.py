@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import uuid
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from pyramid.workspace import Workspace, whole_files
 MOST_RETRIES = 3
 MOST_AT_ONCE = 4096
 REMOVING_SECONDS = 5.0
+REACHING_SECONDS = 10.0
 
 
 class ClusterError(PyramidError):
@@ -143,9 +145,9 @@ class RayBackend:
         """Have every node remove what it has kept for us; gives the tasks."""
         if self._shared is None:
             return []
-        task = ray.remote(ray_node.remove_folder).options(num_cpus=0)
+        task = ray.remote(ray_node.remove_folder)
         nodes = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in _living_nodes()]
-        return [task.options(scheduling_strategy=node).remote(self._name) for node in nodes]
+        return [task.options(num_cpus=0, scheduling_strategy=node).remote(self._name) for node in nodes]
 
 
 def processors_each(processors_of_nodes: Sequence[int], n_workers: int) -> int:
@@ -160,10 +162,18 @@ def processors_each(processors_of_nodes: Sequence[int], n_workers: int) -> int:
 
 def _connect(address: str, debug: bool) -> None:
     try:
+        _check_port(address)
         ray.init(address=address, log_to_driver=debug, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ClusterError(f"ray: the cluster at {address} cannot be reached: {reason}") from error
+
+
+def _check_port(address: str) -> None:
+    """Try where a host and a port are named: Ray itself would for minutes, and then end this process."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), REACHING_SECONDS).close()
 
 
 def _living_nodes() -> list[dict[str, Any]]:
