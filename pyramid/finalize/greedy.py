@@ -108,8 +108,8 @@ def _select(
             break
     if most < max_networks:
         warn(
-            f"warning: {most} networks are selected at most, not {max_networks} as max_networks allows: the document "
-            f"of more would be larger than {MAX_DOCUMENT_BYTES // 1_000_000} MB"
+            f"warning: at most {most} of the {max_networks} networks that max_networks allows are selected: the "
+            f"document of more would be larger than {MAX_DOCUMENT_BYTES // 1_000_000} MB"
         )
     return counts, most
 

@@ -79,7 +79,7 @@ def outcomes_of(planned: PlannedJob, result: Mapping[str, Any]) -> list[Outcome]
     """What a job's result says of each of its candidates."""
     of_each = {one["job_id"]: one for one in result.get("submodels", [result])}
     seconds = result["job_time"] / len(planned.candidates)
-    return [_outcome(one, of_each[one.job_id], planned.job, seconds) for one in planned.candidates]
+    return [_outcome(one, of_each.get(one.job_id), planned.job, seconds) for one in planned.candidates]
 
 
 def failures_of(planned: PlannedJob, reason: str) -> list[Outcome]:
@@ -94,9 +94,11 @@ def loss_of(metrics: Mapping[str, float]) -> float:
     return -metrics["mean_squared_error"]
 
 
-def _outcome(candidate: Candidate, result: Mapping[str, Any], job: Job, seconds: float) -> Outcome:
+def _outcome(candidate: Candidate, result: Mapping[str, Any] | None, job: Job, seconds: float) -> Outcome:
+    if result is None:
+        return Outcome(candidate, reason="its training never reached a finite loss", seconds=seconds)
     metrics, iterations = result["evaluation_metrics"], result["iterations"]
-    if metrics is None or any(value is None for value in metrics.values()):
+    if any(value is None for value in metrics.values()):
         return Outcome(candidate, reason="its metrics are not finite", seconds=seconds)
     return Outcome(
         candidate,

@@ -6,9 +6,11 @@ import math
 import time
 from dataclasses import dataclass, field
 
-FINALIZING_SECONDS, FINALIZING_SHARE = 6.0, 0.2
-LEAST_JOB_SECONDS = 2.0
-LATE_SHARE = 0.03
+FINALIZING_SECONDS, FINALIZING_SHARE = 6.0, 0.15
+"""What is kept for the final model, its measuring and its report; of little time no more than a share."""
+
+LEAST_JOB_SECONDS = 1.5
+LATE_SHARE = 0.05
 LONGEST_JOB_SHARE = 0.34
 
 
@@ -40,22 +42,22 @@ class Clock:
         return self.left - self._finalizing_seconds
 
     @property
-    def allows_a_job(self) -> bool:
-        """Whether another job is worth beginning."""
-        return self.search_left > LEAST_JOB_SECONDS
-
-    @property
     def is_late(self) -> bool:
         """Whether what still runs is not to be waited for."""
         return self.seconds is not None and self.search_left < -LATE_SHARE * self.seconds
 
-    @property
-    def job_seconds(self) -> float | None:
-        """What one job's training may take of what is left; no job may take most of the search."""
+    def job_seconds(self, overrun: float) -> float | None:
+        """How long the training of a job that begins now may take; no job may take most of the search.
+
+        Args:
+            overrun: seconds that a job still needs when its training is over.
+
+        Returns:
+            None without a limit; less than `LEAST_JOB_SECONDS` where no job is worth beginning.
+        """
         if self.seconds is None:
             return None
-        longest = LONGEST_JOB_SHARE * self.seconds
-        return max(LEAST_JOB_SECONDS, min(self.search_left - LEAST_JOB_SECONDS, longest))
+        return min(self.search_left - overrun, max(LEAST_JOB_SECONDS, LONGEST_JOB_SHARE * self.seconds))
 
     def share(self, part: float) -> float | None:
         """A part of the time in all, None without a limit."""

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 
 from pyramid.search.backend import Backend, Job, JobFailed, Result
 from pyramid.search.candidates import Outcome, PlannedJob, failures_of, outcomes_of
-from pyramid.search.clock import Clock
+from pyramid.search.clock import LEAST_JOB_SECONDS, Clock
 from pyramid.search.interrupts import Interrupts
 from pyramid.search.planner import Planner
 from pyramid.worker.protocol import Cancelled
 
 TICK_SECONDS = 0.2
+FIRST_OVERRUN_SECONDS = 1.5
 
 
 @dataclass
@@ -67,11 +68,11 @@ def run_search(
     Args:
         show: told how far the search is, several times a second.
     """
-    progress = Progress()
+    progress, overrun = Progress(), FIRST_OVERRUN_SECONDS
     running: dict[Future[Result], PlannedJob] = {}
     while not interrupts.asked:
-        while len(running) < backend.slots and (clock.allows_a_job or not (running or progress.outcomes)):
-            planned = planner.next(clock.job_seconds)
+        while len(running) < backend.slots:
+            planned = _next(planner, clock, overrun, is_first=not (running or progress.outcomes))
             if planned is None:
                 break
             running[backend.submit(planned.job)] = planned
@@ -81,6 +82,7 @@ def run_search(
             break
         for future in wait(running, TICK_SECONDS, FIRST_COMPLETED).done:
             planned = running.pop(future)
+            overrun = max(overrun, _overrun(planned, future))
             outcomes = _outcomes(planned, future)
             planner.tell(planned, outcomes)
             progress.add(outcomes, clock.elapsed)
@@ -100,6 +102,21 @@ def run_alone(backend: Backend, job: Job) -> Result:
     while not wait([future], TICK_SECONDS).done:
         pass
     return future.result()
+
+
+def _next(planner: Planner, clock: Clock, overrun: float, is_first: bool) -> PlannedJob | None:
+    seconds = clock.job_seconds(overrun)
+    if seconds is None or seconds >= LEAST_JOB_SECONDS:
+        return planner.next(seconds)
+    return planner.next(LEAST_JOB_SECONDS) if is_first else None
+
+
+def _overrun(planned: PlannedJob, future: Future[Result]) -> float:
+    """For how many seconds a job went on when its training had to end."""
+    most = planned.job.get("max_training_time")
+    if most is None or future.exception() is not None:
+        return 0.0
+    return float(future.result()["job_time"] - most)
 
 
 def _outcomes(planned: PlannedJob, future: Future[Result]) -> list[Outcome]:

@@ -31,6 +31,7 @@ from pyramid.tables.splits import default_folds
 from pyramid.tables.tree_embedding.readouts import tree_readout
 from pyramid.train.metrics import CLASS_METRICS, NUMBER_METRICS
 from pyramid.workspace import Workspace, read_json, write_array, write_json
+from sensenet.errors import SensenetError
 from sensenet.tables.source import Source, open_table
 
 TREES_SHARE = 0.3
@@ -99,6 +100,8 @@ def fit_table(request: Request, watcher: Watcher) -> FitResult:
 def _begin(request: Request, clock: Clock, watcher: Watcher) -> _Begun:
     """Read the table, tell of it, write its rows; the workers start in the meantime."""
     watcher.phase("reading the table")
+    if request.test is not None:
+        request.test.position(request.objective, "the objective")
     choices, test_rows = request.table, None
     if request.choices.test_share:
         share, seed = request.choices.test_share, request.choices.seed
@@ -144,7 +147,7 @@ def _job_maker(request: Request, table: Table, objective: Objective, workspace: 
         shared["instance_weights"] = True
     if table.image_root:
         shared["image_root"] = table.image_root
-    folds = choices.folds or default_folds(table.n_rows)
+    folds = min(choices.folds or default_folds(table.n_rows), table.n_rows)
     timed = choices.seconds is not None
     return JobMaker(shared, workspace, objective, table.n_rows, folds, choices.seed, timed)
 
@@ -203,31 +206,44 @@ def _finish(begun: _Begun, progress: Progress, service: Backend) -> FitResult:
     """Finalize, measure, and leave what is told of it all."""
     request, workspace, watcher = begun.request, begun.workspace, begun.watcher
     watcher.phase("writing the final model")
-    remove_submodels(
-        workspace, keep=frozenset(one.candidate.job_id for one in progress.outcomes if one.is_done)
-    )
-    measuring = None if request.test is None else Measuring()
+    done = frozenset(one.candidate.job_id for one in progress.outcomes if one.is_done)
+    remove_submodels(workspace, keep=done)
+    measuring = None if request.test is None else Measuring(request.test, request.objective)
     _result(service, begun.jobs.finalizing(), "the final model could not be written")
-    test_metrics = None
-    if measuring is not None:
-        watcher.phase("measuring the final model")
-        test_metrics = measuring.metrics(workspace.final_model, request.test, request.objective)
+    test_metrics = None if measuring is None else _test_metrics(begun, measuring)
     _write_report(begun, progress, test_metrics)
     selection = read_json(workspace.selection, "finalize_output")
     entries = leaderboard(progress.outcomes, begun.objective, request.choices.metric, selection["weights"])
     write_leaderboard(workspace.leaderboard, entries)
-    write_table_report(workspace.root)
+    _write_page(begun)
     if not request.choices.keep:
         remove_submodels(workspace, keep=frozenset())
     return FitResult(
         workspace,
         entries,
         in_own_units(selection["metrics"], begun.objective.label_unit),
-        test_metrics,
-        tuple(begun.table.warnings),
+        None if test_metrics is None else in_own_units(test_metrics, 1.0),
+        begun.table.warnings,
         begun.objective.headline,
         begun.clock.elapsed,
     )
+
+
+def _test_metrics(begun: _Begun, measuring: Measuring) -> dict[str, float] | None:
+    """None, with a warning, where the test rows cannot be predicted: the model is there, and is not lost for that."""
+    begun.watcher.phase("measuring the final model")
+    try:
+        return measuring.metrics(begun.workspace.final_model, begun.table.image_root)
+    except (PyramidError, SensenetError) as error:
+        begun.watcher.say(f"warning: the final model could not be measured: {error}")
+        return None
+
+
+def _write_page(begun: _Begun) -> None:
+    try:
+        write_table_report(begun.workspace.root)
+    except PyramidError as error:
+        begun.watcher.say(f"warning: {error}")
 
 
 def _result(backend: Backend, job: Job, failure: str) -> Result:

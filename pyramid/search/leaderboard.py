@@ -17,6 +17,7 @@ from pyramid.workspace import write_bytes
 
 MOST_SHOWN = 12
 DONE, FAILED = "done", "failed"
+OF_HIDDEN_LAYERS = ("width", "activation_function", "residual", "batch_normalization", "dropout_rate")
 SETTINGS = (*STRUCTURE_SPACE, *NUMBER_SPACE)
 
 
@@ -73,7 +74,8 @@ def settings_of(candidate: Candidate) -> dict[str, Any]:
     for part in (candidate.structure, candidate.numbers):
         if part is not None:
             keys |= asdict(part)
-    return keys
+    is_linear = candidate.structure is not None and not candidate.structure.layers
+    return {name: value for name, value in keys.items() if not (is_linear and name in OF_HIDDEN_LAYERS)}
 
 
 def write_leaderboard(path: Path, entries: Sequence[Entry]) -> None:

@@ -19,6 +19,7 @@ from pyramid.search.portfolio import (
     Layer,
     Numbers,
     Structure,
+    first_rung,
 )
 from pyramid.search.space import Proposals
 
@@ -122,7 +123,9 @@ class Planner:
             ]
             return self._networks(longer, max_seconds)
         structure, proposed = self._proposals.ask(numbers)
-        return self._networks(list(self._named(structure, proposed, rung=0)), max_seconds)
+        return self._networks(
+            list(self._named(structure, proposed, first_rung(self._maker.n_rows))), max_seconds
+        )
 
     def _begin(self, first: First, room: int, max_seconds: float | None) -> PlannedJob:
         if isinstance(first, Readout):

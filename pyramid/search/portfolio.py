@@ -135,6 +135,7 @@ HALVING_SHARE = 4
 """One of so many candidates is trained on, for so many times the iterations."""
 
 _RUNG_EPOCHS = (15.0, 60.0, 240.0)
+_HALVING_ROWS = 3000
 _FEWEST_ITERATIONS, _MOST_ITERATIONS = 200, 40_000
 
 
@@ -150,6 +151,11 @@ def rung_iterations(rung: int, n_rows: int, batch_size: int) -> int:
 
 
 LAST_RUNG = len(_RUNG_EPOCHS) - 1
+
+
+def first_rung(n_rows: int) -> int:
+    """Where proposed candidates begin: where rows are few, compiling a longer training costs more than the training."""
+    return 0 if n_rows >= _HALVING_ROWS else LAST_RUNG
 
 
 def network_layers(structure: Structure, dropout_rate: float, objective: Objective, seed: int) -> list[Layer]:

@@ -14,6 +14,7 @@ from pyramid.errors import WorkspaceError
 from pyramid.storage.nesting import is_deeper
 from pyramid.storage.npy import npy_header, read_npy
 from sensenet import files
+from sensenet.collection import collection_paused
 
 MAX_JSON_DEPTH = 200
 """How deep what is read may be nested: less than what is ever written, and than what Python's stack bears."""
@@ -157,7 +158,8 @@ def parse_json(content: bytes, path: Path, written_by: str) -> Any:
         WorkspaceError: it is not JSON, or nested deeper than `MAX_JSON_DEPTH`.
     """
     try:
-        value = orjson.loads(content)
+        with collection_paused():
+            value = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise _unreadable(path, written_by, f"not valid JSON ({error})") from error
     if is_deeper(value, MAX_JSON_DEPTH):

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from sensenet.collection import collection_paused
 from sensenet.document.parsing import float32_array
 from sensenet.errors import ModelFormatError
 from sensenet.files import open_regular
@@ -106,7 +107,7 @@ def loads(encoded: bytes, keys: Iterable[str] = ARRAY_KEYS, max_object_bytes: in
         rest = b"".join([*pieces, encoded[end:]])
         _refuse_many_values(rest, max_object_bytes)
         try:
-            document = orjson.loads(rest)
+            document = _loads(rest)
         except orjson.JSONDecodeError:
             pass  # the whole text tells the right place of the error
         else:
@@ -114,9 +115,14 @@ def loads(encoded: bytes, keys: Iterable[str] = ARRAY_KEYS, max_object_bytes: in
                 return document
     _refuse_many_values(encoded, max_object_bytes)
     try:
-        return orjson.loads(encoded)
+        return _loads(encoded)
     except orjson.JSONDecodeError as error:
         raise ModelFormatError(f"not valid JSON: {error}") from error
+
+
+def _loads(text: bytes) -> Any:
+    with collection_paused():
+        return orjson.loads(text)
 
 
 def _refuse_many_values(text: bytes, max_object_bytes: int) -> None:

@@ -142,6 +142,9 @@ def cyclic_tree() -> list:
         ([[[0, 1], [[[1e39], None]]]], r"trees\[0\]\[1\]\[0\]: .*float32"),
         ([[[0, 1], [[1, 0.0, LEAF, LEAF]]]], r"trees\[0\]\[1\]\[0\]: .*0 to 0"),
         ([[[0, 1], [[0, "x", LEAF, LEAF]]]], r"trees\[0\]\[1\]\[0\]: .*threshold"),
+        ([[[0, 1], [[0, 10**400, LEAF, LEAF]]]], r"trees\[0\]\[1\]\[0\]: .*threshold"),
+        ([[[0, 1], [LEAF, [0, 0.0, LEAF, [0, 0.5, [[True], None], LEAF]]]]], r"\[1\]\[1\]\.right\.left: "),
+        ([[[0, 1], [[[1.0, 2.0], None], [0, 0.0, LEAF, LEAF]]]], r"\[1\]\[1\]\.left: expected 2 numbers"),
         ([[[0, 1], [[0, 0.0, LEAF, [True, 0.0, LEAF, LEAF]]]]], r"trees\[0\]\[1\]\[0\]\.right: "),
         (
             [[[0, 1], [[0, 0.0, [0, 0.0, LEAF, [[1.0, 2.0], None]], LEAF]]]],
@@ -177,10 +180,19 @@ def documents(draw) -> list:
     return [forest() for _ in range(draw(st.integers(0, 3)))]
 
 
+def of_float32(value):
+    """`value` with every float as a reader has it that reads float32."""
+    if isinstance(value, list):
+        return [of_float32(inner) for inner in value]
+    return float(np.float32(value)) if isinstance(value, float) else value
+
+
 @given(documents())
 def test_what_was_parsed_is_written_back_unchanged(document):
     forests = parse_forests(document)
-    assert dump_forests(forests) == document
+    dumped = dump_forests(forests)
+    assert of_float32(dumped) == document
+    assert len(json.dumps(dumped)) <= len(json.dumps(document))
     assert all(isinstance(forest, Forest) for forest in forests)
     for forest, (_, raw_trees) in zip(forests, document, strict=True):
         assert len(forest.roots) == len(raw_trees)

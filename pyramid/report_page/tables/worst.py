@@ -75,5 +75,5 @@ def _column(some: SerRows, place: int, field: Field) -> list[str]:
 
 def _said(number: float, names: Sequence[str] | None) -> str:
     if names is None:
-        return "-" if np.isnan(number) else f"{number:.10g}"
+        return "-" if np.isnan(number) else f"{number:.{15 if number.is_integer() else 6}g}"
     return names[int(number)] if 0 <= number < len(names) else "-"

@@ -23,7 +23,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from pyramid.tables.tree_embedding.effort import MAX_DEPTH, MOST_BOOSTING_LEAVES, Effort, final_size
 from pyramid.tables.tree_embedding.shap import Tree
