@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pyramid.tensorflow_setup import tensorflow_environment
+from sensenet.tensorflow_setup import tensorflow_environment
 
 os.environ.update(tensorflow_environment(os.environ))
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from pyramid.tensorflow_setup import tensorflow_environment
+from sensenet.tensorflow_setup import tensorflow_environment
 
 os.environ.update(tensorflow_environment(os.environ))
 

@@ -24,8 +24,9 @@ from timing import print_table
 
 from pyramid.search.backend import Backend, Job
 from pyramid.search.candidates import NETWORK, Candidate, Outcome
+from pyramid.search.choices import LOOKAHEAD
 from pyramid.search.local import LocalBackend
-from pyramid.search.portfolio import LOOKAHEAD, VARIANTS
+from pyramid.search.portfolio import VARIANTS
 from pyramid.search.space import Proposals
 
 NODES = (1, 8, 64)

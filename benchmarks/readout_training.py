@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-from pyramid.tensorflow_setup import tensorflow_environment
+from sensenet.tensorflow_setup import tensorflow_environment
 
 os.environ.update(tensorflow_environment(os.environ))
 

@@ -17,7 +17,7 @@ from demo_data import SCANNED_NETWORKS, Scans, Table, image_job, load_tables, ta
 from demo_detection import show_detection
 from demo_worker import Worker
 
-from pyramid.tensorflow_setup import hidden_notices, prepare_tensorflow
+from sensenet.tensorflow_setup import hidden_notices, prepare_tensorflow
 
 
 def main() -> None:

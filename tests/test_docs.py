@@ -18,7 +18,7 @@ BLOCK = re.compile(r"^```(\w+)(?: title=(\S+))?\n(.*?)^```$", re.MULTILINE | re.
 PAGES = ("README.md", "docs/tables.md", "docs/training.md", "docs/formats.md", "docs/sensenet.md")
 LINKING_PAGES = (
     *PAGES,
-    *("docs/architecture.md", "docs/augmentations.md", "docs/generation.md"),
+    *("docs/architecture.md", "docs/augmentations.md", "docs/fitting.md", "docs/generation.md"),
     *("docs/security.md", "docs/training-images.md"),
     "CHANGELOG.md",
 )

@@ -8,16 +8,9 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from pyramid.commands.console import answer, make_parser, run_command
-from pyramid.report_page.units import shown_number
-from pyramid.search.choices import DEFAULT_SECONDS
-from pyramid.search.jobs import TREE_KINDS
-from pyramid.search.leaderboard import shown_leaderboard
-from pyramid.search.live import terminal_or_lines
-from pyramid.search.portfolio import LOOKAHEAD
-from pyramid.search.result import FitResult
+from pyramid.search.choices import DEFAULT_SECONDS, LOOKAHEAD, TREE_KINDS
 
 PROGRAM = "pyramid_fit"
 
@@ -132,29 +125,13 @@ def _add_table_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(parsed: argparse.Namespace) -> None:
-    api: Any = import_module("pyramid.search.api")
-    options = vars(parsed) | {"header": not parsed.no_header}
-    for name in ("table", "objective", "no_header"):
-        del options[name]
-    watcher = terminal_or_lines(sys.stderr)
+    options = vars(parsed) | {"header": not parsed.no_header, "verbose": True}
+    table, objective, _ = (options.pop(name) for name in ("table", "objective", "no_header"))
+    # what takes long to import is imported where an interrupt is answered
+    fit = import_module("pyramid.search.api").fit
     with redirect_stdout(sys.stderr):  # what libraries print, Ray for one, is no answer
-        result = api.fit_with(watcher, parsed.table, parsed.objective, **options)
-    answer(_told(result, parsed.metric))
-
-
-def _told(result: FitResult, metric: str | None) -> str:
-    names = [metric] if metric is not None and metric not in result.headline else []
-    measured = [("out of fold", result.metrics)]
-    if result.test_metrics is not None:
-        measured.append(("on the test rows", result.test_metrics))
-    lines = [shown_leaderboard(result.leaderboard, [*result.headline, *names]), ""]
-    for where, metrics in measured:
-        told = ", ".join(f"{name} {shown_number(value)}" for name, value in metrics.items())
-        lines.append(f"the final model {where}: {told}")
-    lines.append(
-        f"{result.seconds:.1f} s; the model: {result.document}; how it went: {result.workspace.report}"
-    )
-    return "\n".join(lines)
+        result = fit(table, objective, **options)
+    answer(import_module("pyramid.search.telling").summary(result, parsed.metric))
 
 
 def _names(text: str) -> tuple[str, ...]:

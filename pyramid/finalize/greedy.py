@@ -104,7 +104,7 @@ def _select(
     for most in range(max_networks, max(sizes) - 1, -1):
         counts = candidates.select(most)
         times = repeats(counts, sizes)
-        if sum(n_bytes(position) * times[position] for position in np.flatnonzero(counts)) <= room_bytes:
+        if sum(n_bytes(position) * times[position] for position in _most_taken_first(counts)) <= room_bytes:
             break
     if most < max_networks:
         warn(

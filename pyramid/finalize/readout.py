@@ -152,18 +152,27 @@ def read_trees(workspace: Workspace, attempts: Sequence[Attempt]) -> Any:
     """The forests of the tree embedding; None where no network looks at them.
 
     Raises:
-        WorkspaceError: they are missing or are none; names the file.
+        WorkspaceError: they are missing; names the file.
     """
     if not any(attempt.info["uses_trees"] for attempt in attempts):
         return None
-    trees = read_json(workspace.trees, "dataset_caching")
+    return read_json(workspace.trees, "dataset_caching")
+
+
+def check_trees(workspace: Workspace, trees: Any) -> None:
+    """Refuse what `read_trees` gave where it is no forests.
+
+    Making a model does so, too, of a million nodes in half a second, but knows no file.
+
+    Raises:
+        WorkspaceError: names the file.
+    """
     try:
         parse_forests(trees)
     except ModelFormatError as error:
         raise WorkspaceError(
             f"{workspace.trees}, which a dataset_caching job writes, cannot be used: {error}"
         ) from error
-    return trees
 
 
 def read_image_network(workspace: Workspace, attempt: Attempt) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from pyramid.finalize.readout import (
     read_trees,
     wrong,
 )
-from pyramid.submodels.files import foreign_piece
+from pyramid.submodels.files import cached_digest, foreign_piece
 from pyramid.submodels.greedy import repeats
 from pyramid.submodels.ranking import keep_best, rank_submodels
 from pyramid.workspace import Workspace, read_json
@@ -114,10 +115,10 @@ def whole_attempts(workspace: Workspace, warn: Callable[[str], None]) -> dict[st
         raise WorkspaceError(
             f"{workspace.root} has no submodel_* directory with evaluations.json, which search_submodel jobs write"
         )
-    attempts, problems = {}, []
+    attempts, problems, digest_of = {}, [], cache(cached_digest)
     for submodel in submodels:
         attempt = read_attempt(submodel, "search_submodel")
-        problem = foreign_piece(submodel, attempt.info)
+        problem = foreign_piece(submodel, attempt.info, digest_of)
         if problem is None:
             attempts[submodel.job_id] = attempt
         else:

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from pyramid.errors import DataError
-from pyramid.frames.scan import ColumnFacts
+from pyramid.frames.facts import ColumnFacts
 from pyramid.tables.ser import NAME_BYTES, pascal_name
 from sensenet.files import write_whole
 
@@ -71,7 +71,7 @@ def image_files(columns: list[ColumnFacts], root: Path, folder: Path | None) -> 
     Raises:
         DataError: one of them needs it, and there is none.
     """
-    if all(column.is_complete and all(map(_fits, column.counts["value"])) for column in columns):
+    if all(column.values.is_complete and all(map(_fits, column.values.frame["value"])) for column in columns):
         return ImageFiles(root)
     if folder is None:
         raise DataError(
@@ -83,7 +83,7 @@ def image_files(columns: list[ColumnFacts], root: Path, folder: Path | None) -> 
 
 def n_missing_files(column: ColumnFacts, root: Path) -> int:
     """How many of the names that were seen lead to no file."""
-    return sum(not (root / name).is_file() for name in column.counts["value"])
+    return sum(not (root / name).is_file() for name in column.values.frame["value"])
 
 
 def _fits(name: str) -> bool:

@@ -10,9 +10,10 @@ import polars as pl
 
 from pyramid.frames.choices import TableChoices
 from pyramid.frames.columns import Column, finite_numbers
+from pyramid.frames.facts import ColumnFacts
 from pyramid.frames.images import ImageFiles, n_missing_files
 from pyramid.frames.kinds import MAX_CATEGORIES, Kind, kind_of
-from pyramid.frames.scan import ColumnFacts, Scan, most_frequent
+from pyramid.frames.scan import Scan
 from pyramid.frames.summary import ColumnSummary, statistics, summarize
 from sensenet.tables.dates import PARTS
 
@@ -96,8 +97,8 @@ def _columns_of(
 
 
 def _categorical_column(inputs: Inputs, facts: ColumnFacts, index: int) -> Column:
-    kept = most_frequent(facts.counts).head(MAX_CATEGORIES)
-    if len(kept) < facts.n_distinct or not facts.is_complete:
+    kept = facts.values.frame.head(MAX_CATEGORIES)
+    if len(kept) < len(facts.values) or not facts.values.is_complete:
         rows = facts.n_present - int(kept["count"].sum())
         inputs.warnings.append(
             f'"{facts.name}": the most frequent {MAX_CATEGORIES} of its values are categories, the others (of {rows} '

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 
 import polars as pl
 
-from pyramid.frames.scan import ColumnFacts
+from pyramid.frames.facts import ColumnFacts
 from sensenet.tables.values import is_usable
 
 FEW_INTEGERS = 4
@@ -62,9 +62,9 @@ def kind_of(facts: ColumnFacts, n_rows: int, chosen: str | None, image_root: Pat
         return _left_out("all its values are missing")
     if chosen is not None:
         return _chosen_kind(facts, chosen)
-    if facts.n_distinct == 1 and facts.is_complete and facts.n_present == n_rows:
+    if len(facts.values) == 1 and facts.values.is_complete and facts.n_present == n_rows:
         return _left_out("all its values are the same")
-    if facts.n_distinct == 1 and facts.is_complete:
+    if len(facts.values) == 1 and facts.values.is_complete:
         return Kind("categorical")
     if facts.dtype == pl.Boolean:
         return Kind("categorical")
@@ -103,9 +103,9 @@ def _kind_of_numbers(facts: ColumnFacts) -> Kind | None:
     if facts.n_numbers == facts.n_beyond:
         return _left_out("none of its numbers is one that a float32 can be")
     all_whole = facts.n_whole == facts.n_numbers
-    if all_whole and facts.is_complete and facts.n_distinct <= FEW_INTEGERS:
+    if all_whole and facts.values.is_complete and len(facts.values) <= FEW_INTEGERS:
         return Kind("categorical")
-    are_distinct = facts.n_distinct == facts.n_present if facts.is_complete else facts.n_present > 0
+    are_distinct = len(facts.values) == facts.n_present if facts.values.is_complete else facts.n_present > 0
     # rows may be missing between them: those without objective, or kept for a test
     is_counter = facts.high - facts.low < 2 * facts.n_present
     if all_whole and are_distinct and is_counter and facts.n_present >= MIN_ID_ROWS:
@@ -117,7 +117,7 @@ def _kind_of_almost_numbers(facts: ColumnFacts) -> Kind | None:
     """Numbers, and here and there a word for a missing one."""
     if facts.n_padded or facts.n_numbers < MOSTLY_NUMBERS * facts.n_present or facts.first_text is None:
         return None
-    if facts.n_distinct <= REGRESSION_VALUES:
+    if len(facts.values) <= REGRESSION_VALUES:
         return None
     row, text = facts.first_text
     n_texts = facts.n_present - facts.n_numbers
@@ -131,18 +131,18 @@ def _kind_of_almost_numbers(facts: ColumnFacts) -> Kind | None:
 def _kind_of_texts(facts: ColumnFacts, image_root: Path) -> Kind:
     if _are_images(facts, image_root):
         return Kind("image")
-    different = facts.n_distinct / facts.n_present if facts.is_complete else 1.0
+    different = len(facts.values) / facts.n_present if facts.values.is_complete else 1.0
     many = facts.n_present >= MIN_ID_ROWS
     mean_length = facts.n_characters / facts.n_present
     if many and mean_length > TEXT_CHARACTERS and different > TEXT_DIFFERENT:
         return _left_out("it is free text")
     if many and different == 1:
         return _left_out("all its values are different, as those of an id")
-    if facts.n_distinct > MAX_CATEGORIES and different > MOSTLY_DIFFERENT:
+    if len(facts.values) > MAX_CATEGORIES and different > MOSTLY_DIFFERENT:
         return _left_out("almost all its values are different, as those of an id")
     return Kind("categorical")
 
 
 def _are_images(facts: ColumnFacts, image_root: Path) -> bool:
-    some = facts.counts["value"].sort().head(TRIED_IMAGES).to_list()
+    some = facts.values.frame["value"].sort().head(TRIED_IMAGES).to_list()
     return all(is_image_name(name) for name in some) and all((image_root / name).is_file() for name in some)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pyramid.errors import DataError
 from pyramid.frames.columns import Column
+from pyramid.frames.facts import ColumnFacts
 from pyramid.frames.inputs import numeric_column
 from pyramid.frames.kinds import MAX_CLASSES, MIN_ID_ROWS, REGRESSION_VALUES
-from pyramid.frames.scan import ColumnFacts, Scan
+from pyramid.frames.scan import Scan
 from pyramid.frames.summary import ColumnSummary, summarize
 from sensenet.tables.values import is_usable
 
@@ -24,18 +25,18 @@ def task_of(facts: ColumnFacts, chosen: str | None) -> str:
         raise DataError(f"{name} has values of the type {facts.dtype}, expected numbers or classes")
     if not facts.n_present:
         raise DataError(f"{name} has no value in any row")
-    if facts.n_distinct == 1:
+    if len(facts.values) == 1:
         raise DataError(
-            f"{name} has one value only, {facts.counts['value'][0]!r:.60}: there is nothing to learn"
+            f"{name} has one value only, {facts.values.frame['value'][0]!r:.60}: there is nothing to learn"
         )
-    many = not facts.is_complete or facts.n_distinct > REGRESSION_VALUES
+    many = not facts.values.is_complete or len(facts.values) > REGRESSION_VALUES
     task = chosen or ("regression" if facts.is_numeric and many else "classification")
     if task == "regression" and facts.n_numbers < facts.n_present:
         row, text = facts.first_text or (0, "")
         raise DataError(f"{name} is {text!r:.60} in row {row + 1}: a regression needs numbers")
-    if task == "classification" and (not facts.is_complete or facts.n_distinct > MAX_CLASSES):
+    if task == "classification" and (not facts.values.is_complete or len(facts.values) > MAX_CLASSES):
         raise DataError(
-            f"{name} has {facts.n_distinct} different values or more, at most {MAX_CLASSES} classes can be learnt"
+            f"{name} has {len(facts.values)} different values or more, at most {MAX_CLASSES} classes can be learnt"
         )
     return task
 
@@ -47,15 +48,15 @@ def objective_column(
     if task == "regression":
         column, values = numeric_column(facts, index, seen.sample)
         return column, summarize(facts, "numeric", "objective", n_rows, values), []
-    classes = facts.counts["value"].sort().to_list()
+    classes = facts.values.frame["value"].sort().to_list()
     info = {"index": index, "name": facts.name, "type": "categorical", "values": classes}
     warnings = []
-    lone = facts.counts.filter(facts.counts["count"] == 1)["value"].sort().to_list()
+    lone = facts.values.frame.filter(facts.values.frame["count"] == 1)["value"].sort().to_list()
     if lone:
         names = ", ".join(f'"{name:.40}"' for name in lone[:MOST_NAMED])
         more = f" and {len(lone) - MOST_NAMED} more" if len(lone) > MOST_NAMED else ""
         warnings.append(f"a single row is of the class {names}{more}: it is learnt, but never checked")
-    if facts.is_numeric and facts.n_distinct > facts.n_present / 2 and facts.n_present >= MIN_ID_ROWS:
+    if facts.is_numeric and len(facts.values) > facts.n_present / 2 and facts.n_present >= MIN_ID_ROWS:
         warnings.append(f'the numbers of the objective "{facts.name}" are taken for classes')
     summary = summarize(facts, "categorical", "objective", n_rows, None)
     return Column(info, facts.name, facts.dtype), summary, warnings

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pyramid.frames.scan import ColumnFacts, most_frequent
+from pyramid.frames.facts import ColumnFacts
 
 TOP_VALUES = 10
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -65,14 +65,14 @@ def summarize(
     Args:
         values: of numbers and dates: some of them, NaN for missing ones.
     """
-    top = most_frequent(facts.counts).head(TOP_VALUES)
+    top = facts.values.frame.head(TOP_VALUES)
     summary = ColumnSummary(
         name=facts.name,
         kind=kind,
         role=role,
         rows=n_rows,
         missing=n_rows - facts.n_present,
-        distinct=facts.n_distinct if facts.is_complete else None,
+        distinct=len(facts.values) if facts.values.is_complete else None,
         top=[list(row) for row in top.iter_rows()],
     )
     known = np.empty(0) if values is None else values[~np.isnan(values)]
@@ -84,7 +84,9 @@ def summarize(
         | {
             "mean": float(known.mean()),
             "stdev": float(known.std()),
-            "quantiles": [[share, float(np.quantile(known, share))] for share in QUANTILES],
+            "quantiles": [
+                list(pair) for pair in zip(QUANTILES, np.quantile(known, QUANTILES).tolist(), strict=True)
+            ],
             "edges": edges.tolist(),
             "counts": counts.tolist(),
         }

@@ -15,7 +15,7 @@ from pyramid.finalize.image import (
     image_only_document,
     predict_holdout,
 )
-from pyramid.finalize.readout import HOLDOUT_KEY, plain_document
+from pyramid.finalize.readout import HOLDOUT_KEY, check_trees, plain_document
 from pyramid.finalize.search import search_document
 from pyramid.progress import Report
 from pyramid.settings.base_settings import BaseSettings
@@ -57,6 +57,7 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     try:
         model = create_model(document)
     except ModelFormatError as error:
+        check_trees(workspace, document["trees"])
         raise WorkspaceError(f"what {workspace.root} holds does not fit together: {error}") from error
     if any(len(row) == UNPREDICTED for row in document.get(HOLDOUT_KEY, ())):
         report(0.45, message="predicting the holdout images")
@@ -128,7 +129,9 @@ def _result(workspace: Workspace) -> dict[str, Any]:
 
 def _check_numbers(document: Mapping[str, Any], workspace: Workspace) -> None:
     measured = [(document[key], f"/{key}") for key in MEASURED_KEYS if document[key] is not None]
-    path = _not_finite(document, "") or next(
+    # of trees there may be a million nodes, and making the model looks at each
+    rest = {key: value for key, value in document.items() if key != "trees"}
+    path = _not_finite(rest, "") or next(
         (found for value, place in measured if (found := _not_finite(value, place, null_is_nan=True))), None
     )
     if path is not None:

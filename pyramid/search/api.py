@@ -18,28 +18,7 @@ from sensenet.tables.source import Reading, open_table
 FOLDER_ENDING = "_model"
 
 
-def fit(table: Any, objective: str, *, verbose: bool = False, **options: Any) -> FitResult:
-    """Search for a model that predicts a column of a table from the others.
-
-    Args:
-        table: the path of a file (CSV and the like, Parquet, JSON lines), a Polars frame or a pandas frame.
-        objective: the name of the column.
-        verbose: whether it tells on standard error how it goes.
-        options: those of `pyramid_fit` (docs/fitting.md): `time`, `workers`, `folds`, `seed`, `output`, `metric`,
-            `test`, `test_share`, `quick`, `trees`, `keep`, `max_candidates`, `ray`, `lookahead`, `types`, `ignore`,
-            `weights`, `task`, `delimiter`, `encoding`, `header`.
-
-    Raises:
-        PyramidError, sensenet.errors.SensenetError: something cannot be used, or no candidate could be trained.
-        KeyboardInterrupt: interrupted before any candidate was done, or twice.
-        TypeError: an option that there is not.
-    """
-    watcher: Watcher = terminal_or_lines(sys.stderr) if verbose else Unwatched()
-    return fit_with(watcher, table, objective, **options)
-
-
-def fit_with(
-    watcher: Watcher,
+def fit(
     table: Any,
     objective: str,
     *,
@@ -52,13 +31,30 @@ def fit_with(
     delimiter: str | None = None,
     encoding: str | None = None,
     header: bool = True,
+    verbose: bool = False,
     **choices: Any,
 ) -> FitResult:
-    """As `fit`, for whoever watches.
+    """Search for a model that predicts a column of a table from the others (docs/fitting.md).
+
+    Args:
+        table: the path of a file (CSV and the like, Parquet, JSON lines), a Polars frame or a pandas frame.
+        objective: the name of the column.
+        output: the directory of everything; None is one beside us, called after the table and `_model`.
+        test: a table that the final model is measured on.
+        types: column -> "numeric", "categorical", "date" or "image", in place of what its values say.
+        ignore: columns that are no inputs.
+        weights: the column that tells how much a row counts.
+        task: "classification" or "regression", in place of what the objective says.
+        delimiter, encoding, header: of a file of text; None is what is found.
+        verbose: whether it tells on standard error how it goes.
+        choices: see `FitChoices`.
 
     Raises:
-        PyramidError, sensenet.errors.SensenetError, KeyboardInterrupt, TypeError: see `fit`.
+        PyramidError, sensenet.errors.SensenetError: something cannot be used, or no candidate could be trained.
+        KeyboardInterrupt: interrupted before any candidate was done, or twice.
+        TypeError: a choice that there is not.
     """
+    watcher: Watcher = terminal_or_lines(sys.stderr) if verbose else Unwatched()
     chosen = FitChoices(**choices)
     reading = Reading(delimiter, encoding, header)
     about_table = TableChoices(types or {}, tuple(ignore), weights, task, seed=chosen.seed, reading=reading)

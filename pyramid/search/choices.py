@@ -6,10 +6,11 @@ import os
 from dataclasses import dataclass
 
 from pyramid.errors import PyramidError
-from pyramid.search.jobs import CROSS_FITTED, LARGEST_SEED, TREE_KINDS
-from pyramid.search.portfolio import LOOKAHEAD
-from pyramid.train.metrics import CLASS_METRICS, NUMBER_METRICS
 
+CROSS_FITTED, WINDOWS, NO_TREES = "cross_fitted", "windows", "none"
+TREE_KINDS = (CROSS_FITTED, WINDOWS, NO_TREES)
+LARGEST_SEED = 2**31 - 1
+LOOKAHEAD = 16
 DEFAULT_SECONDS = 60.0
 FEWEST_FOLDS, MOST_FOLDS = 2, 16
 
@@ -58,14 +59,12 @@ class FitChoices:
         Raises:
             ChoiceError: says what could.
         """
-        known = (*CLASS_METRICS, *NUMBER_METRICS)
         rules = {
             "time: expected seconds greater than 0": self.time is None or self.time > 0,
             "workers: expected at least 1": self.workers is None or self.workers >= 1,
             f"folds: expected {FEWEST_FOLDS} to {MOST_FOLDS}": self.folds is None
             or FEWEST_FOLDS <= self.folds <= MOST_FOLDS,
             f"seed: expected 0 to {LARGEST_SEED}": 0 <= self.seed <= LARGEST_SEED,
-            f"metric: expected one of {', '.join(known)}": self.metric is None or self.metric in known,
             "test_share: expected a share from 0 to less than 1": 0 <= self.test_share < 1,
             f"trees: expected one of {', '.join(TREE_KINDS)}": self.trees in TREE_KINDS,
             "max_candidates: expected at least 1": self.max_candidates is None or self.max_candidates >= 1,

@@ -12,11 +12,11 @@ from pyramid.frames import Table, TableChoices, held_out_rows, prepare, save_row
 from pyramid.report_page.tables import write_table_report
 from pyramid.report_page.units import in_own_units
 from pyramid.search.backend import Backend, Job, JobFailed, Result
-from pyramid.search.choices import ChoiceError, FitChoices
+from pyramid.search.choices import NO_TREES, ChoiceError, FitChoices
 from pyramid.search.clock import Clock
 from pyramid.search.driver import Progress, run_alone, run_search
 from pyramid.search.interrupts import Interrupts, watched_interrupts
-from pyramid.search.jobs import NO_TREES, JobMaker
+from pyramid.search.jobs import JobMaker
 from pyramid.search.leaderboard import leaderboard, write_leaderboard
 from pyramid.search.live import Watcher
 from pyramid.search.local import LocalBackend

@@ -9,6 +9,7 @@ from typing import Any
 from pyramid.fields.objective import Objective
 from pyramid.search.backend import Job
 from pyramid.search.candidates import TREES, Candidate
+from pyramid.search.choices import LARGEST_SEED, NO_TREES
 from pyramid.search.portfolio import (
     MAX_NETWORKS,
     PATIENCE,
@@ -21,12 +22,9 @@ from pyramid.search.portfolio import (
 )
 from pyramid.workspace import Workspace
 
-CROSS_FITTED, WINDOWS, NO_TREES = "cross_fitted", "windows", "none"
-TREE_KINDS = (CROSS_FITTED, WINDOWS, NO_TREES)
 MAX_DATA_SIZE = 512_000_000
 NEVER_SECONDS = 1e9
 FIT_ID = "fit"
-LARGEST_SEED = 2**31 - 1
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from typing import Protocol, TextIO
 
@@ -106,6 +107,10 @@ class LiveTable:
         self._draw([])
 
     def _draw(self, lines: list[str]) -> None:
+        width = shutil.get_terminal_size().columns - 1
+        lines = [line[:width] for line in lines]
+        if lines == self._lines:
+            return
         # to the first line of what stands there, and clear all from there on
         back = f"\x1b[{len(self._lines)}A" if self._lines else ""
         self._stream.write(f"{back}\r\x1b[J" + "".join(f"{line}\n" for line in lines))

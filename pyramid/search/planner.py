@@ -9,11 +9,11 @@ from typing import Any
 
 from pyramid.search.backend import Job
 from pyramid.search.candidates import NETWORK, TREES, Candidate, Outcome, PlannedJob
+from pyramid.search.choices import LOOKAHEAD
 from pyramid.search.halving import Halving
 from pyramid.search.jobs import JobMaker
 from pyramid.search.portfolio import (
     LAST_RUNG,
-    LOOKAHEAD,
     PORTFOLIO,
     VARIANTS,
     Layer,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +79,26 @@ def trained_weights(submodel: Submodel, info: Mapping[str, Any]) -> list[Path]:
     return submodel.weight_files(count)
 
 
-def foreign_piece(submodel: Submodel, info: Mapping[str, Any]) -> str | None:
+def cached_digest(path: Path) -> str | None:
+    """The digest of a file that a caching job left; None where it is not there.
+
+    Raises:
+        WorkspaceError: it cannot be read.
+    """
+    return _digest_of(path, "dataset_caching")
+
+
+def foreign_piece(
+    submodel: Submodel,
+    info: Mapping[str, Any],
+    digest_of: Callable[[Path], str | None] = cached_digest,
+) -> str | None:
     """What does not belong to a fit info, and what to do about it; None where all does, or nobody has said.
 
     Fit infos of earlier versions have no digests.
+
+    Args:
+        digest_of: `cached_digest`, which for many submodels can remember what it has found.
 
     Raises:
         WorkspaceError: a file cannot be read.
@@ -102,8 +118,8 @@ def foreign_piece(submodel: Submodel, info: Mapping[str, Any]) -> str | None:
             return f"{path} does not belong to {submodel.fit_info}: {job} was interrupted; {again}"
     workspace = submodel.workspace
     for key, path in zip(CACHED_KEYS, (workspace.trees, workspace.image_features), strict=True):
-        wanted, found = digests.get(key), _digest_of(path, "dataset_caching")
-        if wanted is not None and wanted != found:
+        wanted = digests.get(key)
+        if wanted is not None and wanted != (found := digest_of(path)):
             return (
                 f"{path}, which a dataset_caching job writes, {'is another one' if found else 'is gone'}: since {job} "
                 f"left {submodel.fit_info} the rows were cached again; {again}"

@@ -40,7 +40,7 @@ def present(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 def numbers(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """The numbers that values stand for, Float64; null for missing ones and for what is no number."""
     if dtype == pl.String:
-        return present(column, dtype).cast(pl.Float64, strict=False).fill_nan(None)
+        return column.str.strip_chars().cast(pl.Float64, strict=False).fill_nan(None)
     if dtype.is_numeric() or dtype == pl.Boolean:
         return present(column, dtype).cast(pl.Float64, strict=False)
     return pl.lit(None, pl.Float64)

@@ -143,7 +143,6 @@ def test_an_output_directory_of_others_is_refused_and_our_own_is_emptied(tmp_pat
         ({"time": 0}, "time: expected seconds greater than 0, got 0"),
         ({"workers": 0}, "workers: expected at least 1"),
         ({"folds": 1}, "folds: expected 2 to 16"),
-        ({"metric": "beauty"}, "metric: expected one of accuracy, "),
         ({"test_share": 1.0}, "test_share: "),
         ({"trees": "oak"}, "trees: expected one of cross_fitted, windows, none, got oak"),
         ({"max_candidates": 0}, "max_candidates: "),
