@@ -46,6 +46,7 @@ setup(
             "pytest>=8",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
+            "ray[client]>=2.30",
             "ruff>=0.6",
             "types-jsonschema",
             "types-requests",

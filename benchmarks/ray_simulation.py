@@ -130,7 +130,7 @@ def beside(backend: Backend, job: Job, repeats: int) -> tuple[str, float, float]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("directory", type=Path, help="what a pyramid_fit left, for --measure with --keep")
+    parser.add_argument("directory", type=Path, help="what a pyramid_fit left")
     parser.add_argument("--trials", type=int, default=1000, help="jobs of up to four candidates each")
     parser.add_argument("--processors", type=int, default=1, help="of a node: jobs that it runs at once")
     parser.add_argument("--task-seconds", type=float, default=0.03)

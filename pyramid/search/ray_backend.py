@@ -26,7 +26,7 @@ from pyramid.workspace import Workspace, whole_files
 
 MOST_RETRIES = 3
 MOST_AT_ONCE = 4096
-REMOVING_SECONDS = 5.0
+REMOVING_SECONDS = 30.0
 REACHING_SECONDS = 10.0
 
 
