@@ -77,13 +77,14 @@ def job_seconds(directory: Path) -> list[float]:
     """What each training job of a fit took."""
     report = json.loads((directory / "fit_report.json").read_bytes())
     seconds = {one["job_id"]: one["seconds"] for one in report["candidates"]}
-    jobs = [json.loads(path.read_bytes()) for path in sorted((directory / "jobs").glob("*.json"))]
-    names = [
-        [one["job_id"] for one in job.get("variants", [job])]
-        for job in jobs
-        if job["job_type"] == "search_submodel"
-    ]
+    names = [[one["job_id"] for one in job.get("variants", [job])] for job in trainings(directory)]
     return [sum(seconds[name] for name in group) for group in names if seconds.keys() >= set(group)]
+
+
+def trainings(directory: Path) -> list[Job]:
+    """The training jobs of a fit; readouts of the trees, which take the least, come first."""
+    jobs = [json.loads(path.read_bytes()) for path in sorted((directory / "jobs").glob("*.json"))]
+    return [job for job in jobs if job["job_type"] == "search_submodel"]
 
 
 def choice_seconds() -> float:
@@ -105,13 +106,13 @@ def measure(directory: Path, repeats: int) -> None:
 
     from pyramid.search.ray_backend import RayBackend
 
-    jobs = [json.loads(path.read_bytes()) for path in sorted((directory / "jobs").glob("job_*.json"))]
+    job = trainings(directory)[0]
     cluster = Cluster(True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         with LocalBackend(1, threads=1) as local:
-            here = beside(local, jobs[0], repeats)
+            here = beside(local, job, repeats)
         with RayBackend(cluster.address) as backend:
-            there = beside(backend, jobs[0], repeats)
+            there = beside(backend, job, repeats)
     finally:
         cluster.shutdown()
     rows = [(name, f"{first:.2f}", f"{later * 1000:.0f}") for name, first, later in (here, there)]
