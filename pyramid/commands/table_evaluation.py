@@ -60,8 +60,8 @@ def evaluate_table(
         if odd_truths.rows:
             (field,) = odd_truths.rows
             raise DataError(
-                f'{source.name}, rows {n_rows + 1} to {n_rows + len(frame)}: "{name}" has values that the model does not '
-                f"predict: {odd_truths.examples(field)}"
+                f'{source.name}, rows {n_rows + 1} to {n_rows + len(frame)}: "{name}" has values that the model does '
+                f"not predict: {odd_truths.examples(field)}"
             )
         known = ~np.isnan(truth)
         truths.append(truth[known])
@@ -85,7 +85,7 @@ def evaluate_table(
 def _truth_field(model: Deepnet) -> Field:
     name = model.output.name
     if model.classes is None:
-        return NumericField(index=0, name=name, mean=np.nan, stdev=1.0)
+        return NumericField(index=0, name=name, mean=0.0, stdev=1.0)
     return CategoricalField(index=0, name=name, values=model.classes)
 
 

@@ -16,6 +16,7 @@ from pyramid.frames.inputs import Inputs, add_input
 from pyramid.frames.objective import objective_column, task_of, weight_column
 from pyramid.frames.scan import Scan, scan
 from pyramid.frames.table import Table
+from sensenet.document.wording import counted
 from sensenet.tables.source import open_table
 
 
@@ -36,14 +37,14 @@ def prepare(source: Any, objective: str, choices: TableChoices | None = None) ->
     table = open_table(source, choices.reading, inputs.warnings.append)
     choices.check(table, objective)
     seen = scan(table, objective, choices.rows_left_out, choices.seed)
-    if not seen.columns:
-        raise DataError(f"{table.name}: there are no rows")
     task = task_of(seen.columns[objective], choices.task)
-    without = np.union1d(seen.missing_rows, seen.infinite_rows if task == "regression" else [])
+    without = seen.rows_without_objective(task)
     excluded = np.union1d(without, [] if choices.rows_left_out is None else choices.rows_left_out)
     n_rows = seen.n_source_rows - len(excluded)
     if len(without):
-        inputs.warnings.append(f'{len(without)} rows have no objective ("{objective}") and are left out')
+        inputs.warnings.append(
+            f'left out for want of the objective "{objective}": {counted(len(without), "row")}'
+        )
 
     root = choices.image_root or table.folder or Path()
     for name in table.columns:

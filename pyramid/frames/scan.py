@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from pyramid.errors import DataError
 from pyramid.frames.facts import ColumnFacts, add_rows
 from sensenet.tables.source import Source
 from sensenet.tables.values import LARGEST, numbers, plain_types, present
@@ -37,6 +38,12 @@ class Scan:
     infinite_rows: np.ndarray
     sample: pl.DataFrame
 
+    def rows_without_objective(self, task: str) -> np.ndarray:
+        """Numbers of the rows that cannot be learnt from, sorted."""
+        if task == "classification":
+            return self.missing_rows
+        return np.union1d(self.missing_rows, self.infinite_rows)
+
 
 def numbered_batches(source: Source) -> Iterator[tuple[np.ndarray, pl.DataFrame]]:
     """The rows of a table, some at a time: their numbers from 0 on, and a frame with all columns in few types."""
@@ -51,10 +58,13 @@ def numbered_batches(source: Source) -> Iterator[tuple[np.ndarray, pl.DataFrame]
 def without(
     rows: np.ndarray, frame: pl.DataFrame, left_out: np.ndarray | None
 ) -> tuple[np.ndarray, pl.DataFrame]:
-    """A batch without the rows of some numbers."""
-    if left_out is None or not len(left_out):
+    """A batch without the rows of some numbers, which are sorted."""
+    if left_out is None or not len(rows):
         return rows, frame
-    kept = ~np.isin(rows, left_out)
+    first, end = np.searchsorted(left_out, [rows[0], rows[-1] + 1])
+    if first == end:
+        return rows, frame
+    kept = ~np.isin(rows, left_out[first:end])
     return rows[kept], frame.filter(pl.Series(kept))
 
 
@@ -65,6 +75,9 @@ def scan(source: Source, objective: str, left_out: np.ndarray | None, seed: int)
         objective: a column; rows without it count for nothing else.
         left_out: numbers of rows that are passed over.
         seed: of the sample.
+
+    Raises:
+        DataError: there are no rows.
     """
     sample = _Sample(max(1, SAMPLED_CELLS // len(source.columns)), seed)
     limit = max(MIN_COUNTED, MAX_COUNTED // len(source.columns))
@@ -81,7 +94,9 @@ def scan(source: Source, objective: str, left_out: np.ndarray | None, seed: int)
         infinite.append(rows[beyond.to_numpy()])
         facts = facts or {name: ColumnFacts(name, kind) for name, kind in frame.schema.items()}
         add_rows(facts, rows, frame, limit)
-        sample.add(rows, frame)
+        sample.add(frame)
+    if not n_rows:
+        raise DataError(f"{source.name}: there are no rows")
     return Scan(facts, n_rows, _joined(missing), _joined(infinite), sample.frame())
 
 
@@ -91,14 +106,13 @@ class _Sample:
     def __init__(self, size: int, seed: int):
         self._size = size
         self._draws = np.random.default_rng(seed)
-        self._keys, self._rows = np.empty(0), np.empty(0, np.int64)
+        self._keys = np.empty(0)
         self._kept: list[pl.DataFrame] = []
 
-    def add(self, rows: np.ndarray, frame: pl.DataFrame) -> None:
-        self._keys = np.concatenate([self._keys, self._draws.random(len(rows))])
-        self._rows = np.concatenate([self._rows, rows])
+    def add(self, frame: pl.DataFrame) -> None:
+        self._keys = np.concatenate([self._keys, self._draws.random(len(frame))])
         self._kept.append(frame)
-        if len(self._rows) > 2 * self._size:
+        if len(self._keys) > 2 * self._size:
             self._cut()
 
     def frame(self) -> pl.DataFrame:
@@ -107,10 +121,10 @@ class _Sample:
 
     def _cut(self) -> None:
         together = pl.concat(self._kept) if self._kept else pl.DataFrame()
-        if len(self._rows) > self._size:
+        if len(self._keys) > self._size:
             places = np.sort(np.argpartition(self._keys, self._size)[: self._size])
             together = together[places]
-            self._keys, self._rows = self._keys[places], self._rows[places]
+            self._keys = self._keys[places]
         self._kept = [together]
 
 

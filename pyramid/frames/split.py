@@ -28,6 +28,8 @@ def held_out_rows(
 ) -> np.ndarray:
     """Numbers of rows to keep for a test: a stratified sample of those that have an objective, sorted.
 
+    The only row of a class is never among them.
+
     Args:
         source: see `open_table`.
         share: of the rows, between 0 and 1.
@@ -41,27 +43,14 @@ def held_out_rows(
     table.position(objective, "objective")
     if not 0 < share < 1:
         raise DataError(f"the share of rows for the test is {share:g}, expected a number between 0 and 1")
-    narrow = Source(table.name, (objective,), table.folder, lambda: _only(table, objective))
-    seen = scan(narrow, objective, None, seed)
-    task = task_of(seen.columns[objective], task)
-    labels, rows = [], []
-    for numbered, frame in numbered_batches(narrow):
-        numbered, frame = without(numbered, frame, seen.missing_rows)
-        column, dtype = pl.col(objective), frame.schema[objective]
-        value = numbers(column, dtype) if task == "regression" else texts(column, dtype)
-        labels.append(frame.select(value).to_series())
-        rows.append(numbered)
-    together = pl.concat(labels)
-    if task == "regression":
-        strata = numeric_strata(together.to_numpy())
-    else:
-        strata = together.cast(pl.Categorical).to_physical().to_numpy().astype(np.int64)
-    size = round(share * len(strata))
-    if not 0 < size < len(strata):
-        raise DataError(
-            f"a share of {share:g} of {len(strata)} rows leaves none for the training or the test"
-        )
-    return np.concatenate(rows)[stratified_sample(strata, size, np.random.default_rng(seed))]
+    rows, strata = _strata(table, objective, task, seed)
+    size = round(share * len(rows))
+    _, places, counts = np.unique(strata, return_inverse=True, return_counts=True)
+    together = np.flatnonzero(counts[places] > 1)
+    if not 0 < size < len(together):
+        raise DataError(f"a share of {share:g} of {len(rows)} rows leaves none for the training or the test")
+    chosen = stratified_sample(strata[together], size, np.random.default_rng(seed))
+    return rows[together[chosen]]
 
 
 def save_rows(
@@ -84,3 +73,22 @@ def save_rows(
 def _only(table: Source, column: str) -> Iterator[pl.DataFrame]:
     for batch in table.batches():
         yield batch.select([column] if column in batch.columns else [pl.lit(None, pl.String).alias(column)])
+
+
+def _strata(table: Source, objective: str, chosen: str | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The rows that have an objective, and the stratum of each: its class, or its bin among the numbers."""
+    narrow = Source(table.name, (objective,), table.folder, lambda: _only(table, objective))
+    seen = scan(narrow, objective, None, seed)
+    task = task_of(seen.columns[objective], chosen)
+    labels, rows = [], []
+    for numbered, frame in numbered_batches(narrow):
+        numbered, frame = without(numbered, frame, seen.rows_without_objective(task))
+        column, dtype = pl.col(objective), frame.schema[objective]
+        value = numbers(column, dtype) if task == "regression" else texts(column, dtype)
+        labels.append(frame.select(value).to_series())
+        rows.append(numbered)
+    together = pl.concat(labels)
+    strata = (
+        numeric_strata(together.to_numpy()) if task == "regression" else together.rank("dense").to_numpy()
+    )
+    return np.concatenate(rows), strata

@@ -16,6 +16,7 @@ from pyramid.search.result import FitResult
 from sensenet.tables.source import Reading, open_table
 
 FOLDER_ENDING = "_model"
+IMAGES_FOLDER = "images"
 
 
 def fit(
@@ -57,13 +58,22 @@ def fit(
     watcher: Watcher = terminal_or_lines(sys.stderr) if verbose else Unwatched()
     chosen = FitChoices(**choices)
     reading = Reading(delimiter, encoding, header)
-    about_table = TableChoices(types or {}, tuple(ignore), weights, task, seed=chosen.seed, reading=reading)
+    folder = Path(output) if output is not None else _default_output(table, objective)
+    about_table = TableChoices(
+        types or {},
+        tuple(ignore),
+        weights,
+        task,
+        image_folder=folder / IMAGES_FOLDER,
+        seed=chosen.seed,
+        reading=reading,
+    )
     request = Request(
         open_table(table, reading, watcher.say),
         objective,
         about_table,
         chosen,
-        Path(output) if output is not None else _default_output(table, objective),
+        folder,
         None if test is None else open_table(test, reading, watcher.say),
     )
     return fit_table(request, watcher)

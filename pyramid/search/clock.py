@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-FINALIZING_SECONDS, FINALIZING_SHARE = 6.0, 0.15
-"""What is kept for the final model, its measuring and its report; of little time no more than a share."""
+FINALIZING_SECONDS, MOST_FINALIZING_SHARE = 6.0, 0.2
 
 LEAST_JOB_SECONDS = 1.5
 LATE_SHARE = 0.05
@@ -21,10 +20,12 @@ class Clock:
     Attributes:
         seconds: that it has in all; None is no limit.
         began: monotonic seconds.
+        finalizing_seconds: kept for the final model, its measuring and its report.
     """
 
     seconds: float | None
     began: float = field(default_factory=time.monotonic)
+    finalizing_seconds: float = FINALIZING_SECONDS
 
     @property
     def elapsed(self) -> float:
@@ -39,7 +40,9 @@ class Clock:
     @property
     def search_left(self) -> float:
         """Seconds until finalizing has to begin."""
-        return self.left - self._finalizing_seconds
+        if self.seconds is None:
+            return math.inf
+        return self.left - min(self.finalizing_seconds, MOST_FINALIZING_SHARE * self.seconds)
 
     @property
     def is_late(self) -> bool:
@@ -59,10 +62,10 @@ class Clock:
             return None
         return min(self.search_left - overrun, max(LEAST_JOB_SECONDS, LONGEST_JOB_SHARE * self.seconds))
 
+    def after_waiting(self, seconds: float) -> Clock:
+        """The clock of a machine that let a worker's start take so long: finalizing takes about as long there."""
+        return replace(self, finalizing_seconds=max(self.finalizing_seconds, seconds))
+
     def share(self, part: float) -> float | None:
         """A part of the time in all, None without a limit."""
         return None if self.seconds is None else part * self.seconds
-
-    @property
-    def _finalizing_seconds(self) -> float:
-        return 0.0 if self.seconds is None else min(FINALIZING_SECONDS, FINALIZING_SHARE * self.seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from pyramid.errors import PyramidError
 from pyramid.fields import Objective, parse_objective
@@ -22,20 +23,22 @@ from pyramid.search.live import Watcher
 from pyramid.search.local import LocalBackend
 from pyramid.search.measuring import Measuring
 from pyramid.search.output_folder import check_output, open_output, remove_submodels
-from pyramid.search.planner import First, Planner, Readout, portfolio, quick_network
+from pyramid.search.planner import First, Planner, portfolio, quick_network, tree_readouts
 from pyramid.search.report import fit_report
 from pyramid.search.result import FitResult
 from pyramid.search.searchers import start_searchers
 from pyramid.search.space import Proposals
+from pyramid.search.telling import table_summary
 from pyramid.tables.splits import default_folds
-from pyramid.tables.tree_embedding.readouts import tree_readout
 from pyramid.train.metrics import CLASS_METRICS, NUMBER_METRICS
 from pyramid.workspace import Workspace, read_json, write_array, write_json
 from sensenet.errors import SensenetError
 from sensenet.tables.source import Source, open_table
 
 TREES_SHARE = 0.3
-MEAN_OF = ("random_forest", "extra_trees")
+NOTHING_YET = "nothing has finished yet, so there is no model"
+IMAGE_NETWORK = MappingProxyType({"base_image_network": "mobilenet", "image_training_type": "use_pretrained"})
+"""Whose features image fields become."""
 
 
 class FitError(PyramidError):
@@ -90,8 +93,13 @@ def fit_table(request: Request, watcher: Watcher) -> FitResult:
             watched_interrupts() as interrupts,
             LocalBackend(1, debug=choices.debug) as service,
         ):
-            begun = _begin(request, clock, watcher)
-            progress = _search(begun, service, searchers, interrupts)
+            try:
+                begun = _begin(request, clock, watcher)
+                progress = _search(begun, service, searchers, interrupts)
+            except KeyboardInterrupt:
+                if not interrupts.patient:
+                    watcher.say(NOTHING_YET)
+                raise
             return _finish(begun, progress, service)
     finally:
         watcher.close()
@@ -108,7 +116,7 @@ def _begin(request: Request, clock: Clock, watcher: Watcher) -> _Begun:
         test_rows = held_out_rows(request.source, request.objective, share, seed, choices.task)
         choices = replace(choices, rows_left_out=test_rows)
     table = prepare(request.source, request.objective, choices)
-    for line in _summary(table):
+    for line in table_summary(table):
         watcher.say(line)
     objective = parse_objective(table.info_list[-1])
     _check(request.choices, objective)
@@ -146,7 +154,7 @@ def _job_maker(request: Request, table: Table, objective: Objective, workspace: 
     if table.has_weights:
         shared["instance_weights"] = True
     if table.image_root:
-        shared["image_root"] = table.image_root
+        shared |= {"image_root": table.image_root, **IMAGE_NETWORK}
     folds = min(choices.folds or default_folds(table.n_rows), table.n_rows)
     timed = choices.seconds is not None
     return JobMaker(shared, workspace, objective, table.n_rows, folds, choices.seed, timed)
@@ -162,44 +170,29 @@ def _search(begun: _Begun, service: Backend, searchers: Backend, interrupts: Int
     choices, watcher, clock = begun.request.choices, begun.watcher, begun.clock
     watcher.phase("learning trees" if choices.trees != NO_TREES else "caching the rows")
     caching = begun.jobs.caching(str(begun.workspace.table_rows), choices.trees, clock.share(TREES_SHARE))
+    asked = clock.elapsed
     cached = _result(service, caching, "caching the rows failed")
+    clock = clock.after_waiting(clock.elapsed - asked - cached["job_time"])
     jobs = replace(begun.jobs, tree_inputs=cached["tree_inputs"])
-    first = _first(begun, cached)
-    fixed = {} if jobs.tree_inputs else {"trees": False}
+    has_trees = jobs.tree_inputs > 0
+    first: list[First] = [
+        *tree_readouts(cached, begun.table.has_weights, begun.objective),
+        *portfolio(has_trees),
+    ]
+    if choices.quick:
+        first = [quick_network(has_trees)]
+    fixed = {} if has_trees else {"trees": False}
     proposals = None if choices.quick else Proposals(choices.seed, fixed)
     planner = Planner(jobs, first, proposals, choices.max_candidates, choices.lookahead)
     interrupts.patient = True
     progress = run_search(planner, searchers, clock, interrupts, lambda now: watcher.show(now, clock))
     if not progress.n_done:
         if interrupts.asked:
-            watcher.say("nothing has finished yet, so there is no model")
+            watcher.say(NOTHING_YET)
             raise KeyboardInterrupt
         reasons = [one.reason for one in progress.outcomes if one.reason]
         raise FitError(f"no candidate could be trained: {reasons[0] if reasons else 'there was no time'}")
     return progress
-
-
-def _first(begun: _Begun, cached: Result) -> list[First]:
-    has_trees = cached["tree_inputs"] > 0
-    if begun.request.choices.quick:
-        return [quick_network(has_trees)]
-    return [*_readouts(begun, cached), *portfolio(has_trees)]
-
-
-def _readouts(begun: _Begun, cached: Result) -> list[First]:
-    """Each ensemble by itself, and the mean of the two forests."""
-    ensembles = cached.get("tree_ensembles") or []
-    names = [one["name"] for one in ensembles]
-    combinations = [(name,) for name in names] + [MEAN_OF] * set(MEAN_OF).issubset(names)
-    beside = cached["tree_inputs"] + begun.table.has_weights + begun.objective.n_outputs
-    n_inputs = cached["full_data_shape"][1] - beside
-    return [
-        Readout(
-            " and ".join(chosen).replace("_", " "),
-            tree_readout(ensembles, chosen, cached["tree_inputs"], n_inputs, begun.objective),
-        )
-        for chosen in combinations
-    ]
 
 
 def _finish(begun: _Begun, progress: Progress, service: Backend) -> FitResult:
@@ -268,13 +261,3 @@ def _write_report(begun: _Begun, progress: Progress, test_metrics: Mapping[str, 
         begun.clock.elapsed,
     )
     write_json(begun.workspace.fit_report, told)
-
-
-def _summary(table: Table) -> list[str]:
-    """What the table is taken for, and every warning, for people."""
-    kinds: dict[str, int] = {}
-    for column in table.columns:
-        kinds[column.kind] = kinds.get(column.kind, 0) + 1
-    counted = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    rows = f"{table.n_rows} rows, {len(table.columns)} columns: {counted}"
-    return [rows, *(f"warning: {warning}" for warning in table.warnings)]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import queue
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pyramid.errors import PyramidError
 from pyramid.search.backend import Job, JobFailed, Result
 from pyramid.search.worker_client import Worker, WorkerGoneError
 from pyramid.worker.protocol import Cancelled, WorkerDied
@@ -28,12 +30,17 @@ class LocalBackend:
             debug: whether what they log is shown.
         """
         self._slots, self._threads, self._debug = n_workers, threads, debug
+        self._lock = threading.Lock()
         self._closed = False
         self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         self._workers: list[Worker] = []
         self._pool = ThreadPoolExecutor(n_workers)
-        for _ in range(n_workers):
-            self._idle.put(self._new_worker())
+        try:
+            for _ in range(n_workers):
+                self._idle.put(self._new_worker())
+        except OSError:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         """This backend."""
@@ -56,40 +63,53 @@ class LocalBackend:
 
     def close(self) -> None:
         """Cancel what runs and what waits, and end the workers."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
+            workers = list(self._workers)
         self._pool.shutdown(wait=False, cancel_futures=True)
-        for worker in self._workers:
+        for worker in workers:
             worker.end()
-        for worker in self._workers:
+        for worker in workers:
             worker.wait()
         self._pool.shutdown()
 
     def _run(self, job: Job) -> Result:
-        path = write_job(job)
-        worker = self._idle.get()
         try:
-            for _ in range(MOST_TRIES):
-                if self._closed:
-                    raise JobFailed(Cancelled.__name__, "the search ended before the job began")
-                if not worker.is_alive:
-                    worker = self._replace(worker)
-                closing = _closing(worker, job["job_id"], path)
-                if closing.get("error_type") != WorkerDied.__name__:
-                    break
-        finally:
-            self._idle.put(worker)
+            path = write_job(job)
+            closing = self._tried(job["job_id"], path)
+        except (PyramidError, OSError) as error:
+            raise JobFailed(type(error).__name__, str(error)) from error
         if "error" in closing:
             raise JobFailed(closing["error_type"], closing["error_message"])
         return closing
 
+    def _tried(self, job_id: str, path: Path) -> Result:
+        """The closing line of a job's last try."""
+        worker = self._idle.get()
+        try:
+            for _ in range(MOST_TRIES):
+                # a closed backend has no new ones, which ends the job as cancelled
+                if self._closed or not worker.is_alive:
+                    worker = self._replace(worker)
+                closing = _closing(worker, job_id, path)
+                if closing.get("error_type") != WorkerDied.__name__:
+                    break
+        finally:
+            self._idle.put(worker)
+        return closing
+
     def _new_worker(self) -> Worker:
-        worker = Worker(self._threads, self._debug)
-        self._workers.append(worker)
-        return worker
+        with self._lock:
+            if self._closed:
+                raise Cancelled("the search ended before the job did")
+            worker = Worker(self._threads, self._debug)
+            self._workers.append(worker)
+            return worker
 
     def _replace(self, gone: Worker) -> Worker:
+        worker = self._new_worker()
         self._workers.remove(gone)
-        return self._new_worker()
+        return worker
 
 
 def _closing(worker: Worker, job_id: str, path: Path) -> Result:

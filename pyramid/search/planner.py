@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pyramid.search.backend import Job
+from pyramid.fields.objective import Objective
+from pyramid.search.backend import Job, Result
 from pyramid.search.candidates import NETWORK, TREES, Candidate, Outcome, PlannedJob
 from pyramid.search.choices import LOOKAHEAD
 from pyramid.search.halving import Halving
@@ -22,6 +23,9 @@ from pyramid.search.portfolio import (
     first_rung,
 )
 from pyramid.search.space import Proposals
+from pyramid.tables.tree_embedding.readouts import tree_readout
+
+FORESTS = ("random_forest", "extra_trees")
 
 
 @dataclass(frozen=True)
@@ -144,6 +148,27 @@ class Planner:
         keys: dict[str, Any] = {} if refit is None else {"refit": refit}
         job: Job = self._maker.networks(f"job_{self._jobs:04}", candidates, max_seconds, **keys)
         return PlannedJob(self._jobs, tuple(candidates), job)
+
+
+def tree_readouts(cached: Result, has_weights: bool, objective: Objective) -> list[Readout]:
+    """Each of the cross-fitted ensembles by itself, and the mean of the two forests; none without ensembles.
+
+    Args:
+        cached: the result of the caching job.
+        has_weights: whether its rows have a weight.
+    """
+    ensembles = cached.get("tree_ensembles") or []
+    names = [one["name"] for one in ensembles]
+    combinations = [(name,) for name in names] + [FORESTS] * set(FORESTS).issubset(names)
+    n_trees = cached["tree_inputs"]
+    n_inputs = cached["full_data_shape"][1] - n_trees - has_weights - objective.n_outputs
+    return [
+        Readout(
+            " and ".join(chosen).replace("_", " "),
+            tree_readout(ensembles, chosen, n_trees, n_inputs, objective),
+        )
+        for chosen in combinations
+    ]
 
 
 def portfolio(has_trees: bool) -> list[Networks]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pyramid.frames import ColumnSummary, Table
+from pyramid.frames import Table
 from pyramid.search.candidates import Outcome
 from pyramid.search.choices import FitChoices
 from pyramid.search.driver import Progress
@@ -44,18 +44,10 @@ def _table(table: Table, objective: str) -> dict[str, Any]:
         "objective": objective,
         "rows": table.n_rows,
         "rows_without_objective": table.rows_without_objective,
-        "columns": [_column(column) for column in table.columns],
+        "columns": [column.dump() for column in table.columns],
         "left_out": dict(table.left_out),
         "warnings": list(table.warnings),
     }
-
-
-def _column(column: ColumnSummary) -> dict[str, Any]:
-    told = column.dump()
-    edges, counts = told.pop("edges"), told.pop("counts")
-    if edges is not None:
-        told["histogram"] = {"edges": edges, "counts": counts}
-    return told
 
 
 def _candidate(outcome: Outcome) -> dict[str, Any]:

@@ -1,9 +1,11 @@
-"""What a fit came to, for people."""
+"""What a table is taken for, and what a fit came to, for people."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
+from pyramid.frames import Table
 from pyramid.report_page.units import shown_number
 from pyramid.search.leaderboard import shown_leaderboard
 from pyramid.search.result import FitResult
@@ -28,3 +30,11 @@ def summary(result: FitResult, metric: str | None = None) -> str:
 def _measured(where: str, metrics: Mapping[str, float]) -> str:
     told = ", ".join(f"{name} {shown_number(value)}" for name, value in metrics.items())
     return f"the final model {where}: {told}"
+
+
+def table_summary(table: Table) -> list[str]:
+    """What the table is taken for, and every warning, for people."""
+    kinds = Counter(column.kind or "left out" for column in table.columns)
+    counted = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    rows = f"{table.n_rows} rows, {len(table.columns)} columns: {counted}"
+    return [rows, *(f"warning: {warning}" for warning in table.warnings)]

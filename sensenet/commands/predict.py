@@ -15,6 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from sensenet.commands.console import make_parser, run_command
+from sensenet.document.wording import counted
 from sensenet.errors import InputError
 from sensenet.files import whole_file
 
@@ -113,10 +114,8 @@ def _run(parsed: argparse.Namespace) -> None:
     for line in odd.lines():
         warn(line)
     seconds = time.monotonic() - start
-    print(
-        f"{n_rows} rows in {seconds:.1f} seconds, {n_rows / max(seconds, 1e-9):,.0f} a second",
-        file=sys.stderr,
-    )
+    rate = f"{n_rows / max(seconds, 1e-9):,.0f} a second"
+    print(f"{counted(n_rows, 'row')} in {seconds:.1f} seconds, {rate}", file=sys.stderr)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import numpy as np
 from pyramid.storage.files import dumps
 from pyramid.tables.layout import Layout
 from pyramid.tables.splits import stratified_sample
+from pyramid.tables.tree_embedding.boosting import fit_boosting
 from pyramid.tables.tree_embedding.effort import (
     EFFORTS,
     FOREST_BYTES,
@@ -20,15 +21,8 @@ from pyramid.tables.tree_embedding.effort import (
     affordable,
     bounded,
 )
-from pyramid.tables.tree_embedding.ensembles import (
-    EXTRA_TREES,
-    RANDOM_FOREST,
-    Fitted,
-    Lesson,
-    fit_boosting,
-    fit_forest,
-    one_thread_each,
-)
+from pyramid.tables.tree_embedding.ensembles import Fitted, Lesson, one_thread_each
+from pyramid.tables.tree_embedding.forests import EXTRA_TREES, RANDOM_FOREST, fit_forest
 from pyramid.tables.tree_embedding.learn import Embedding, field_shares, to_forest
 from pyramid.tables.tree_embedding.shap import Tree
 from sensenet.forest import Forest, dump_forests, tree_features
@@ -37,6 +31,7 @@ MAX_LEARNING_ROWS = 100_000
 MOST_CLASSES_OF_TWO_FORESTS, MOST_CLASSES_BOOSTED, MOST_COLUMNS_BOOSTED = 100, 30, 1000
 MAX_EXPLAINED_ROWS, MAX_EXPLAINED_LEAVES, MAX_EXPLAINED_NUMBERS = 128, 3000, 10_000_000
 ROWS_AT_ONCE = 4096
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
 MOST_NODE_BYTES, MOST_NUMBER_BYTES = 45, 16
 """JSON of a leaf and of the node above it, and of each number that the leaf answers, at most."""
 
@@ -89,7 +84,7 @@ def learn_cross_fitted(
     """Learn the ensembles: random forest, extra trees, boosting, in this order.
 
     Left out are extra trees and boosting where classes are many, boosting where columns are, and an ensemble whose
-    answers are no float32. Where there is nothing to learn from, there are no tree features.
+    answers are too large for float32. Where there is nothing to learn from, there are no tree features.
 
     Args:
         n_rows: how many rows will be described, all in all.
@@ -106,8 +101,11 @@ def learn_cross_fitted(
         effort = affordable(size, table.inputs, table.labels.astype(np.float64), seconds)
     learning = stratified_sample(table.strata, effort.learning_rows, rng)
     lesson = Lesson(table.inputs[learning], table.labels[learning], table.folds[learning], table.n_classes)
-    parts = [_part(fitted, lesson, table.layout, rng) for fitted in _fit(lesson, effort, rng)]
-    parts = [part for part in parts if _is_finite(part)]
+    parts = [
+        _part(fitted, lesson, table.layout, rng)
+        for fitted in _fit(lesson, effort, rng)
+        if _answers_float32(fitted)
+    ]
     if not parts:
         return _nothing(table)
     forests = tuple(forest for part in parts for forest in part.forests)
@@ -143,10 +141,17 @@ def _can_boost(lesson: Lesson) -> bool:
     )
 
 
+def _answers_float32(fitted: Fitted) -> bool:
+    """Whether the sums of answers that readers make fit into float32."""
+    largest = [
+        max(float(np.abs(tree.values).max()) for tree in trees) * len(trees) for trees in fitted.forests
+    ]
+    return max(largest) <= MAX_FLOAT32
+
+
 def _part(fitted: Fitted, lesson: Lesson, layout: Layout, rng: np.random.Generator) -> _Part:
-    with np.errstate(over="ignore"):  # what is infinite is left out
-        forests = tuple(_forest(trees, layout.input_size) for trees in fitted.forests)
-        features = fitted.features.astype(np.float32)
+    forests = tuple(_forest(trees, layout.input_size) for trees in fitted.forests)
+    features = fitted.features.astype(np.float32)
     facts = {
         "name": fitted.name,
         "outputs": features.shape[1],
@@ -157,11 +162,6 @@ def _part(fitted: Fitted, lesson: Lesson, layout: Layout, rng: np.random.Generat
     }
     shares = [share for trees in fitted.forests for share in _shares(trees, lesson, layout, rng)]
     return _Part(forests, features, shares, facts)
-
-
-def _is_finite(part: _Part) -> bool:
-    arrays = [part.features, *(forest.values for forest in part.forests)]
-    return all(bool(np.isfinite(array).all()) for array in arrays)
 
 
 def _forest(trees: tuple[Tree, ...], n_inputs: int) -> Forest:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.tree import DecisionTreeRegressor
 
 FOREST_BYTES = 8_000_000
 BOOSTING_BYTES = 2_500_000
@@ -20,7 +21,7 @@ MAX_DEPTH = 18
 MAX_CELLS = 20_000_000
 MOST_BOOSTING_LEAVES = 63
 
-PROBE_ROWS, PROBE_TREES, PROBE_ITERATIONS = 2000, 8, 4
+PROBE_ROWS, PROBE_ITERATIONS = 2000, 4
 SHARE_OF_TIME = 0.6
 SECONDS_PER_CELL = 1.5e-7
 SECONDS_PER_STEP = 4e-9
@@ -116,7 +117,7 @@ def affordable(table: Table, inputs: np.ndarray, numbers: np.ndarray, seconds: f
 
 @dataclass(frozen=True)
 class _Pace:
-    """Seconds that work takes with all processors.
+    """Seconds that work takes one processor.
 
     Attributes:
         tree: of a tree of a forest, for each row and level.
@@ -130,11 +131,11 @@ class _Pace:
     @classmethod
     def measure(cls, inputs: np.ndarray, numbers: np.ndarray) -> _Pace:
         inputs, numbers = inputs[:PROBE_ROWS], numbers[:PROBE_ROWS]
-        forest = RandomForestRegressor(PROBE_TREES, max_features="sqrt", n_jobs=-1, random_state=0)
+        tree = DecisionTreeRegressor(max_features="sqrt", random_state=0)
         boosting = HistGradientBoostingRegressor(
             max_iter=PROBE_ITERATIONS, early_stopping=False, random_state=0
         )
-        per_tree = _seconds(lambda: forest.fit(inputs, numbers)) / PROBE_TREES
+        per_tree = _seconds(lambda: tree.fit(inputs, numbers, check_input=False))
         per_iteration = _seconds(lambda: boosting.fit(inputs, numbers)) / PROBE_ITERATIONS
         rows = len(inputs)
         return cls(per_tree / (rows * np.log2(rows + 1)), per_iteration, rows)
@@ -146,16 +147,12 @@ class _Pace:
         # of several classes every iteration has a tree for each
         iterations = (table.n_folds + 1) * effort.iterations * table.n_outputs
         per_iteration = self.iteration * max(1.0, rows / self.rows)
-        fitting = trees * self.tree * rows * levels + iterations * per_iteration / _processors()
+        fitting = trees * self.tree * rows * levels + iterations * per_iteration
         steps = (2 * effort.trees * levels + effort.iterations * table.n_outputs * 4) * table.n_rows
-        return float(fitting + steps * SECONDS_PER_STEP / _processors())
+        return float(fitting + steps * SECONDS_PER_STEP) / (os.cpu_count() or 1)
 
 
 def _seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
-
-
-def _processors() -> int:
-    return os.cpu_count() or 1

@@ -1,7 +1,7 @@
 """Training networks on folds to the end, and which of their states are kept (docs/training.md, "Folds").
 
-Early stopping is honest: the state of the network that will predict a fold is chosen by what the networks of the other
-folds lose on theirs. No label of a fold has a say in the weights that predict it.
+Early stopping is honest: when the network that will predict a fold stops, and which of its states is kept, is decided
+by what the networks of the other folds lose on theirs. Its own loss on its own fold has no say.
 """
 
 from __future__ import annotations
@@ -20,13 +20,10 @@ from pyramid.train.limits import TrainingLimits
 from pyramid.train.loop import State
 from pyramid.train.pace import Run
 from pyramid.train.stacked.architecture import Weights
+from pyramid.train.stacked.snapshots import Snapshots, StackedSteps, weights_of
 
 TOLERANCE = 1e-3
 """The share by which a loss has to fall below the lowest one to be better: less is noise."""
-MAX_SNAPSHOT_BYTES = 256_000_000
-
-StackedSteps = Callable[[State, int, int], tuple[State, tf.Tensor]]
-"""`(state, first_step, n_steps) -> (state, (nets,) mean losses)`."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +84,8 @@ class _Course:
         kept: the weights that are kept of the networks of the folds, variant after variant.
         kept_at: (variants, folds) int, the iterations that they are from; -1 where there are none yet.
         honest: (variants, folds), the lowest mean loss of the other folds.
+        failures: (variants, folds) int, checks in a row at which it did not get lower.
         best: (variants,), the lowest mean loss of all folds.
-        failures: (variants,) int, checks in a row that were not better.
         stopped: (variants,), what ended each; None where it goes on.
         iterations: (variants,) int, when.
     """
@@ -96,8 +93,8 @@ class _Course:
     kept: Weights
     kept_at: np.ndarray
     honest: np.ndarray
-    best: np.ndarray
     failures: np.ndarray
+    best: np.ndarray
     stopped: list[str | None]
     iterations: np.ndarray
     began: float = field(default_factory=time.perf_counter)
@@ -112,8 +109,8 @@ class _Course:
             start.take(stack.of_folds.ravel()),
             np.full(shape, -1),
             np.full(shape, np.inf),
+            np.zeros(shape, int),
             np.full(each, np.inf),
-            np.zeros(each, int),
             [None] * each,
             np.zeros(each, int),
         )
@@ -156,7 +153,7 @@ def fit_stack(
     parameters = tf.constant(start.parameters)
     run = Run(State(parameters, (tf.constant(start.statistics),), slots(parameters)))
     course = _Course.at(stack, start)
-    snapshots = _Snapshots(run.state)
+    snapshots = Snapshots(run.state)
     shares = _shares(fold_sizes)
     if limits.max_iterations == 0:
         course.kept_at[:] = 0
@@ -164,17 +161,17 @@ def fit_stack(
     while course.running:
         rows = [int(number) for variant in course.running for number in stack.numbers[variant]]
         _, means = run.until_check(_watching(steps, rows), limits)
-        judged = judge(_weights(run.state).take(stack.of_folds.ravel()))
+        judged = judge(weights_of(run.state).take(stack.of_folds.ravel()))
         _check(course, stack, run, judged.reshape(stack.of_folds.shape), shares, means.numpy(), limits)
         _report(course, run, limits, tell, report)
         if stack.refit:
-            snapshots.keep(run, course)
+            snapshots.keep(run, course.kept_at)
     fits = [_outcome(variant, stack, course) for variant in range(stack.variants)]
     if not stack.refit:
         return fits
     last = [int(place) for place in stack.numbers[:, -1]]
     return [
-        fit and replace(fit, refitted=snapshots.refitted(fit, place, steps, limits))
+        fit and replace(fit, refitted=weights_of(snapshots.after(fit.kept, steps, limits)).take([place]))
         for fit, place in zip(fits, last, strict=True)
     ]
 
@@ -200,27 +197,24 @@ def _check(
 ) -> None:
     """Judge the (variants, folds) losses: keep what is better, stop what is not."""
     course.checks += 1
-    weights = _weights(run.state)
+    weights = weights_of(run.state)
     for variant in course.running:
-        finite = np.isfinite(judged[variant]).all() and np.isfinite(losses[stack.numbers[variant]]).all()
-        if not finite:
+        if not (np.isfinite(judged[variant]).all() and np.isfinite(losses[stack.numbers[variant]]).all()):
             course.stop([variant], "non_finite", run.iterations)
             continue
-        honest = _means_of_others(judged[variant], shares)
-        better = np.flatnonzero(honest < course.honest[variant] * (1.0 - TOLERANCE))
-        course.honest[variant, better] = honest[better]
+        honest, lowest = _means_of_others(judged[variant], shares), course.honest[variant]
+        going_on = course.failures[variant] < limits.patience
+        better = np.flatnonzero(going_on & (honest < lowest * (1.0 - TOLERANCE)))
+        if run.iterations >= limits.warmup_iterations:
+            course.failures[variant] += going_on
+        lowest[better], course.failures[variant, better] = honest[better], 0
         course.kept_at[variant, better] = run.iterations
         places, there = variant * stack.folds + better, stack.of_folds[variant, better]
         course.kept.parameters[places] = weights.parameters[there]
         course.kept.statistics[places] = weights.statistics[there]
-        mean = float(judged[variant] @ shares)
-        if mean < course.best[variant] * (1.0 - TOLERANCE):
-            course.best[variant], course.failures[variant] = mean, 0
-        elif run.iterations >= limits.warmup_iterations:
-            course.failures[variant] += 1
-    course.stop(
-        [v for v in course.running if course.failures[v] >= limits.patience], "patience", run.iterations
-    )
+        course.best[variant] = min(course.best[variant], float(judged[variant] @ shares))
+    over = [v for v in course.running if (course.failures[v] >= limits.patience).all()]
+    course.stop(over, "patience", run.iterations)
     if limits.max_iterations is not None and run.iterations >= limits.max_iterations:
         course.stop(course.running, "max_iterations", run.iterations)
     if limits.out_of_time():
@@ -237,52 +231,6 @@ def _means_of_others(losses: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """(folds,): for each fold the mean loss of the others."""
     others = shares * ~np.eye(len(shares), dtype=bool)
     return others @ losses / others.sum(axis=1)
-
-
-def _weights(state: State) -> Weights:
-    return Weights(state.parameters.numpy(), state.buffers[0].numpy())
-
-
-class _Snapshots:
-    """States that the training of refitted networks can go on from: at which iteration they end is known last.
-
-    A step depends on its number and the state before it alone, so going on from an earlier state gives the weights
-    that a training of just so many iterations would have given.
-    """
-
-    def __init__(self, start: State):
-        """Begin with the first state."""
-        size = 4 * sum(
-            int(np.prod(vector.shape)) for vector in (start.parameters, *start.buffers, *start.slots)
-        )
-        self._most = max(1, MAX_SNAPSHOT_BYTES // size)
-        self._states = {0: start}
-
-    def keep(self, run: Run, course: _Course) -> None:
-        """Keep the state of a check, and of those before it what can still be needed."""
-        self._states[run.iterations] = run.state
-        needed = min(_refit_iterations(kept) for kept in course.kept_at)
-        first = max(at for at in self._states if at <= needed)
-        left = sorted(at for at in self._states if at >= first)
-        while len(left) > self._most:
-            left = left[::2]
-        self._states = {at: self._states[at] for at in left}
-
-    def refitted(self, fit: VariantFit, place: int, steps: StackedSteps, limits: TrainingLimits) -> Weights:
-        """The weights of the network at `place` after the mean of the kept iterations."""
-        iterations = _refit_iterations(fit.kept)
-        at = max(there for there in self._states if there <= iterations)
-        state = self._states[at]
-        while at < iterations:
-            count = min(limits.steps_per_call, iterations - at)
-            state, _ = steps(state, at, count)
-            at += count
-        return _weights(state).take([place])
-
-
-def _refit_iterations(kept_at: Sequence[int] | np.ndarray) -> int:
-    """The rounded mean; kept iterations only ever grow, and so does this."""
-    return max(0, round(float(np.mean(kept_at))))
 
 
 def _outcome(variant: int, stack: Stack, course: _Course) -> VariantFit | None:
@@ -312,7 +260,7 @@ def _report(
     if now - course.reported < SECONDS_PER_REPORT:
         return
     course.reported = now
-    failures = min((int(course.failures[variant]) for variant in course.running), default=limits.patience)
+    failures = min((int(course.failures[v].min()) for v in course.running), default=limits.patience)
     elapsed, best = now - course.began, float(course.best.min())
     report(
         limits.progress(run.iterations, failures),

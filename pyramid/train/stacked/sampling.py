@@ -126,7 +126,7 @@ class StackedSampler:
     def place(self, step: int) -> Place:
         """Where the batches of a step begin."""
         position = step * self.batch_size
-        counts, classes = self.rows.counts.numpy().astype(np.int64), self.rows.n_classes.numpy()
+        counts, classes = (one.numpy().astype(np.int64) for one in (self.rows.counts, self.rows.n_classes))
         return Place(
             epoch=tf.constant(position // counts % 2**32, tf.uint32),
             offset=tf.constant(position % counts, tf.int32),

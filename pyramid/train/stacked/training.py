@@ -19,7 +19,7 @@ from pyramid.train.limits import training_limits
 from pyramid.train.losses import make_loss
 from pyramid.train.optimizers import decayed, make_optimizer, rate_share
 from pyramid.train.sampling import Rows
-from pyramid.train.stacked.architecture import Architecture, initial_weights, leaves
+from pyramid.train.stacked.architecture import Architecture, Weights, initial_weights, leaves
 from pyramid.train.stacked.fit import Stack, VariantFit, fit_stack
 from pyramid.train.stacked.forward import Dropouts
 from pyramid.train.stacked.judge import Judge
@@ -99,38 +99,13 @@ def train_on_folds(
     """
     dataset, options = rows.dataset, variants[0].options
     stack = Stack(len(variants), rows.n_folds, refit)
-    specs = parse_layers(variants[0].readout.layers)
-    networks = Architecture.of(specs, dataset.inputs.shape[1])
-    fold_of_net = np.where(np.arange(stack.each) < stack.folds, np.arange(stack.each), NO_FOLD)
-    seeds = [_net_seed(variant.readout.seed, place) for variant in variants for place in range(stack.each)]
-    start = initial_weights(specs, dataset.inputs.shape[1], seeds)
-    optimizer = make_optimizer(options.optimizer)
-    decays = _column([variant.options.optimizer.weight_decay for variant in variants], stack)
-    if decays.any():
-        optimizer = decayed(optimizer, tf.constant(decays), networks.kernels)
-    judge = Judge(networks, dataset)
+    task, start = stacked_task(variants, rows, stack)
+    judge = Judge(task.networks, dataset)
     checked, shares = (np.tile(one, (stack.variants, 1)) for one in rows.checked())
-    keys, on_device = purpose_keys(seeds), _rows(dataset, options)
-    task = StackedTask(
-        networks,
-        on_device,
-        StackedSampler(
-            training_rows(dataset.labels, rows.folds, [int(fold) for fold in fold_of_net] * stack.variants),
-            tf.constant(dataset.labels, tf.int32),
-            keys,
-            options.sampling.batch_size,
-            options.sampling.balance_objective and dataset.objective.has_classes,
-            options.sampling.mixup_alpha,
-        ),
-        _numbers(variants, stack, networks, rows, fold_of_net, keys["dropout"], on_device.weights),
-        make_loss(options.loss.loss_function, dataset.objective),
-        optimizer,
-        lambda iteration: rate_share(options.optimizer, iteration),
-    )
     fits = fit_stack(
         stack,
         start,
-        optimizer.initial_slots,
+        task.optimizer.initial_slots,
         task.compiled(),
         lambda weights: judge.losses(weights, checked, shares),
         rows.sizes,
@@ -138,7 +113,43 @@ def train_on_folds(
         lambda loss: _told(dataset.objective, loss),
         report,
     )
-    return networks, judge, fits
+    return task.networks, judge, fits
+
+
+def stacked_task(variants: Sequence[Variant], rows: FoldRows, stack: Stack) -> tuple[StackedTask, Weights]:
+    """What the networks are trained on and how, and the weights that they begin with.
+
+    Raises:
+        As `train_on_folds`.
+    """
+    dataset, options = rows.dataset, variants[0].options
+    specs, columns = parse_layers(variants[0].readout.layers), rows.dataset.inputs.shape[1]
+    networks = Architecture.of(specs, columns)
+    fold_of_net = np.where(np.arange(stack.each) < stack.folds, np.arange(stack.each), NO_FOLD)
+    seeds = [_net_seed(variant.readout.seed, place) for variant in variants for place in range(stack.each)]
+    optimizer = make_optimizer(options.optimizer)
+    decays = _column([variant.options.optimizer.weight_decay for variant in variants], stack)
+    if decays.any():
+        optimizer = decayed(optimizer, tf.constant(decays), networks.kernels)
+    keys, on_device = purpose_keys(seeds), _rows(dataset, options)
+    sampler = StackedSampler(
+        training_rows(dataset.labels, rows.folds, fold_of_net.tolist() * stack.variants),
+        tf.constant(dataset.labels, tf.int32),
+        keys,
+        options.sampling.batch_size,
+        options.sampling.balance_objective and dataset.objective.has_classes,
+        options.sampling.mixup_alpha,
+    )
+    task = StackedTask(
+        networks,
+        on_device,
+        sampler,
+        _numbers(variants, stack, networks, rows, fold_of_net, keys["dropout"], on_device.weights),
+        make_loss(options.loss.loss_function, dataset.objective),
+        optimizer,
+        lambda iteration: rate_share(options.optimizer, iteration),
+    )
+    return task, initial_weights(specs, columns, seeds)
 
 
 def out_of_fold(fit: VariantFit, judge: Judge, rows: FoldRows) -> np.ndarray:

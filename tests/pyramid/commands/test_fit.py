@@ -91,7 +91,7 @@ def test_a_table_becomes_a_model_and_all_that_is_told_of_it(table: Path, tmp_pat
     report = json.loads((output / "fit_report.json").read_text(encoding="utf-8"))
     assert {one["job_id"] for one in report["candidates"]} == {line["job_id"] for line in lines}
     assert "accuracy" in report["test_metrics"]
-    assert (output / "report.html").is_file()
+    assert 'aria-label="from ' in (output / "report.html").read_text(encoding="utf-8"), "bars of a number"
     assert not list(output.glob("submodel_*"))
     jobs = {path.stem for path in (output / JOBS_FOLDER).iterdir()}
     assert {"dataset_caching", "finalize_output", "0000"} <= jobs

@@ -160,3 +160,12 @@ def test_only_a_search_that_nothing_else_ends_has_a_time_by_itself() -> None:
     assert FitChoices(quick=True).seconds is None
     assert FitChoices(max_candidates=5, time=7).seconds == 7
     assert FitChoices(workers=10**6).threads == 1
+
+
+def test_a_slow_machine_has_more_time_kept_for_finalizing() -> None:
+    clock = Clock(200.0)
+    quick, slow, very_slow = (clock.after_waiting(seconds).search_left for seconds in (3.0, 20.0, 1000.0))
+    assert quick == pytest.approx(194, abs=1)
+    assert slow == pytest.approx(180, abs=1)
+    assert very_slow == pytest.approx(160, abs=1)
+    assert Clock(None).after_waiting(20.0).job_seconds(1.0) is None
