@@ -98,14 +98,17 @@ class RayBackend:
         self._removing = self._remove_folders()
 
     def _run(self, job: Job) -> Result:
-        write_job(job)
         try:
+            write_job(job)
             answer = self._answer(job)
+            if "error" not in answer.closing:
+                _write(Path(job["output_directory"]), answer)
         except RayError as error:
             raise self._failure(error) from error
+        except (PyramidError, OSError) as error:
+            raise JobFailed(type(error).__name__, str(error)) from error
         if "error" in answer.closing:
             raise JobFailed(answer.closing["error_type"], answer.closing["error_message"])
-        _write(Path(job["output_directory"]), answer)
         return answer.closing
 
     def _answer(self, job: Job) -> ray_node.Answer:
@@ -119,7 +122,7 @@ class RayBackend:
     def _start(self, job: Job) -> ray.ObjectRef:
         with self._lock:
             if self._closed:
-                raise JobFailed(Cancelled.__name__, "the search ended before the job began")
+                raise Cancelled("the search ended before the job began")
             if self._shared is None:
                 self._shared = ray.put(self._share(Workspace(Path(job["output_directory"]))))
             task = ray.remote(ray_node.run_job).options(
