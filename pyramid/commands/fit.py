@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
 
 from pyramid.commands.console import answer, make_parser, run_command
-from pyramid.search.choices import DEFAULT_SECONDS, TREE_KINDS
+from pyramid.search.choices import DEFAULT_SECONDS, LOOKAHEAD, TREE_KINDS
 
 PROGRAM = "pyramid_fit"
 
@@ -60,6 +61,9 @@ def _add_search_options(parser: argparse.ArgumentParser) -> None:
         "--workers", type=int, metavar="N", help="processes that train (default: one a processor)"
     )
     group.add_argument(
+        "--ray", metavar="ADDRESS", help="train on the machines of a Ray cluster: auto, or ray://HOST:PORT"
+    )
+    group.add_argument(
         "--folds",
         type=int,
         metavar="K",
@@ -74,6 +78,14 @@ def _add_search_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="end after so many candidates; the same seed then gives the same model, whatever the workers",
+    )
+    group.add_argument(
+        "--lookahead",
+        type=int,
+        default=LOOKAHEAD,
+        metavar="N",
+        help="with --max-candidates: how many jobs may run at once; another number chooses other candidates "
+        "(default: %(default)s)",
     )
     group.add_argument("--quick", action="store_true", help="train one network")
     group.add_argument(
@@ -116,7 +128,9 @@ def _run(parsed: argparse.Namespace) -> None:
     options = vars(parsed) | {"header": not parsed.no_header, "verbose": True}
     table, objective, _ = (options.pop(name) for name in ("table", "objective", "no_header"))
     # what takes long to import is imported where an interrupt is answered
-    result = import_module("pyramid.search.api").fit(table, objective, **options)
+    fit = import_module("pyramid.search.api").fit
+    with redirect_stdout(sys.stderr):  # what libraries print, Ray for one, is no answer
+        result = fit(table, objective, **options)
     answer(import_module("pyramid.search.telling").summary(result, parsed.metric))
 
 

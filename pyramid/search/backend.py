@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 from pyramid.errors import PyramidError
 
@@ -25,7 +26,7 @@ class JobFailed(PyramidError):  # noqa: N818 - what became of a job, not of whoe
 
 
 class Backend(Protocol):
-    """Runs jobs; what they write lands in their `output_directory` on this machine."""
+    """Runs jobs; what they write lands in their `output_directory` on this machine. Use it in a `with`."""
 
     @property
     def slots(self) -> int:
@@ -40,3 +41,11 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Cancel what runs and what waits, and end all processes."""
+
+    def __enter__(self) -> Self:
+        """This backend."""
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Close it."""

@@ -10,6 +10,7 @@ from pyramid.errors import PyramidError
 CROSS_FITTED, WINDOWS, NO_TREES = "cross_fitted", "windows", "none"
 TREE_KINDS = (CROSS_FITTED, WINDOWS, NO_TREES)
 LARGEST_SEED = 2**31 - 1
+LOOKAHEAD = 16
 DEFAULT_SECONDS = 60.0
 FEWEST_FOLDS, MOST_FOLDS = 2, 16
 
@@ -24,7 +25,8 @@ class FitChoices:
 
     Attributes:
         time: seconds that it may take; None is 60, or no limit where `max_candidates` or `quick` ends it.
-        workers: processes that train; None is one for each processor.
+        workers: processes that train; None is one for each processor, of all machines where there are several.
+        ray: the address of a Ray cluster whose machines train; None is this machine.
         folds: None is 5, below 500 rows 10.
         metric: what the leaderboard is ordered by; None is the loss.
         test_share: of the rows, held back to measure the final model.
@@ -32,6 +34,8 @@ class FitChoices:
         trees: "cross_fitted", "windows" or "none".
         keep: whether the submodels stay.
         max_candidates: after so many the search ends.
+        lookahead: jobs that may be chosen before the outcome of the first of them is known, where `max_candidates`
+            ends the search and no clock: at most so many run at once.
         debug: whether what workers log is shown.
     """
 
@@ -45,6 +49,8 @@ class FitChoices:
     trees: str = CROSS_FITTED
     keep: bool = False
     max_candidates: int | None = None
+    ray: str | None = None
+    lookahead: int = LOOKAHEAD
     debug: bool = False
 
     def __post_init__(self) -> None:
@@ -62,6 +68,7 @@ class FitChoices:
             "test_share: expected a share from 0 to less than 1": 0 <= self.test_share < 1,
             f"trees: expected one of {', '.join(TREE_KINDS)}": self.trees in TREE_KINDS,
             "max_candidates: expected at least 1": self.max_candidates is None or self.max_candidates >= 1,
+            "lookahead: expected at least 1": self.lookahead >= 1,
         }
         for rule, is_kept in rules.items():
             if not is_kept:

@@ -26,6 +26,7 @@ from pyramid.search.output_folder import check_output, open_output, remove_submo
 from pyramid.search.planner import First, Planner, portfolio, quick_network, tree_readouts
 from pyramid.search.report import fit_report
 from pyramid.search.result import FitResult
+from pyramid.search.searchers import start_searchers
 from pyramid.search.space import Proposals
 from pyramid.search.telling import table_summary
 from pyramid.tables.splits import default_folds
@@ -88,9 +89,9 @@ def fit_table(request: Request, watcher: Watcher) -> FitResult:
     choices, clock = request.choices, Clock(request.choices.seconds)
     try:
         with (
+            start_searchers(choices) as searchers,  # before the signals are ours: Ray would take SIGTERM
             watched_interrupts() as interrupts,
             LocalBackend(1, debug=choices.debug) as service,
-            LocalBackend(choices.n_workers, choices.threads, choices.debug) as searchers,
         ):
             try:
                 begun = _begin(request, clock, watcher)
@@ -182,7 +183,7 @@ def _search(begun: _Begun, service: Backend, searchers: Backend, interrupts: Int
         first = [quick_network(has_trees)]
     fixed = {} if has_trees else {"trees": False}
     proposals = None if choices.quick else Proposals(choices.seed, fixed)
-    planner = Planner(jobs, first, proposals, choices.max_candidates)
+    planner = Planner(jobs, first, proposals, choices.max_candidates, choices.lookahead)
     interrupts.patient = True
     progress = run_search(planner, searchers, clock, interrupts, lambda now: watcher.show(now, clock))
     if not progress.n_done:

@@ -10,11 +10,11 @@ from typing import Any
 from pyramid.fields.objective import Objective
 from pyramid.search.backend import Job, Result
 from pyramid.search.candidates import NETWORK, TREES, Candidate, Outcome, PlannedJob
+from pyramid.search.choices import LOOKAHEAD
 from pyramid.search.halving import Halving
 from pyramid.search.jobs import JobMaker
 from pyramid.search.portfolio import (
     LAST_RUNG,
-    LOOKAHEAD,
     PORTFOLIO,
     VARIANTS,
     Layer,
@@ -52,18 +52,25 @@ class Planner:
     """Chooses jobs. Without a clock a choice depends on nothing but the seed and the outcomes of earlier jobs."""
 
     def __init__(
-        self, maker: JobMaker, first: Sequence[First], proposals: Proposals | None, max_candidates: int | None
+        self,
+        maker: JobMaker,
+        first: Sequence[First],
+        proposals: Proposals | None,
+        max_candidates: int | None,
+        lookahead: int = LOOKAHEAD,
     ):
         """Begin with the first jobs.
 
         Args:
             proposals: where more candidates come from; None is nowhere.
             max_candidates: of the whole search; None is any number.
+            lookahead: without a clock, job j is chosen by what is known of the jobs up to j - lookahead.
         """
         self._maker = maker
         self._first = deque(first)
         self._proposals = proposals
         self._max_candidates = max_candidates
+        self._lookahead = lookahead
         self._halving = Halving()
         self._jobs = self._candidates = self._told = 0
         self._outcomes: dict[int, list[Outcome]] = {}
@@ -94,7 +101,7 @@ class Planner:
 
     def _learn(self) -> bool:
         """Take in the outcomes that the next job depends on, in their order; gives whether all are known."""
-        while not self._maker.timed and self._told <= self._jobs - LOOKAHEAD:
+        while not self._maker.timed and self._told <= self._jobs - self._lookahead:
             if self._told not in self._outcomes:
                 return False
             self._tell_all(self._outcomes[self._told])

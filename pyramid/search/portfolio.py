@@ -70,9 +70,6 @@ Space = Mapping[str, Choice | Range]
 VARIANTS = 4
 """Candidates that share a job."""
 
-LOOKAHEAD = 16
-"""Job j is chosen by what is known of the jobs up to j - LOOKAHEAD, so that so many may run at once."""
-
 REFIT = False
 MAX_NETWORKS = 80
 """Entries of a final model; a candidate of five networks takes five."""

@@ -40,18 +40,19 @@ class WorkerGoneError(PyramidError):
 class Worker:
     """A spawned worker. One thread runs jobs with it; any other may end it."""
 
-    def __init__(self, threads: int | None = None, debug: bool = False):
+    def __init__(self, threads: int | None = None, debug: bool = False, idle_seconds: float = IDLE_SECONDS):
         """Start it; it imports TensorFlow in the background while its first job is made.
 
         Args:
             threads: of all its libraries together, about; None is as many as there are processors.
             debug: whether what it logs goes to our standard error, else nowhere.
+            idle_seconds: without a job, after which it ends.
         """
         self._lock = threading.Lock()
         self._job_id: str | None = None
         # A group of its own keeps a terminal's Ctrl-C away from it: what runs on after one is for us to say.
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "pyramid.search.launcher", str(os.getpid()), str(IDLE_SECONDS)],
+            [sys.executable, "-P", "-m", "pyramid.search.launcher", str(os.getpid()), str(idle_seconds)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None if debug else subprocess.DEVNULL,
