@@ -144,10 +144,11 @@ def main() -> None:
     print("each job: processor seconds / seconds / largest memory in MB")
     for name in [options.curve] if options.curve else CURVES:
         sizes, size_of = CURVES[name]
-        lines = []
+        print(name)
         for number in options.sizes or sizes:
-            lines += measure(size_of(number), checkouts, {"tree_embedding": options.trees})
-        print_table(("rows", "fields", "classes", "checkout", *STAGES), lines)
+            # each as soon as it is known: the largest take minutes
+            lines = measure(size_of(number), checkouts, {"tree_embedding": options.trees})
+            print_table(("rows", "fields", "classes", "checkout", *STAGES), lines)
 
 
 if __name__ == "__main__":

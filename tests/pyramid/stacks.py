@@ -45,12 +45,12 @@ def table(numeric: bool = False, weighted: bool = False, n_rows: int = ROWS, see
     rng = np.random.default_rng(seed)
     inputs = rng.normal(size=(n_rows, COLUMNS)).astype(np.float32)
     objective = NumericObjective(index=9, mean=0.0, stdev=1.0)
-    targets = inputs[:, :1].copy()
+    truth = inputs[:, 0].copy()
     if not numeric:
         objective = CategoricalObjective(index=9, values=("a", "b", "c"))
-        targets = objective.targets(np.digitize(inputs[:, 0], [-0.5, 0.5]))
+        truth = np.digitize(inputs[:, 0], [-0.5, 0.5])
     weights = rng.uniform(0.5, 2, n_rows).astype(np.float32) if weighted else None
-    dataset = Dataset(inputs, targets, weights, objective)
+    dataset = Dataset(inputs, truth, weights, objective)
     return FoldRows(dataset, np.arange(n_rows) % FOLDS, FOLDS, most_checked=4096)
 
 
