@@ -113,7 +113,7 @@ class JobMaker:
             "job_id": job_id,
             "layers": network_layers(structure, numbers.dropout_rate, self.objective, seed),
             **self._numbers(structure, numbers),
-            "max_iterations": rung_iterations(candidates[0].rung, self.n_rows, structure.batch_size),
+            "max_iterations": rung_iterations(candidates[0].rung, self.n_rows, structure),
             "patience": PATIENCE,
             "refit": refit,
             "variants": [

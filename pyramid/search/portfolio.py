@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -71,34 +71,47 @@ VARIANTS = 4
 """Candidates that share a job."""
 
 REFIT = False
-MAX_NETWORKS = 80
+MAX_NETWORKS = 120
 """Entries of a final model; a candidate of five networks takes five."""
 
 PATIENCE = 24
 
 _LINEAR = tuple(Numbers(rate, weight_decay=decay) for rate in (0.01, 0.002) for decay in (0.0, 0.03))
 _SMALL = (
+    Numbers(0.001, dropout_rate=0.3),
     Numbers(0.001, dropout_rate=0.5),
     Numbers(0.003, dropout_rate=0.25, weight_decay=0.01),
-    Numbers(0.001, dropout_rate=0.25, label_smoothing_factor=0.05),
     Numbers(0.0003, dropout_rate=0.1, weight_decay=0.03),
+)
+_SMOOTH = (
+    Numbers(0.003, dropout_rate=0.15, weight_decay=0.02),
+    Numbers(0.001, dropout_rate=0.4, weight_decay=0.02),
+    Numbers(0.003, dropout_rate=0.4, weight_decay=0.1),
+    Numbers(0.001, dropout_rate=0.15, weight_decay=0.02),
 )
 _WIDE = (
     Numbers(0.001, dropout_rate=0.5, weight_decay=0.01),
     Numbers(0.0003, dropout_rate=0.3),
-    Numbers(0.003, dropout_rate=0.5, label_smoothing_factor=0.05),
+    Numbers(0.003, dropout_rate=0.5, weight_decay=0.03),
     Numbers(0.001, dropout_rate=0.1, weight_decay=0.03),
 )
 
+_MISH = Structure(2, 128, "mish", batch_normalization=False, learning_rate_schedule="cosine")
+_SELU = replace(_MISH, activation_function="selu")
+_RELU = Structure(2, 64, batch_normalization=False, learning_rate_schedule="cosine")
+
 PORTFOLIO: tuple[tuple[Structure, tuple[Numbers, ...]], ...] = (
-    (Structure(2, 64), _SMALL),
-    (Structure(0, trees=True), _LINEAR),
-    (Structure(2, 64, trees=False), _SMALL),
-    (Structure(2, 256, trees=True), _WIDE),
-    (Structure(3, 128, "swish", residual=True), _WIDE),
+    (_MISH, _SMOOTH),
+    (replace(_MISH, trees=False), _SMOOTH),
+    (replace(_RELU, trees=False), _SMALL),
+    (_RELU, _SMALL),
     (Structure(0, trees=False), _LINEAR),
+    (replace(_SELU, trees=False), _SMOOTH),
+    (Structure(2, 64), _SMALL),
     (Structure(3, 128, "swish", residual=True, trees=False), _WIDE),
+    (Structure(0), _LINEAR),
     (Structure(2, 256, trees=False), _WIDE),
+    (Structure(3, 128, "swish", residual=True), _WIDE),
 )
 """Networks that are good at many tables, in the order in which they are tried."""
 
@@ -106,7 +119,7 @@ STRUCTURE_SPACE: Space = MappingProxyType(
     {
         "layers": Choice((0, 1, 2, 3, 4)),
         "width": Choice((16, 32, 64, 128, 256)),
-        "activation_function": Choice(("relu", "swish", "gelu", "selu", "tanh")),
+        "activation_function": Choice(("relu", "mish", "swish", "selu", "tanh")),
         "residual": Choice((False, True)),
         "batch_normalization": Choice((False, True)),
         "descent_algorithm": Choice(("adam", "nadam", "rms_prop", "momentum")),
@@ -131,17 +144,21 @@ HALVING_SHARE = 4
 _RUNG_EPOCHS = (15.0, 60.0, 240.0)
 _HALVING_ROWS = 3000
 _FEWEST_ITERATIONS, _MOST_ITERATIONS = 200, 40_000
+_FALLING_SHARE = 0.25
 
 
-def rung_iterations(rung: int, n_rows: int, batch_size: int) -> int:
+def rung_iterations(rung: int, n_rows: int, structure: Structure) -> int:
     """The `max_iterations` of a training: rung 0 of the successive halving is the shortest.
+
+    A rate that falls makes the most of a quarter of them: networks overfit before a longer fall ends.
 
     Args:
         n_rows: that all folds together have.
     """
-    steps = math.ceil(_RUNG_EPOCHS[rung] * n_rows / batch_size)
+    steps = math.ceil(_RUNG_EPOCHS[rung] * n_rows / structure.batch_size)
     least = _FEWEST_ITERATIONS * HALVING_SHARE**rung
-    return min(max(steps, least), _MOST_ITERATIONS)
+    share = 1 if structure.learning_rate_schedule == "constant" else _FALLING_SHARE
+    return math.ceil(min(max(steps, least), _MOST_ITERATIONS) * share)
 
 
 LAST_RUNG = len(_RUNG_EPOCHS) - 1
