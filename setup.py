@@ -36,7 +36,7 @@ setup(
         "optuna>=4.0",
     ],
     extras_require={
-        "ray": ["ray>=2.30"],
+        "ray": ["ray[client]>=2.30"],
         "test": [
             "hypothesis>=6.100",
             "import-linter>=2.0",
@@ -46,6 +46,7 @@ setup(
             "pytest>=8",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
+            "ray[client]>=2.30",
             "ruff>=0.6",
             "types-jsonschema",
             "types-requests",
@@ -58,6 +59,8 @@ setup(
             "pyramid_train = pyramid.commands.train:main",
             "pyramid_generate = pyramid.commands.generate:main",
             "pyramid_evaluate = pyramid.commands.evaluate:main",
+            "pyramid_fit = pyramid.commands.fit:main",
+            "sensenet_predict = sensenet.commands.predict:main",
         ],
     },
 )

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pyramid.tensorflow_setup import tensorflow_environment
+from sensenet.tensorflow_setup import tensorflow_environment
 
 os.environ.update(tensorflow_environment(os.environ))
 
@@ -42,9 +42,9 @@ from pyramid.settings.base_settings import BaseSettings
 from pyramid.settings.options import NetworkOptions
 from pyramid.train.box_matching import TrueBoxes
 from pyramid.train.box_metrics import BoxMetrics, evaluate_boxes
-from pyramid.train.fit import training_limits
 from pyramid.train.image_loop import compile_image_steps, compile_predict
 from pyramid.train.images import batches_of_steps, make_task
+from pyramid.train.limits import training_limits
 from pyramid.train.loop import State
 from pyramid.train.optimizers import make_optimizer
 from pyramid.train.prefetch import Prefetcher

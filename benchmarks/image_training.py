@@ -20,7 +20,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from pyramid.tensorflow_setup import tensorflow_environment
+from sensenet.tensorflow_setup import tensorflow_environment
 
 os.environ.update(tensorflow_environment(os.environ))
 
@@ -39,8 +39,9 @@ from pyramid.settings.base_settings import BaseSettings
 from pyramid.submodels.image_model import image_document
 from pyramid.tables.ser import write_ser
 from pyramid.train.dataset import Dataset
-from pyramid.train.fit import TrainingLimits, fit
+from pyramid.train.fit import fit
 from pyramid.train.image_loop import ImageTask, batch_maker, compile_image_steps, compile_predict, joined
+from pyramid.train.limits import TrainingLimits
 from pyramid.train.loop import FlatNetwork, State
 from pyramid.train.losses import crossentropy
 from pyramid.train.metrics import evaluate_classes
@@ -88,13 +89,11 @@ class Contest:
 
     def parts(self) -> tuple[ImageTask, Callable[[int], Any], State]:
         store = ImageStore((), None, self.pixels)  # type: ignore[arg-type]
-        objective = CategoricalObjective(values=tuple(map(str, range(CLASSES))))
-        dataset = Dataset(np.arange(len(self.pixels)), self.targets, None, objective)
-        sampler = make_sampler(dataset.labels, 0, 1, self.batch, False, 0.0)
+        sampler = make_sampler(self.targets.argmax(1), 0, 1, self.batch, False, 0.0)
         task = ImageTask(FlatNetwork(joined(self.image, self.readout)), self.prepare, crossentropy)
         parameters, buffers = task.network.read()
         state = State(parameters, buffers, adam(ADAM).initial_slots(parameters))
-        return task, batch_maker(store, dataset, None, sampler, None), state
+        return task, batch_maker(store, np.arange(len(self.pixels)), self.targets, None, sampler, None), state
 
     def ours(self) -> Callable[[], float]:
         task, make, state = self.parts()
@@ -143,7 +142,8 @@ class Contest:
         size = SimpleNamespace(height=self.pixels.shape[1], width=self.pixels.shape[2])
         store = ImageStore((), size, self.pixels)  # type: ignore[arg-type]
         objective = CategoricalObjective(values=tuple(map(str, range(CLASSES))))
-        held_out = Dataset(np.arange(len(self.pixels) // 5), self.targets, None, objective)
+        rows = np.arange(len(self.pixels) // 5)
+        held_out = Dataset(rows, self.targets[rows].argmax(1), None, objective)
         predict = compile_predict(task, store, held_out)
         truth, inside = self.targets[held_out.inputs].argmax(1), 0.0
         with Prefetcher(make, stop=iterations + 1) as batches:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-from pyramid.tensorflow_setup import tensorflow_environment
+from sensenet.tensorflow_setup import tensorflow_environment
 
 os.environ.update(tensorflow_environment(os.environ))
 
@@ -29,7 +29,8 @@ from timing import interleaved, print_table
 from pyramid.jobs import training
 from pyramid.progress import ignore
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.train.fit import MAX_STEPS_PER_CALL, TrainingLimits, fit
+from pyramid.train.fit import fit
+from pyramid.train.limits import MAX_STEPS_PER_CALL, TrainingLimits
 from pyramid.train.loop import FlatNetwork, State, Steps, compile_steps
 from pyramid.train.losses import crossentropy
 from pyramid.train.metrics import evaluate_classes

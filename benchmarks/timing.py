@@ -42,11 +42,16 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
     print()
 
 
-def in_a_process(command: list[str], stream: str) -> dict[str, float]:
-    """The figures that `command` prints as JSON on its last line of `stream`."""
+def in_a_process(
+    command: list[str], stream: str, checkout: Path = Path(__file__).parents[1]
+) -> dict[str, float]:
+    """The figures that `command` prints as JSON on its last line of `stream`.
+
+    Our own Python imports the packages of `checkout`.
+    """
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     if command[0] == sys.executable:
-        environment["PYTHONPATH"] = str(Path(__file__).parents[1])
+        environment["PYTHONPATH"] = str(checkout)
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=environment, cwd=tempfile.gettempdir()
     )

@@ -1,9 +1,9 @@
 """The demo behind bin/demo: python bin/demo.py PYRAMID [DIRECTORY] [--protocol].
 
-Feeds a spawned worker over stdin with the jobs for three tables that scikit-learn bundles, and for two image networks
-on its scanned digits; then compares the models that it left, on rows and images that the jobs never saw, with the
-simplest that scikit-learn has, and predicts with them through sensenet. At the end a detector learns to find the digits
-in photographs, by the commands for people.
+Begins with a model of a table, by the command for people. Then feeds a spawned worker with the jobs for three
+tables that scikit-learn bundles, and for two image networks on its scanned digits; compares the models that it left, on
+rows and images that the jobs never saw, with the simplest that scikit-learn has, and predicts with them through
+sensenet. At the end a detector learns to find the digits in photographs, by commands again.
 """
 
 from __future__ import annotations
@@ -15,15 +15,18 @@ from pathlib import Path
 
 from demo_data import SCANNED_NETWORKS, Scans, Table, image_job, load_tables, table_jobs, write_scans
 from demo_detection import show_detection
+from demo_table import show_table
 from demo_worker import Worker
 
-from pyramid.tensorflow_setup import hidden_notices, prepare_tensorflow
+from sensenet.tensorflow_setup import hidden_notices, prepare_tensorflow
 
 
 def main() -> None:
     """Run the demo."""
     parsed = _parse()
     root = parsed.directory or Path(tempfile.mkdtemp(prefix="pyramid-demo-"))
+    commands = Path(parsed.pyramid).parent
+    show_table(commands, root / "penguins")
     prepare_tensorflow()
     tables, scans = load_tables(), write_scans(root / "digits" / "scans")
     print(f"One worker trains {len(tables) + len(SCANNED_NETWORKS)} models, job after job, into {root}\n")
@@ -34,7 +37,7 @@ def main() -> None:
     with hidden_notices():
         results = import_module("demo_results")
         results.show(table_results, scans, scan_results, root)
-    show_detection(Path(parsed.pyramid).parent, root / "detection")
+    show_detection(commands, root / "detection")
 
 
 def train_table(worker: Worker, table: Table, root: Path) -> Path:
@@ -56,8 +59,8 @@ def train_scans(worker: Worker, scans: Scans, network: str, root: Path) -> Path:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="bin/demo",
-        description="Trains models of tables and scanned digits with a spawned worker, then a detector with the "
-        "commands, and shows how good they are.",
+        description="Trains a model of a table with one command, others of tables and scanned digits with a spawned "
+        "worker, then a detector with the commands, and shows how good they are.",
     )
     parser.add_argument("pyramid", help=argparse.SUPPRESS)
     parser.add_argument(

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from demo_commands import run
 from demo_data import SEED, TEST_SHARE
 from PIL import Image
 from sklearn import datasets
@@ -127,12 +126,3 @@ def spread(boxes: Sequence[Sequence[Any]]) -> float:
         return 0
     left, top, right, bottom, _ = zip(*boxes, strict=True)
     return float((max(right) - min(left)) * (max(bottom) - min(top)))
-
-
-def run(command: Path, *arguments: str | Path) -> None:
-    """Run a command as people do; what goes wrong ends the demo."""
-    print(f"$ {' '.join(map(str, (command.name, *arguments)))}", flush=True)
-    errors = None if sys.stderr.isatty() else subprocess.PIPE
-    done = subprocess.run([command, *arguments], check=False, stderr=errors)
-    if done.returncode:
-        sys.exit(f"{command.name} failed\n{(done.stderr or b'').decode()}")

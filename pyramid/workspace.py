@@ -140,6 +140,31 @@ class Workspace:
         """The page about the last training of images, or of all networks that one command tried."""
         return self.root / "report.html"
 
+    @property
+    def table_rows(self) -> Path:
+        """The rows of a table that is searched over, as the caching job reads them."""
+        return self.root / "rows.ser"
+
+    @property
+    def row_numbers(self) -> Path:
+        """Which row of the table each of `table_rows` is; absent where all of them are there."""
+        return self.root / "row_numbers.npy"
+
+    @property
+    def test_rows(self) -> Path:
+        """Rows of a table that a search over it has not seen; only there where some were held back."""
+        return self.root / "test_rows.parquet"
+
+    @property
+    def fit_report(self) -> Path:
+        """What a search over a table tells of itself."""
+        return self.root / "fit_report.json"
+
+    @property
+    def leaderboard(self) -> Path:
+        """The candidates of a search over a table, the best first."""
+        return self.root / "leaderboard.csv"
+
     def submodel(self, job_id: str) -> Submodel:
         """The files of one training job; the directory need not exist."""
         return Submodel(self.root / f"submodel_{job_id}")
@@ -157,6 +182,16 @@ class Workspace:
     def short_model(self) -> Path:
         """The model document without weights."""
         return self.root / "short_model.json"
+
+    @property
+    def selection(self) -> Path:
+        """Which submodels a greedy selection took, and what it promises of them."""
+        return self.root / "selection.json"
+
+    @property
+    def final_out_of_fold(self) -> Path:
+        """What each row of the full matrix is to a model that was selected without its fold."""
+        return self.root / "final_out_of_fold.npy"
 
     @property
     def final_weights(self) -> Path:
@@ -192,8 +227,19 @@ class Submodel:
 
     @property
     def weights(self) -> Path:
-        """The weights of the trained network."""
+        """The weights of the trained network, where it is one."""
         return self.root / "model_weights.h5"
+
+    def weight_files(self, count: int) -> list[Path]:
+        """The weights of `count` trained networks, a file each."""
+        if count == 1:
+            return [self.weights]
+        return [self.root / f"model_weights_{number}.h5" for number in range(count)]
+
+    @property
+    def out_of_fold(self) -> Path:
+        """What each row of the cached matrix is to a network that did not see it; only there with folds."""
+        return self.root / "out_of_fold.npy"
 
     @property
     def report(self) -> Path:
@@ -229,12 +275,13 @@ class Submodel:
             raise
 
     def withdraw_evaluations(self) -> None:
-        """Remove the evaluations of an earlier job, so that they do not pass for those of new weights.
+        """Remove what an earlier job's networks were measured by, so that it does not pass for that of new weights.
 
         Raises:
-            WorkspaceError: the file cannot be removed.
+            WorkspaceError: a file cannot be removed.
         """
         remove(self.evaluations)
+        remove(self.out_of_fold)
 
 
 def _no_directory(path: Path, error: OSError) -> WorkspaceError:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from sensenet.document.fields import CategoricalField, Field, ImageField
+from sensenet.document.fields import CategoricalField, Field, ImageField, NumericField
 from sensenet.document.parsing import brief
 from sensenet.errors import InputError
 from sensenet.preprocess.tabular import (
@@ -209,13 +209,18 @@ def _row_values(codecs: Sequence[ColumnCodec], point: Any, number: int) -> list[
 
 
 def _keyed_value(field: Field, point: Mapping[Any, Any], number: int) -> Any:
-    for key in (field.name, field.index, str(field.index)):
+    for key in (field.name, field.index, str(field.index), date_column(field)):
         if key is not None and key in point:
             return point[key]
     keys = ", ".join(map(brief, list(point)[:MAX_LISTED]))
     raise InputError(
         f"row {number}: {field} is missing (null says that a value is unknown); the keys are {keys}"
     )
+
+
+def date_column(field: Field) -> str | None:
+    """The name of the column of dates that a number is a part of; None of other fields."""
+    return field.date.column if isinstance(field, NumericField) and field.date is not None else None
 
 
 def _encode_array(codecs: Sequence[ColumnCodec], points: np.ndarray) -> Points:
@@ -245,7 +250,7 @@ def _encode_frame(codecs: Sequence[ColumnCodec], frame: Any) -> Points:
 
 def _column_label(field: Field, labels: list[Any]) -> Any:
     """The label of a field's column: its name, or its index where the columns, or the field, have no names."""
-    keys: list[Any] = [] if field.name is None else [field.name]
+    keys: list[Any] = [key for key in (field.name, date_column(field)) if key is not None]
     if field.name is None or all(map(_is_index, labels)):
         keys += [field.index, str(field.index)]
     label = next((key for key in keys if key in labels), None)

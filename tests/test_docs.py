@@ -15,11 +15,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)(?: title=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PAGES = ("README.md", "docs/tables.md", "docs/training.md", "docs/formats.md", "docs/sensenet.md")
+PAGES = (
+    *("README.md", "docs/tables.md", "docs/training.md", "docs/formats.md", "docs/sensenet.md"),
+    *("docs/reading-tables.md", "docs/fitting.md"),
+)
 LINKING_PAGES = (
     *PAGES,
     *("docs/architecture.md", "docs/augmentations.md", "docs/generation.md"),
-    *("docs/security.md", "docs/training-images.md"),
+    *("docs/scaling.md", "docs/security.md", "docs/training-images.md"),
     "CHANGELOG.md",
 )
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
@@ -46,6 +49,7 @@ def run(command: list[str], directory: Path, text: str | None = None) -> str:
 @pytest.mark.slow
 def test_the_examples_of_the_pages_run_from_top_to_bottom(tmp_path):
     printed = ""
+    shutil.copy(ROOT / "bin" / "penguins.csv", tmp_path)
     for page in PAGES:
         script, waiting = [], False
         for language, title, body in [*blocks(page), ("end", "", "")]:
@@ -68,6 +72,8 @@ def test_the_examples_of_the_pages_run_from_top_to_bottom(tmp_path):
     assert "['setosa', 'versicolor', 'virginica']" in printed
     assert "a scan of 7" in printed
     assert "(1, 1024) (2, 1024)" in printed
+    assert "['FEMALE', 'MALE']" in printed or "('FEMALE', 'MALE')" in printed
+    assert "a mass in grams: [[" in printed
 
 
 def headings(page: Path) -> list[str]:
@@ -124,6 +130,8 @@ def test_the_demo_runs_as_a_newcomer_would(tmp_path):
     assert f'export WINTERMUTE_PYRAMID_PATH="{tmp_path}/venv/bin/pyramid"' in done.stdout
     assert not re.search("oneDNN|absl::|cuda|cpu_feature_guard|retracing|Warning", done.stderr), done.stderr
     assert "pyramid progress" not in done.stdout
+    assert "Gentoo" in done.stdout or "Adelie" in done.stdout
+    assert float(re.search(r"on the test rows: accuracy ([\d.]+)", done.stdout)[1]) > 0.8
     jobs = [line for line in done.stdout.splitlines() if " done in " in line]
     assert len(jobs) == 3 * 3 + 2 * 2
     for title in ("breast_cancer", "wine", "diabetes"):

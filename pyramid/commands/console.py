@@ -1,11 +1,10 @@
-"""What every command does alike: its answer on standard output, its errors as one line each, its exit codes."""
+"""What the commands of pyramid do alike, beside what all commands do."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,7 @@ import orjson
 
 from pyramid import __version__
 from pyramid.errors import PyramidError, SettingsError
-from pyramid.tensorflow_setup import hidden_notices, prepare_tensorflow
-from sensenet.errors import SensenetError
-
-EXIT_FINE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
+from sensenet.commands import console
 
 
 class CommandError(PyramidError):
@@ -26,65 +22,19 @@ class CommandError(PyramidError):
 
 def make_parser(program: str, description: str) -> argparse.ArgumentParser:
     """A parser with the options of every command; wrong arguments end the process with 2."""
-    parser = argparse.ArgumentParser(prog=program, description=description, allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"{program} {__version__}")
-    parser.add_argument(
-        "--debug", action="store_true", help="show the traceback of an error, and what libraries log, too"
-    )
-    return parser
+    return console.make_parser(program, description, __version__)
 
 
 def run_command(program: str, debug: bool, command: Callable[[], None]) -> int:
-    """Run a command: the one place where whatever goes wrong becomes a line on standard error.
-
-    Args:
-        program: its name.
-        debug: whether the traceback is shown, too.
-
-    Returns:
-        The exit code.
-    """
-    prepare_tensorflow(debug)
-    try:
-        with hidden_notices(debug):
-            command()
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        _say(program, "interrupted")
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # nobody reads any more; what is left in the buffer must not be tried again at the end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
-    except Exception as error:
-        if _was_interrupted(error):
-            _say(program, "interrupted")
-            return EXIT_INTERRUPTED
-        if debug:
-            traceback.print_exc()
-        for line in error_lines(error):
-            _say(program, line)
-        return EXIT_FAILED
-    return EXIT_FINE
-
-
-def _was_interrupted(error: BaseException | None) -> bool:
-    """Whether an interrupt is behind an error: of a library that was being imported it makes an ImportError."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error is not None
+    """Run a command, see `sensenet.commands.console.run_command`; settings have a line for each rule they break."""
+    return console.run_command(program, debug, command, error_lines)
 
 
 def error_lines(error: BaseException) -> list[str]:
     """An error for people: one line, and one for each rule that settings break."""
     if isinstance(error, SettingsError):
         return [f"{violation.path or '/'}: {violation.message}" for violation in error.violations]
-    if isinstance(error, (PyramidError, SensenetError)):
-        return [str(error)]
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return [f"{error.filename}: {error.strerror}"]
-    words = " ".join(str(error).split())
-    return [f"unexpected {type(error).__name__}: {words}; --debug shows where"]
+    return [str(error)] if isinstance(error, PyramidError) else console.error_lines(error)
 
 
 def answer(text: str) -> None:
@@ -109,7 +59,3 @@ def read_json_file(path: Path) -> Any:
         raise CommandError(f"{path} cannot be read: {error.strerror or error}") from error
     except orjson.JSONDecodeError as error:
         raise CommandError(f"{path} is not valid JSON: {error}") from error
-
-
-def _say(program: str, line: str) -> None:
-    print(f"{program}: error: {line}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""The command `pyramid_evaluate model.json data.json`: how good a model is on labelled rows, or a detector on boxes."""
+"""The command `pyramid_evaluate MODEL DATA`: how good a model is on rows or a table, or a detector on boxes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from pyramid.commands.image_batches import predict_batches
 from pyramid.commands.labelled_rows import BoxRows, LabelledRows, read_rows
 from pyramid.commands.scores import class_indices, confusion_report, metrics_report, numbers
 from pyramid.train.metrics import evaluate_classes, evaluate_numbers
+from sensenet.commands.predict import add_reading_options, reading_of, warn
+from sensenet.document.wording import counted
 from sensenet.errors import ModelFormatError
 
 PROGRAM = "pyramid_evaluate"
 DEFAULT_THRESHOLD = 0.5
+ROWS_SUFFIX = ".json"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,8 +45,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("model", type=Path, help="a model document (.json, .json.gz) or a bundle (.smbundle)")
     parser.add_argument(
-        "data", type=Path, help="a JSON file: a list of labelled rows, or a config of pyramid_train"
+        "data",
+        type=Path,
+        help="a JSON file (a list of labelled rows, or a config of pyramid_train), or a table (CSV, JSON lines, "
+        "Parquet)",
     )
+    parser.add_argument(
+        "--objective",
+        metavar="COLUMN",
+        help="of a table: the column of the truth (default: the one that has the name of the model's objective)",
+    )
+    add_reading_options(parser)
     parser.add_argument(
         "--image-root", metavar="DIR", help="the folder of image files, in place of the data's image_root"
     )
@@ -68,9 +80,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(parsed: argparse.Namespace) -> None:
-    data = read_json_file(parsed.data)
     if not parsed.model.is_file():
         raise CommandError(f"{parsed.model} cannot be read: it is no file")
+    if parsed.objective is not None or parsed.data.suffix.lower() != ROWS_SUFFIX:
+        _evaluate_table(parsed)
+        return
+    data = read_json_file(parsed.data)
     in_lists = isinstance(data, list) and any(isinstance(row, list) for row in data)
     rows = read_rows(data, _class_index(parsed.model) if in_lists else None)
     root = rows.image_root if parsed.image_root is None else parsed.image_root
@@ -86,13 +101,30 @@ def _run(parsed: argparse.Namespace) -> None:
     _evaluate_labels(parsed.model, rows)
 
 
-def _evaluate_labels(path: Path, rows: LabelledRows) -> None:
+def _evaluate_table(parsed: argparse.Namespace) -> None:
+    source = import_module("sensenet.tables.source").open_table(parsed.data, reading_of(parsed), warn)
+    model = _labelling_model(parsed.model, parsed.image_root or str(source.folder))
+    evaluation = import_module("pyramid.commands.table_evaluation")
+    found = evaluation.evaluate_table(model, source, parsed.objective, parsed.no_header)
+    for warning in found.warnings:
+        warn(warning)
+    if found.rows_without_truth:
+        warn(f"left out for want of a truth: {counted(found.rows_without_truth, 'row')}")
+    _report(model, found.truth, found.outputs)
+
+
+def _labelling_model(path: Path, image_root: str) -> Any:
     try:
-        model = import_module("sensenet").create_model(path, {"image_path_prefix": rows.image_root})
+        model = import_module("sensenet").create_model(path, {"image_path_prefix": image_root})
     except ModelFormatError as error:
         raise CommandError(f"{path}: {error}") from error
     if hasattr(model, "arrays"):
         raise CommandError(f'{path} finds boxes, so its rows are {{"file", "boxes"}}, but these have labels')
+    return model
+
+
+def _evaluate_labels(path: Path, rows: LabelledRows) -> None:
+    model = _labelling_model(path, rows.image_root)
     if model._classes is None:
         truth = numbers(rows.labels)
     else:
@@ -100,6 +132,10 @@ def _evaluate_labels(path: Path, rows: LabelledRows) -> None:
     predictions = _predict(model, rows)
     if len(predictions) != len(truth):
         raise CommandError(f"the model takes the {len(truth)} rows for {len(predictions)}")
+    _report(model, truth, predictions)
+
+
+def _report(model: Any, truth: np.ndarray, predictions: np.ndarray) -> None:
     print(f"{len(truth)} rows")
     if model._classes is None:
         print(metrics_report(evaluate_numbers(truth, predictions[:, 0])))

@@ -10,6 +10,7 @@ import numpy as np
 from pyramid.errors import DataError
 from pyramid.images.rows import listed
 from pyramid.train.box_metrics import BoxMetrics
+from pyramid.train.confusions import count_confusions, largest_confusions
 
 MOST_TEXT = 60
 MOST_CLASSES = 30
@@ -71,7 +72,7 @@ def confusion_report(truth: np.ndarray, predicted: np.ndarray, values: Sequence[
         truth, predicted: (rows,) positions in `values`.
     """
     values, n_classes = [" ".join(value.split())[:MOST_TEXT] for value in values], len(values)
-    matrix = np.bincount(truth * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
+    matrix = count_confusions(truth, predicted, n_classes)
     shares = _table([["class", "rows", "recall", "precision"], *_class_rows(matrix, values)])
     if n_classes > MOST_CLASSES:
         return f"{shares}\n\nmost frequent confusions\n{_largest(matrix, values)}"
@@ -110,11 +111,9 @@ def _class_rows(matrix: np.ndarray, values: Sequence[str]) -> list[list[str]]:
 
 
 def _largest(matrix: np.ndarray, values: Sequence[str]) -> str:
-    wrong = matrix - np.diag(np.diag(matrix))
-    order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_CONFUSIONS]
-    pairs = [divmod(int(place), len(values)) for place in order if wrong.flat[place]]
+    largest = largest_confusions(matrix, MOST_CONFUSIONS)
     return _table(
-        [["truth", "rows", "predicted"], *([values[a], str(wrong[a, b]), values[b]] for a, b in pairs)]
+        [["truth", "rows", "predicted"], *([values[a], str(rows), values[b]] for a, b, rows in largest)]
     )
 
 

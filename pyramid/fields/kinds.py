@@ -11,6 +11,7 @@ import numpy as np
 from typing_extensions import override
 
 from pyramid.errors import DataError
+from sensenet.document.fields import DatePart
 
 COMPARED_VALUES = 8
 LARGEST = float(np.finfo(np.float32).max)
@@ -52,16 +53,27 @@ class Field(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class NumericField(Field):
-    """A number; networks see (value - mean) / scale."""
+    """A number; networks see (value - mean) / scale.
+
+    Attributes:
+        date: what it is a part of; None of an ordinary number.
+    """
 
     kind: ClassVar[str] = "numeric"
     mean: float
     stdev: float
+    date: DatePart | None = None
 
     @classmethod
     @override
     def parse(cls, raw: RawField) -> Self:
-        return cls(index=raw.get("index"), name=raw.get("name"), mean=raw["mean"], stdev=raw["stdev"])
+        return cls(
+            index=raw.get("index"),
+            name=raw.get("name"),
+            mean=raw["mean"],
+            stdev=raw["stdev"],
+            date=DatePart(raw["column"], raw["part"], raw.get("day_first", False)) if "part" in raw else None,
+        )
 
     @property
     def scale(self) -> float:
@@ -70,7 +82,7 @@ class NumericField(Field):
 
     @override
     def statistics(self) -> dict[str, Any]:
-        return {"mean": self.mean, "stdev": self.stdev}
+        return {"mean": self.mean, "stdev": self.stdev, **({} if self.date is None else self.date.dump())}
 
 
 @dataclass(frozen=True, kw_only=True)

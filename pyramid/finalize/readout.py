@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pyramid.errors import SettingsError, Violation, WorkspaceError
 from pyramid.fields import has_images
 from pyramid.images.origin import recorded_network
-from pyramid.submodels.files import check_belonging
+from pyramid.submodels.files import check_belonging, trained_weights
 from pyramid.submodels.image_model import SHOWN_KEYS
 from pyramid.workspace import Submodel, Workspace, read_json
 from sensenet.document.trees import parse_forests
 from sensenet.errors import ModelFormatError, WeightsError
 from sensenet.formats.h5 import read_weights
 from sensenet.layers import LayerSpec, dump_layers, parse_layers, to_legacy
-from sensenet.network import build_network
+from sensenet.network import Network, build_network
 
 CANDIDATE_KEYS = ("evaluation_metrics", "iterations", "elapsed_time", "configuration_parameters")
 HOLDOUT_KEY = "holdout_image_predictions"
@@ -52,9 +53,11 @@ def plain_document(
     """
     attempt = read_attempt(_existing(workspace, job_id), "training")
     check_belonging(attempt.submodel, attempt.info)
+    networks = named_networks(attempt, read_networks(attempt, deepnet_version))
+    network = {"layers": networks[0]["layers"]} if len(networks) == 1 else {"networks": networks}
     return {
         **{key: attempt.info[key] for key in PLAIN_KEYS},
-        "layers": trained_layers(attempt, deepnet_version),
+        **network,
         "trees": read_trees(workspace, [attempt]),
         "image_network": read_image_network(workspace, attempt),
         **held_out_predictions(attempt, wanted),
@@ -93,8 +96,15 @@ def read_attempt(submodel: Submodel, written_by: str) -> Attempt:
     return Attempt(submodel, info)
 
 
-def trained_layers(attempt: Attempt, deepnet_version: str | None) -> list[dict[str, Any]]:
-    """The layers of one network with its weights, as a document has them.
+def named_networks(attempt: Attempt, networks: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The networks of one training job as the entries of a document's `networks`."""
+    return [{"layers": layers, "trees": bool(attempt.info["uses_trees"])} for layers in networks]
+
+
+def read_networks(attempt: Attempt, deepnet_version: str | None) -> list[list[dict[str, Any]]]:
+    """The layers of each network that one training job left, with their weights, as a document has them.
+
+    With folds they are several: the job's prediction is the mean of theirs.
 
     Raises:
         WorkspaceError: layers or weights that are missing or do not fit; names the file and the job.
@@ -107,16 +117,22 @@ def trained_layers(attempt: Attempt, deepnet_version: str | None) -> list[dict[s
         raise wrong(
             submodel, f"its layers: {error}" if isinstance(error, MemoryError) else str(error)
         ) from error
+    legacy = (deepnet_version or info["deepnet_version"]) == "alpha"
+    networks = []
+    for path in trained_weights(submodel, info):
+        _fill(network, path, submodel)
+        layers = network.trained_layers()
+        networks.append(legacy_layers(layers, info["input_size"]) if legacy else dump_layers(layers))
+    return networks
+
+
+def _fill(network: Network, path: Path, submodel: Submodel) -> None:
     try:
         # numbers that are not finite are reported with their place in the document, so they may pass here
-        read_weights(network.model, submodel.weights, finite=False)
+        read_weights(network.model, path, finite=False)
     except (ModelFormatError, WeightsError) as error:
         job = f"the training job {submodel.job_id}"
-        raise WorkspaceError(f"{submodel.weights}, which {job} writes, cannot be used: {error}") from error
-    layers = network.trained_layers()
-    if (deepnet_version or info["deepnet_version"]) == "alpha":
-        return legacy_layers(layers, info["input_size"])
-    return dump_layers(layers)
+        raise WorkspaceError(f"{path}, which {job} writes, cannot be used: {error}") from error
 
 
 def legacy_layers(layers: Sequence[LayerSpec], input_size: int) -> list[dict[str, Any]]:
@@ -136,18 +152,27 @@ def read_trees(workspace: Workspace, attempts: Sequence[Attempt]) -> Any:
     """The forests of the tree embedding; None where no network looks at them.
 
     Raises:
-        WorkspaceError: they are missing or are none; names the file.
+        WorkspaceError: they are missing; names the file.
     """
     if not any(attempt.info["uses_trees"] for attempt in attempts):
         return None
-    trees = read_json(workspace.trees, "dataset_caching")
+    return read_json(workspace.trees, "dataset_caching")
+
+
+def check_trees(workspace: Workspace, trees: Any) -> None:
+    """Refuse what `read_trees` gave where it is no forests.
+
+    Making a model does so, too, of a million nodes in half a second, but knows no file.
+
+    Raises:
+        WorkspaceError: names the file.
+    """
     try:
         parse_forests(trees)
     except ModelFormatError as error:
         raise WorkspaceError(
             f"{workspace.trees}, which a dataset_caching job writes, cannot be used: {error}"
         ) from error
-    return trees
 
 
 def read_image_network(workspace: Workspace, attempt: Attempt) -> dict[str, Any] | None:

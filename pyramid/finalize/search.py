@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,15 @@ from pyramid.finalize.readout import (
     CANDIDATE_KEYS,
     Attempt,
     held_out_predictions,
+    named_networks,
     read_attempt,
     read_image_network,
+    read_networks,
     read_trees,
-    trained_layers,
     wrong,
 )
-from pyramid.submodels.files import foreign_piece
+from pyramid.submodels.files import cached_digest, foreign_piece
+from pyramid.submodels.greedy import repeats
 from pyramid.submodels.ranking import keep_best, rank_submodels
 from pyramid.workspace import Workspace, read_json
 
@@ -47,17 +50,11 @@ def search_document(
     Raises:
         WorkspaceError, SettingsError: as `plain_document`.
     """
-    attempts = _whole_attempts(workspace, warn)
-    evaluations = {
-        job_id: read_json(one.submodel.evaluations, "search_submodel") for job_id, one in attempts.items()
-    }
-    try:
-        scores = rank_submodels(evaluations)
-    except (DataError, AttributeError, TypeError) as error:
-        raise WorkspaceError(f"the evaluations.json of {workspace.root} cannot be ranked: {error}") from error
+    attempts = whole_attempts(workspace, warn)
+    scores = read_scores(workspace, attempts)
     ranked = [attempts[job_id] for job_id in keep_best(scores, 1.0)]
     kept = ranked[: len(keep_best(scores, model_fraction))]
-    _check_shared(kept)
+    check_shared(kept)
     metrics = _mean_metrics(kept)
     return {
         **{key: kept[0].info[key] for key in (*SHARED_KEYS, "training_options")},
@@ -66,10 +63,10 @@ def search_document(
         "validation_metrics": metrics,
         "evaluation_metrics": metrics,
         "importances": np.mean([attempt.info["importances"] for attempt in kept], axis=0).tolist(),
-        "networks": [
-            {"layers": trained_layers(attempt, deepnet_version), "trees": bool(attempt.info["uses_trees"])}
-            for attempt in kept
-        ],
+        "networks": repeated_networks(
+            [named_networks(attempt, read_networks(attempt, deepnet_version)) for attempt in kept],
+            np.ones(len(kept), np.int64),
+        ),
         "trees": read_trees(workspace, kept),
         "image_network": read_image_network(workspace, kept[0]),
         **held_out_predictions(kept[0], wanted),
@@ -81,17 +78,47 @@ def search_document(
     }
 
 
-def _whole_attempts(workspace: Workspace, warn: Callable[[str], None]) -> dict[str, Attempt]:
-    """The evaluated submodels whose files belong together, by job id."""
+def repeated_networks(groups: Sequence[Sequence[dict[str, Any]]], counts: np.ndarray) -> list[dict[str, Any]]:
+    """Networks whose plain mean is that of the groups' means, each of which counts as often as `counts` say."""
+    times = repeats(counts, [len(group) for group in groups])
+    return [
+        network for group, often in zip(groups, times, strict=True) for network in group for _ in range(often)
+    ]
+
+
+def read_scores(workspace: Workspace, attempts: Mapping[str, Attempt]) -> dict[str, float]:
+    """How submodels rank among each other, by job id (`pyramid.submodels.ranking.rank_submodels`).
+
+    Raises:
+        WorkspaceError: evaluations that cannot be read or ranked.
+    """
+    evaluations = {
+        job_id: read_json(one.submodel.evaluations, "search_submodel") for job_id, one in attempts.items()
+    }
+    try:
+        return rank_submodels(evaluations)
+    except (DataError, AttributeError, TypeError) as error:
+        raise WorkspaceError(f"the evaluations.json of {workspace.root} cannot be ranked: {error}") from error
+
+
+def whole_attempts(workspace: Workspace, warn: Callable[[str], None]) -> dict[str, Attempt]:
+    """The evaluated submodels whose files belong together, by job id.
+
+    Args:
+        warn: told of each that is left out, as its files do not.
+
+    Raises:
+        WorkspaceError: there is none.
+    """
     submodels = [submodel for submodel in workspace.submodels() if submodel.evaluations.exists()]
     if not submodels:
         raise WorkspaceError(
             f"{workspace.root} has no submodel_* directory with evaluations.json, which search_submodel jobs write"
         )
-    attempts, problems = {}, []
+    attempts, problems, digest_of = {}, [], cache(cached_digest)
     for submodel in submodels:
         attempt = read_attempt(submodel, "search_submodel")
-        problem = foreign_piece(submodel, attempt.info)
+        problem = foreign_piece(submodel, attempt.info, digest_of)
         if problem is None:
             attempts[submodel.job_id] = attempt
         else:
@@ -103,7 +130,12 @@ def _whole_attempts(workspace: Workspace, warn: Callable[[str], None]) -> dict[s
     return attempts
 
 
-def _check_shared(attempts: Sequence[Attempt]) -> None:
+def check_shared(attempts: Sequence[Attempt]) -> None:
+    """Refuse submodels that cannot be one model.
+
+    Raises:
+        WorkspaceError: they differ in fields, objective or number of importances; names one of them.
+    """
     first = attempts[0]
     for other in attempts[1:]:
         for key in (*SHARED_KEYS, "importances"):

@@ -28,9 +28,8 @@ from pyramid.tables.encode import Encoding
 from pyramid.tables.representatives import representatives
 from pyramid.tables.row_trees import ROWS_AT_ONCE, RowTrees, learn_cross_fitted, learn_windows
 from pyramid.tables.rows import JobRows, open_rows, within
-from pyramid.tables.splits import stratified_folds, stratified_sample
+from pyramid.tables.splits import default_folds, stratified_folds, stratified_sample
 from pyramid.tables.streaming import MATRIX_TYPE, Target, in_order, write_matrices
-from pyramid.tables.tree_embedding.cross_fitted import default_folds
 from pyramid.workspace import MAX_SUBSETS, Workspace, check_there, whole_files
 from sensenet.files import WholeFile
 from sensenet.forest import dump_forests

@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 
 from pyramid.errors import WorkspaceError
+from pyramid.finalize.greedy import greedy_document
 from pyramid.finalize.image import (
     image_job_to_finalize,
     image_only_document,
     predict_holdout,
 )
-from pyramid.finalize.readout import HOLDOUT_KEY, plain_document
+from pyramid.finalize.readout import HOLDOUT_KEY, check_trees, plain_document
 from pyramid.finalize.search import search_document
 from pyramid.progress import Report
 from pyramid.settings.base_settings import BaseSettings
 from pyramid.settings.options import RootOptions, job_fields
-from pyramid.storage.files import dumps
+from pyramid.storage.files import dumps, put_array, remove
 from pyramid.workspace import Workspace, check_there, naming_file, whole_files
 from sensenet import create_model
 from sensenet.document.model import shorten
@@ -48,7 +49,7 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
         sensenet.errors.WeightsError: the image network is a published one whose weights cannot be had.
     """
     report(0.0, message="reading the trained networks")
-    document = _document(settings, workspace, lambda warning: report(0.0, message=warning))
+    document, honest = _document(settings, workspace, lambda warning: report(0.0, message=warning))
     if settings.return_holdout_images and document["image_network"] and HOLDOUT_KEY not in document:
         report(0.0, message="warning: there are no holdout images: the training was not asked for them")
     _check_numbers(document, workspace)
@@ -56,36 +57,55 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     try:
         model = create_model(document)
     except ModelFormatError as error:
+        check_trees(workspace, document["trees"])
         raise WorkspaceError(f"what {workspace.root} holds does not fit together: {error}") from error
     if any(len(row) == UNPREDICTED for row in document.get(HOLDOUT_KEY, ())):
         report(0.45, message="predicting the holdout images")
         document[HOLDOUT_KEY] = predict_holdout(
             model, document[HOLDOUT_KEY], job_fields(settings).objective, RootOptions.of(settings)
         )
-    _write(document, model, workspace, report)
+    _write(document, honest, model, workspace, report)
     return _result(workspace)
 
 
-def _write(document: Mapping[str, Any], model: Any, workspace: Workspace, report: Report) -> None:
-    """Write all of the final model, or, where a file has no room, nothing."""
+def _write(
+    document: Mapping[str, Any], honest: np.ndarray | None, model: Any, workspace: Workspace, report: Report
+) -> None:
+    """Write all of the final model, or, where a file has no room, nothing.
+
+    Args:
+        honest: the honest prediction of each row, of a greedy selection.
+    """
     with whole_files() as together:
         together.new(workspace.final_model).write(dumps(document))
         together.new(workspace.short_model).write(dumps(shorten(document)))
         report(0.6, message="writing the weights and the bundle")
         together.new(workspace.final_weights).write(encode_weights(model.keras_model()))
+        if honest is not None:
+            together.new(workspace.selection).write(dumps(document["selection"]))
+            put_array(together.new(workspace.final_out_of_fold), honest)
         together.settle()
         with naming_file(workspace.final_bundle):
             model.save_bundle(workspace.final_bundle)
+    if honest is None:
+        remove(workspace.selection)
+        remove(workspace.final_out_of_fold)
 
 
-def _document(settings: BaseSettings, workspace: Workspace, warn: Callable[[str], None]) -> dict[str, Any]:
-    wanted = settings.return_holdout_images
+def _document(
+    settings: BaseSettings, workspace: Workspace, warn: Callable[[str], None]
+) -> tuple[dict[str, Any], np.ndarray | None]:
+    """The final document; with a greedy selection the honest prediction of each row, too."""
+    version, wanted = settings.deepnet_version, settings.return_holdout_images
+    if settings.is_search and settings.selection == "greedy":
+        objective = job_fields(settings).objective
+        return greedy_document(workspace, objective, settings.max_networks, version, warn, wanted)
     if settings.is_search:
-        return search_document(workspace, settings.model_fraction, settings.deepnet_version, warn, wanted)
+        return search_document(workspace, settings.model_fraction, version, warn, wanted), None
     image_job = image_job_to_finalize(settings.job_id, workspace)
     if image_job is not None:
-        return image_only_document(image_job, settings.deepnet_version, wanted)
-    return plain_document(workspace, settings.job_id, settings.deepnet_version, wanted)
+        return image_only_document(image_job, version, wanted), None
+    return plain_document(workspace, settings.job_id, version, wanted), None
 
 
 def _result(workspace: Workspace) -> dict[str, Any]:
@@ -109,7 +129,9 @@ def _result(workspace: Workspace) -> dict[str, Any]:
 
 def _check_numbers(document: Mapping[str, Any], workspace: Workspace) -> None:
     measured = [(document[key], f"/{key}") for key in MEASURED_KEYS if document[key] is not None]
-    path = _not_finite(document, "") or next(
+    # of trees there may be a million nodes, and making the model looks at each
+    rest = {key: value for key, value in document.items() if key != "trees"}
+    path = _not_finite(rest, "") or next(
         (found for value, place in measured if (found := _not_finite(value, place, null_is_nan=True))), None
     )
     if path is not None:

@@ -149,7 +149,8 @@ def _dataset(
         labels = place_boxes(labels, opened.sizes[kept], files, opened.store.loader, boxes.strict_boxes, warn)
         refuse_absent_classes(labels, objective)
     weights = None if rows.weights is None else rows.weights[kept]
-    return Dataset(kept, objective.targets(labels), weights, objective)
+    # as float32 has them, which networks learn
+    return Dataset(kept, objective.truth(objective.targets(labels)), weights, objective)
 
 
 def _split(dataset: Dataset, settings: BaseSettings, warn: Callable[[str], None]) -> tuple[Dataset, Dataset]:

@@ -131,4 +131,4 @@ def _files(rows: ImageRows, opened: OpenedImages, holdout: Dataset, returns_hold
 
 def _write(submodel: Submodel, start: Start, info: dict[str, Any]) -> None:
     model = trained_keras_model(start, info)
-    write_submodel(submodel, encode_weights(model), info)
+    write_submodel(submodel, [encode_weights(model)], info)

@@ -1,24 +1,37 @@
-"""Drawings of a report, as SVG inside the page: curves, the confusion matrix, truth against prediction.
+"""Drawings of a report, as SVG inside the page: curves, the confusion matrix, truth against prediction, histograms.
 
 They are made of plain values.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from html import escape
+
+from pyramid.report_page.svg import (
+    BOTTOM,
+    TOP,
+    Placer,
+    Span,
+    axes,
+    axis_names,
+    dot,
+    path,
+    placer,
+    short_number,
+    svg,
+    widened,
+)
 
 WIDTH, HEIGHT = 400, 220
 CURVE_SIDE = 260
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 26, 30
+SCATTER_SIDE = 420
 CELL_SIDE, LONGEST_LABEL, LETTER_WIDTH, TITLE_ROOM = 34, 16, 6.4, 34
 LIGHT_ON = 0.6  # squares of more opacity have light numbers
 NARROW = 52
 """A band of less has no room for the word."""
 
-Span = tuple[float, float]
-Placer = Callable[[float, float], tuple[float, float]]
+SHARES = (0.0, 1.0)
 
 
 def curve(
@@ -31,17 +44,15 @@ def curve(
         phases: first and last iteration of each phase.
         kept: the check whose weights were kept.
     """
-    across, up = (0.0, max(points[-1][0], 1.0)), _widened([value for _, value in points])
-    place = _placer(across, up, WIDTH, HEIGHT)
+    across, up = (0.0, max(points[-1][0], 1.0)), widened([value for _, value in points])
+    place = placer(across, up, WIDTH, HEIGHT)
     parts = [_band(number, span, place) for number, span in enumerate(phases)]
-    parts += _axes(across, up, WIDTH, HEIGHT)
-    path = " ".join("{:.1f},{:.1f}".format(*place(*point)) for point in points)
-    parts.append(f'<polyline class="line" points="{path}"/>')
+    parts += [*axes(across, up, WIDTH, HEIGHT), path("line", points, place)]
     if len(points) <= 60:
-        parts += [_dot("dot", place(*point), 2.2, f"{name} {_number(point[1])}") for point in points]
+        parts += [dot("dot", place(*point), 2.2, f"{name} {short_number(point[1])}") for point in points]
     if kept is not None:
-        parts.append(_dot("kept", place(*kept), 4.5, f"kept: {name} {_number(kept[1])}"))
-    return _svg(name, WIDTH, HEIGHT, parts)
+        parts.append(dot("kept", place(*kept), 4.5, f"kept: {name} {short_number(kept[1])}"))
+    return svg(name, WIDTH, HEIGHT, parts)
 
 
 def precision_recall_chart(name: str, points: Sequence[Span], shown: Span | None) -> str:
@@ -51,19 +62,33 @@ def precision_recall_chart(name: str, points: Sequence[Span], shown: Span | None
         points: (recall, precision), at least one.
         shown: one of them that is marked.
     """
-    shares = (0.0, 1.0)
-    place = _placer(shares, shares, CURVE_SIDE, CURVE_SIDE)
-    parts = _axes(shares, shares, CURVE_SIDE, CURVE_SIDE)
-    path = " ".join("{:.1f},{:.1f}".format(*place(*point)) for point in points)
-    parts.append(f'<polyline class="line" points="{path}"/>')
+    marks = []
     if shown is not None:
-        told = f"recall {_number(shown[0])}, precision {_number(shown[1])}"
-        parts.append(_dot("kept", place(*shown), 4.5, told))
-    parts.append(
-        f'<text x="{CURVE_SIDE / 2}" y="{CURVE_SIDE - 2}" text-anchor="middle" class="axis">recall</text>'
+        marks.append((shown, f"recall {short_number(shown[0])}, precision {short_number(shown[1])}"))
+    return shares_chart(
+        f"precision over recall of {name}", ("recall", "precision"), [("line", points)], marks
     )
-    parts.append(f'<text x="{LEFT}" y="{TOP - 10}" class="axis">precision</text>')
-    return _svg(f"precision over recall of {name}", CURVE_SIDE, CURVE_SIDE, parts)
+
+
+def shares_chart(
+    name: str,
+    axes_of: tuple[str, str],
+    lines: Sequence[tuple[str, Sequence[Span]]],
+    marks: Sequence[tuple[Span, str]] = (),
+    side: int = CURVE_SIDE,
+) -> str:
+    """Lines in a square from 0 to 1.
+
+    Args:
+        axes_of: what is drawn to the right, and upwards.
+        lines: the class of the line in the style, and its points.
+        marks: points with rings around them, and their titles.
+    """
+    place = placer(SHARES, SHARES, side, side)
+    parts = axes(SHARES, SHARES, side, side)
+    parts += [path(kind, points, place) for kind, points in lines]
+    parts += [dot("kept", place(*point), 4.5, told) for point, told in marks]
+    return svg(name, side, side, [*parts, *axis_names(*axes_of, side, side)])
 
 
 def confusion_matrix(classes: Sequence[str], rows: Sequence[Sequence[int]]) -> str:
@@ -91,36 +116,55 @@ def confusion_matrix(classes: Sequence[str], rows: Sequence[Sequence[int]]) -> s
             where = f"{classes[row]} predicted as {classes[column]}: {count}"
             corner = room + column * CELL_SIDE, room + row * CELL_SIDE
             parts.append(_cell(corner, row == column, count, count / total, where))
-    return _svg("confusion matrix", length + 60, length + 4, parts)
+    return svg("confusion matrix", length + 60, length + 4, parts)
 
 
 def scatter_plot(points: Sequence[tuple[float, float]]) -> str:
     """Predictions over truths, with the line on which they are equal; `points` are (truth, prediction)."""
-    size = 420
-    span = _widened([number for point in points for number in point])
-    place = _placer(span, span, size, size)
-    corners = (*place(span[0], span[0]), *place(span[1], span[1]))
-    parts = _axes(span, span, size, size)
-    parts.append('<line class="equal" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>'.format(*corners))
-    parts += [_dot("point", place(*point), 2.8, "") for point in points]
-    parts.append(f'<text x="{size / 2}" y="{size - 2}" text-anchor="middle" class="axis">truth</text>')
-    parts.append(f'<text x="{LEFT}" y="{TOP - 10}" class="axis">prediction</text>')
-    return _svg("truth against prediction", size, size, parts)
+    span = widened([number for point in points for number in point])
+    even = [(span[0], span[0]), (span[1], span[1])]
+    return _scatter("truth against prediction", ("truth", "prediction"), points, (span, span), even)
 
 
-def _svg(name: str, width: int, height: int, parts: Sequence[str]) -> str:
-    title = f'role="img" aria-label="{escape(name)}"'
-    return f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" {title}>{"".join(parts)}</svg>'
+def residual_plot(points: Sequence[tuple[float, float]]) -> str:
+    """Residuals over predictions, with the line of none; `points` are (prediction, residual)."""
+    across, up = (widened(values) for values in zip(*points, strict=True))
+    names = "prediction", "prediction - truth"
+    return _scatter(
+        "residuals over predictions", names, points, (across, up), [(across[0], 0.0), (across[1], 0.0)]
+    )
 
 
-def _placer(across: Span, up: Span, width: int, height: int) -> Placer:
-    """The function from a pair of values to its place in the drawing."""
+def histogram(name: str, edges: Sequence[float], counts: Sequence[int], unit: str) -> str:
+    """How many there are between each two of the edges, which rise.
 
-    def place(x: float, y: float) -> tuple[float, float]:
-        share_x, share_y = (x - across[0]) / (across[1] - across[0]), (y - up[0]) / (up[1] - up[0])
-        return LEFT + share_x * (width - LEFT - RIGHT), height - BOTTOM - share_y * (height - TOP - BOTTOM)
+    Args:
+        unit: what the edges are values of.
+    """
+    across, up = (edges[0], edges[-1]), (0.0, 1.08 * max(*counts, 1))
+    place = placer(across, up, WIDTH, HEIGHT)
+    parts = axes(across, up, WIDTH, HEIGHT)
+    for least, most, count in zip(edges, edges[1:], counts, strict=False):
+        (left, top), (right, bottom) = place(least, count), place(most, 0)
+        told = f"{short_number(least)} to {short_number(most)}: {count}"
+        parts.append(
+            f'<rect class="bar" x="{left:.1f}" y="{top:.1f}" width="{max(0.5, right - left - 1):.1f}" '
+            f'height="{bottom - top:.1f}"><title>{told}</title></rect>'
+        )
+    return svg(name, WIDTH, HEIGHT, [*parts, *axis_names(unit, "rows", WIDTH, HEIGHT)])
 
-    return place
+
+def _scatter(
+    name: str,
+    axes_of: tuple[str, str],
+    points: Sequence[tuple[float, float]],
+    spans: tuple[Span, Span],
+    even: Sequence[tuple[float, float]],
+) -> str:
+    place = placer(*spans, SCATTER_SIDE, SCATTER_SIDE)
+    parts = [*axes(*spans, SCATTER_SIDE, SCATTER_SIDE), path("equal", even, place)]
+    parts += [dot("point", place(*point), 2.8, "") for point in points]
+    return svg(name, SCATTER_SIDE, SCATTER_SIDE, [*parts, *axis_names(*axes_of, SCATTER_SIDE, SCATTER_SIDE)])
 
 
 def _band(number: int, span: Span, place: Placer) -> str:
@@ -131,46 +175,6 @@ def _band(number: int, span: Span, place: Placer) -> str:
         f'height="{HEIGHT - BOTTOM - TOP + 18}"/>'
         f'<text class="phase" x="{left + 4:.1f}" y="{TOP - 6}">{told}</text>'
     )
-
-
-def _axes(across: Span, up: Span, width: int, height: int) -> list[str]:
-    place = _placer(across, up, width, height)
-    parts = []
-    for tick in _ticks(up):
-        y = place(across[0], tick)[1]
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{width - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_number(tick)}</text>')
-    for tick in _ticks(across):
-        x = place(tick, up[0])[0]
-        parts.append(
-            f'<text x="{x:.1f}" y="{height - BOTTOM + 15}" text-anchor="middle">{_number(tick)}</text>'
-        )
-    return parts
-
-
-def _ticks(span: Span) -> Iterator[float]:
-    """Between three and seven round numbers in `span`."""
-    raw = (span[1] - span[0]) / 5
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw * 0.999)
-    for number in range(math.ceil(span[0] / step - 1e-9), math.floor(span[1] / step + 1e-9) + 1):
-        yield number * step
-
-
-def _widened(values: Sequence[float]) -> Span:
-    """From the least to the largest value with a margin, wide enough to draw in."""
-    least, most = min(values), max(values)
-    margin = (most - least) * 0.06 or abs(most) * 0.25 or 1.0
-    return least - margin, most + margin
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}"
-
-
-def _dot(kind: str, place: tuple[float, float], radius: float, title: str) -> str:
-    told = f"<title>{escape(title)}</title>" if title else ""
-    return f'<circle class="{kind}" cx="{place[0]:.1f}" cy="{place[1]:.1f}" r="{radius}">{told}</circle>'
 
 
 def _cell(corner: tuple[int, int], is_right: bool, count: int, share: float, told: str) -> str:

@@ -9,12 +9,10 @@ from itertools import pairwise
 
 from pyramid.report_page.charts import curve
 from pyramid.report_page.data import Augmented, ReportData
+from pyramid.report_page.frame import facts, figure, page, section, spaced, table, values
 from pyramid.report_page.pictures import Gallery, Shown
-from pyramid.report_page.style import STYLE
 from pyramid.train.checks import HoldoutCheck
 
-# no script and nothing from elsewhere, whatever a file name tries
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 NO_HOLDOUT = "<p>There are no holdout images.</p>"
 SUMMARY_HEADINGS = ("candidate", "outcome")
 
@@ -28,41 +26,27 @@ def render(*reports: ReportData, summary: Sequence[tuple[str, str]] = ()) -> str
     """
     title = "Training of images" if len(reports) != 1 else reports[0].title
     body = "\n".join([*([_summary(summary)] if summary else []), *map(_article, reports)])
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
-    )
+    return page(title, body)
 
 
 def _summary(summary: Sequence[tuple[str, str]]) -> str:
-    rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(outcome)}</td></tr>" for name, outcome in summary)
-    head = "".join(f"<th>{heading}</th>" for heading in SUMMARY_HEADINGS)
-    return f'<section class="candidates"><h2>Candidates</h2><table><tr>{head}</tr>{rows}</table></section>'
+    rows = [(escape(name), escape(outcome)) for name, outcome in summary]
+    return section("candidates", "Candidates", table(SUMMARY_HEADINGS, rows))
 
 
 def _article(data: ReportData) -> str:
     answers = data.answers
-    facts = "".join(
-        f"<div><b>{escape(value)}</b><span>{escape(_spaced(name))}</span></div>"
-        for name, value in data.result
-    )
     return (
-        f'<article><h1>{escape(data.title)}</h1><div class="facts">{facts}</div>'
-        + _section("curves", "Learning curves", _curves(data))
-        + _section("answers", "Truth and prediction", NO_HOLDOUT if answers is None else answers.html())
+        f"<article><h1>{escape(data.title)}</h1>{facts(data.result)}"
+        + section("curves", "Learning curves", _curves(data))
+        + section("answers", "Truth and prediction", NO_HOLDOUT if answers is None else answers.html())
         + "".join(
-            _section(one.kind, one.title, _gallery(one)) for one in (answers.galleries if answers else ())
+            section(one.kind, one.title, _gallery(one)) for one in (answers.galleries if answers else ())
         )
-        + _section("augmented", "Augmented training images", _sheet(data.augmentations, data.sheet))
-        + _section("settings", "Settings", _settings(data.settings))
+        + section("augmented", "Augmented training images", _sheet(data.augmentations, data.sheet))
+        + section("settings", "Settings", values(data.settings))
         + "</article>"
     )
-
-
-def _section(kind: str, title: str, content: str) -> str:
-    return f'<section class="{kind}"><h2>{title}</h2>{content}</section>\n'
 
 
 def _curves(data: ReportData) -> str:
@@ -78,13 +62,13 @@ def _curves(data: ReportData) -> str:
     spans = _spans(data.checks)
     kept = max((place for place, check in enumerate(data.checks) if check.kept), default=None)
     charts = []
-    for name, values in series.items():
-        points = [(check.iteration, value) for check, value in zip(data.checks, values, strict=True)]
+    for name, measured in series.items():
+        points = [(check.iteration, value) for check, value in zip(data.checks, measured, strict=True)]
         finite = [(float(x), y) for x, y in points if math.isfinite(y)]
         mark = None if kept is None or points[kept] not in finite else points[kept]
         if finite:
             drawing = curve(name, finite, spans, mark)
-            charts.append(f"<figure><figcaption>{escape(_spaced(name))}</figcaption>{drawing}</figure>")
+            charts.append(figure(spaced(name), drawing))
     units = "" if data.answers is None else f" {data.answers.units}"
     told = "; ".join(f"phase {number}: {escape(text)}" for number, text in enumerate(data.phases, 1))
     return (
@@ -134,12 +118,3 @@ def _sheet(augmentations: Sequence[str], sheet: Sequence[Augmented]) -> str:
         f"<p>{escape(', '.join(augmentations))}. Each image as it is (framed), then as training may see it.</p>"
         f'<div class="sheet">{rows}</div>'
     )
-
-
-def _settings(settings: Sequence[tuple[str, str]]) -> str:
-    rows = "".join(f"<div><span>{escape(key)}</span><b>{escape(value)}</b></div>" for key, value in settings)
-    return f'<div class="values">{rows}</div>'
-
-
-def _spaced(name: str) -> str:
-    return name.replace("_", " ")

@@ -46,6 +46,25 @@ td, th { text-align: left; vertical-align: top; padding: 3px 18px 3px 0; border-
 th { font-weight: 600; }
 td:first-child { min-width: 18em; }
 .numbers { margin-bottom: 18px; } .numbers td + td, .numbers th + th { text-align: right; }
+.numbers td:nth-child(2) svg { display: block; }
+.scroll { overflow-x: auto; max-width: 100%; margin-bottom: 14px; } .scroll th { overflow-wrap: normal; }
+.scroll .numbers td + td { white-space: nowrap; } .fields svg { max-width: none; }
+h3 { font-size: 15px; margin: 20px 0 6px; } ul { margin: 4px 0 12px; padding-left: 20px; }
+svg .bar { fill: var(--blue); fill-opacity: 0.75; } svg .whisker { stroke: var(--ink); stroke-width: 1.5; }
+svg .series1 { stroke: #d1782b; } svg .series2 { stroke: #2f8f5b; } svg .series3 { stroke: #8a4fb0; }
+svg .series4 { stroke: #b8336a; } svg .series5 { stroke: #3aa6b9; } svg .mean { stroke: var(--ink); stroke-width: 2.6; }
+.legend { list-style: none; padding: 0; font-weight: 400; max-width: 340px; }
+.legend li::before { content: ""; display: inline-block; width: 14px; height: 3px; margin: 0 7px 4px 0;
+  background: var(--blue); }
+.legend .series1::before { background: #d1782b; } .legend .series2::before { background: #2f8f5b; }
+.legend .series3::before { background: #8a4fb0; } .legend .series4::before { background: #b8336a; }
+.legend .series5::before { background: #3aa6b9; } .legend .mean::before { background: var(--ink); }
+.fields td, .leaderboard td, .worst td, .left_out td { overflow-wrap: normal; }
+.fields td:first-child, .left_out td:first-child { min-width: 9em; max-width: 22em; overflow-wrap: anywhere; }
+.leaderboard td:first-child, .worst td:first-child { min-width: 2em; }
+.importances td:first-child, .answers .numbers td:first-child, .pairs td:first-child { min-width: 8em; }
+.leaderboard td:nth-child(4) { min-width: 22em; } .top div { white-space: nowrap; color: var(--soft); }
+.top b { display: inline-block; min-width: 4em; font-weight: 500; color: var(--ink); }
 .values { columns: 2 420px; column-gap: 40px; }
 .values div { display: flex; gap: 12px; border-bottom: 1px solid var(--rule); padding: 3px 0; break-inside: avoid; }
 .values span { flex: 0 0 45%; color: var(--soft); } .values b { font-weight: 500; overflow-wrap: anywhere; }

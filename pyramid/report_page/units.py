@@ -43,7 +43,9 @@ def shown_number(value: float | None) -> str:
     """A metric in a few characters; `-` where it is not defined."""
     if value is None:
         return "-"
-    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.4g}"
+    if value == 0 or 1e-3 <= abs(value) < 1e3:
+        return f"{value:.4f}"
+    return f"{value:.1f}" if 1e3 <= abs(value) < 1e7 else f"{value:.4g}"
 
 
 def _readable(name: str, value: float | None, label_unit: float) -> float | None:

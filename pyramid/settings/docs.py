@@ -48,6 +48,11 @@ def _lines(job: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield "Only the objective, the last field, can be of type `bounding_box`."
     yield "A field may have a `name`, a string, which the final model keeps."
+    part = allowed(field["properties"]["part"], job["$defs"])
+    yield (
+        f"A numeric one that is part of a date also has the `column` that holds dates, its `part` ({part}) and, where "
+        "1/3/2024 is a day in March, `day_first` true: the final model then takes dates."
+    )
     yield ""
     yield "## Layers: `layers`"
     yield ""

@@ -33,6 +33,9 @@ class OptimizerOptions(Options):
     descent_algorithm: str
     learning_rate: float
     learning_rate_warmup_iterations: int = 0
+    learning_rate_schedule: str = "constant"
+    max_iterations: int | None = None
+    weight_decay: float = 0.0
     beta1: float
     beta2: float
     epsilon: float

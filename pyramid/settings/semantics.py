@@ -12,6 +12,7 @@ from typing import Any
 from pyramid.errors import Violation
 from pyramid.images.augment.registry import augmentation_violations
 from pyramid.images.training_types import INITIAL_MODEL, is_given
+from pyramid.settings.folds import fold_violations, layer_violations, variant_violations
 from pyramid.settings.image_networks import (
     BOXES,
     DETECTORS,
@@ -126,13 +127,15 @@ def _inputs_are_there(job: Settings) -> Iterator[Violation]:
         yield Violation("/info_list", "found no input field; at least one must stand before the objective")
 
 
-def _values_are_distinct(job: Settings) -> Iterator[Violation]:
+def _fields_are_sound(job: Settings) -> Iterator[Violation]:
     fields = job["info_list"]
     for place, field in enumerate(fields):
         values = field.get("values")
         if values and len(set(values)) < len(values):
             twice = Counter(values).most_common(1)[0][0]
             yield Violation(f"/info_list/{place}/values", f'found "{twice}" twice; values are distinct')
+        if ("part" in field) != ("column" in field) or ("part" in field and field["type"] != "numeric"):
+            yield Violation(f"/info_list/{place}", "a part of a date needs a column, and is numeric")
     if fields[-1]["type"] in ("categorical", "bounding_box") and not fields[-1]["values"]:
         yield Violation(
             f"/info_list/{len(fields) - 1}/values", "found an empty list; an objective has at least one class"
@@ -237,6 +240,14 @@ def _augmentations_are_known(job: Settings) -> Iterator[Violation]:
         yield from augmentation_violations(job.get("image_augmentations"), job.get("augmentation_ranges"))
 
 
+def _schedules_have_an_end(job: Settings) -> Iterator[Violation]:
+    ends = "max_iterations" in job or job["job_type"] not in TRAINING_JOBS
+    if job.get("learning_rate_schedule") == "cosine" and not ends:
+        yield Violation(
+            "/max_iterations", 'missing; the learning_rate_schedule "cosine" falls to 0 over them'
+        )
+
+
 def _layers_can_be_built(job: Settings) -> Iterator[Violation]:
     if job["job_type"] in TRAINING_JOBS and job["objective_type"] != BOXES:
         yield from check_layers(job["layers"])[0]
@@ -268,7 +279,7 @@ _CHECKS: Mapping[tuple[str, ...], Check] = MappingProxyType(
         ("objective_type", "info_list"): _objective_is_the_last_field,
         ("info_list", "instance_weights"): _weights_are_numeric,
         ("info_list", "instance_weights", "job_type"): _inputs_are_there,
-        ("info_list",): _values_are_distinct,
+        ("info_list",): _fields_are_sound,
         ("loss_function", "objective_type", "job_type"): _loss_suits_the_objective,
         ("job_type", "objective_type", "loss_function"): _images_have_a_loss,
         ("class_weights", "objective_type", "info_list"): _class_weights_name_classes,
@@ -280,5 +291,9 @@ _CHECKS: Mapping[tuple[str, ...], Check] = MappingProxyType(
         ("job_type", "cache_file", "image_training_data", "cache_rows"): _image_rows_are_there,
         PATH_KEYS: _paths_can_be_paths,
         ("image_training_data",): _files_of_rows_can_be_paths,
+        ("learning_rate_schedule", "max_iterations", "job_type"): _schedules_have_an_end,
+        ("folds", "refit", "variants", "job_type", "cheat_on_validation"): fold_violations,
+        ("folds", "job_type", "layers"): layer_violations,
+        ("variants", "layers"): variant_violations,
     }
 )

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import orjson
 
+from pyramid.storage.npy import forget_pages
+
 SAMPLED_BYTES = 1 << 20
 LEAST_ROWS, MOST_ROWS = 16, 512
 
@@ -34,4 +36,5 @@ def array_digest(array: np.ndarray) -> str:
         count = min(len(array), max(LEAST_ROWS, min(MOST_ROWS, SAMPLED_BYTES // row_bytes)))
         rows = np.linspace(0, len(array) - 1, count).astype(np.int64)
         found.update(array[rows].tobytes())
+        forget_pages(array)
     return found.hexdigest()

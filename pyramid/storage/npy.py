@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import math
+import mmap as mapping
 import tokenize
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -47,6 +48,15 @@ def read_npy(path: Path, mmap: bool = False) -> np.ndarray:
         file.seek(0)
         array: np.ndarray = np.load(file, allow_pickle=False)
         return array
+
+
+def forget_pages(array: np.ndarray) -> None:
+    """Let go of the memory behind a file's array that was read; it comes back from the file when read again."""
+    mapped: Any = array
+    while isinstance(mapped, np.ndarray):
+        mapped = mapped.base
+    if isinstance(mapped, mapping.mmap) and hasattr(mapping, "MADV_DONTNEED"):
+        mapped.madvise(mapping.MADV_DONTNEED)
 
 
 def _check_header(file: BinaryIO) -> None:

@@ -14,15 +14,18 @@ CONFIGURATION_KEYS = (
     "batch_size",
     "descent_algorithm",
     "dropout_rate",
+    "label_smoothing_factor",
     "loss_function",
     "largest_layer_size",
     "learn_residuals",
     "learning_rate",
+    "learning_rate_schedule",
     "mixup_alpha",
     "number_of_layers",
     "seed",
     "topology",
     "tree_embedding",
+    "weight_decay",
 )
 
 

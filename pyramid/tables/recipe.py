@@ -80,7 +80,8 @@ def tabular_jobs(
         rows: (rows, fields) float64 in the order of `info_list`: numbers, and for categorical fields positions in
             their `values`; NaN is a missing input.
         info_list: the fields, the objective last.
-        keys: other keys of the jobs (docs/settings.md), in place of what is chosen here.
+        keys: other keys of the jobs (docs/settings.md), in place of what is chosen here; `folds=5` trains on folds
+            (docs/training.md, "Folds").
 
     Returns:
         The jobs for `dataset_caching`, `standard_training` and `finalize_output`. The training job's `tree_inputs`

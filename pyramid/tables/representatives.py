@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -30,7 +32,7 @@ def representatives(
     Returns:
         The sorted indices of at most `size` different rows: of all of them where there are no more.
     """
-    distinct = np.sort(np.unique(np.column_stack([classes, points]), axis=0, return_index=True)[1])
+    distinct = _distinct(points, classes)
     if len(distinct) <= size:
         return distinct
     labels, counts = np.unique(classes[distinct], return_counts=True)
@@ -51,6 +53,15 @@ def allocate_equally(counts: np.ndarray, size: int) -> np.ndarray:
         places[stratum] = min(counts[stratum], left // (len(counts) - done))
         left -= places[stratum]
     return places
+
+
+def _distinct(points: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """The sorted indices of the rows that no other row before is equal to, in point and class."""
+    first: dict[tuple[int, bytes], int] = {}
+    for row, (point, class_) in enumerate(zip(points, classes.tolist(), strict=True)):
+        # + 0.0, as -0.0 is equal to 0.0; a digest, as a row can be long
+        first.setdefault((class_, hashlib.blake2b((point + 0.0).tobytes()).digest()), row)
+    return np.fromiter(first.values(), np.int64)
 
 
 def _central_members(points: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.ndarray:

@@ -7,7 +7,6 @@ byte, then up to 31 bytes of UTF-8) for each image.
 
 from __future__ import annotations
 
-import mmap
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 
 from pyramid.errors import DataError
 from pyramid.fields import Field, ImageField, RawField, parse_columns
+from pyramid.storage.npy import forget_pages
 from sensenet.files import open_regular, whole_file
 
 MARK = b"D"
@@ -54,8 +54,7 @@ class SerRows:
 
     def forget_pages(self) -> None:
         """Let go of the memory behind rows that were read; they come back from the file when read again."""
-        if isinstance(self.records.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-            self.records.base.madvise(mmap.MADV_DONTNEED)
+        forget_pages(self.records)
 
     def column(self, field: int) -> np.ndarray:
         """(rows,) float64: the numbers of one numeric or categorical field."""
@@ -186,18 +185,28 @@ def _record(row: Sequence[Any], number: int, n_fields: int, images: tuple[int, .
     if len(row) != n_fields:
         raise DataError(f"row {number} has {len(row)} fields, expected {n_fields}")
     return tuple(
-        _pascal(value, number) if i in images else np.nan if value is None else value
+        _checked_name(value, number) if i in images else np.nan if value is None else value
         for i, value in enumerate(row)
     )
 
 
-def _pascal(name: str, row: int) -> bytes:
+def pascal_name(name: str) -> bytes:
+    """An image's name as a row holds it.
+
+    Raises:
+        DataError: it is too long.
+    """
     encoded = name.encode("utf-8")
     if len(encoded) > NAME_BYTES:
-        raise DataError(
-            f"row {row}: the image name {name!r} has {len(encoded)} bytes, at most {NAME_BYTES} fit"
-        )
+        raise DataError(f"the image name {name!r} has {len(encoded)} bytes, at most {NAME_BYTES} fit")
     return bytes([len(encoded)]) + encoded.ljust(NAME_BYTES, b"\0")
+
+
+def _checked_name(name: str, row: int) -> bytes:
+    try:
+        return pascal_name(name)
+    except DataError as error:
+        raise DataError(f"row {row}: {error}") from None
 
 
 def _name(pascal: bytes, row: int, field: int) -> str:

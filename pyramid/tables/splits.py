@@ -11,6 +11,7 @@ from pyramid.settings.wording import found
 SMALLEST_SPLIT = 32
 MOST_NAMED = 20
 QUANTILE_BINS = 10
+FOLDS, FOLDS_OF_FEW_ROWS, FEW_ROWS = 5, 10, 500
 
 
 def numeric_strata(values: np.ndarray, bins: int = QUANTILE_BINS) -> np.ndarray:
@@ -76,6 +77,11 @@ def stratified_sample(strata: np.ndarray, size: int, rng: np.random.Generator) -
         return np.arange(n_rows)
     order, counts = _shuffled_strata(strata, rng)
     return _first_of_each(order, counts, allocate(counts, size))
+
+
+def default_folds(n_rows: int) -> int:
+    """How many folds rows have where nobody chooses."""
+    return FOLDS_OF_FEW_ROWS if n_rows < FEW_ROWS else FOLDS
 
 
 def stratified_folds(strata: np.ndarray, n_folds: int, rng: np.random.Generator) -> np.ndarray:

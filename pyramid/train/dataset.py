@@ -11,10 +11,13 @@ import numpy as np
 from pyramid.errors import DataError
 from pyramid.fields import Fields, Objective
 from pyramid.settings.options import HoldoutOptions, LossOptions, TreeOptions
+from pyramid.storage.npy import forget_pages
 from pyramid.tables.cached_data import CachedData
 from pyramid.tables.encode import Layout
 from pyramid.tables.splits import holdout_split, lone_rows_warning
 from pyramid.workspace import read_array
+
+BYTES_AT_ONCE = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -24,13 +27,13 @@ class Dataset:
     Attributes:
         inputs: (rows, inputs) float32, tree features first where the job takes them; or of an image job (rows,)
             positions of its images.
-        targets: (rows, outputs) float32: one-hot classes, or one standardised number; or (rows, most, 5) boxes.
+        truth: (rows,) labels: class indices (int64), or standardised numbers (float32); or (rows, most, 5) boxes.
         weights: (rows,) float32, the rows' own weights, or None.
-        objective: what the targets say.
+        objective: what the labels say.
     """
 
     inputs: np.ndarray
-    targets: np.ndarray
+    truth: np.ndarray
     weights: np.ndarray | None
     objective: Objective
 
@@ -39,9 +42,9 @@ class Dataset:
         return len(self.inputs)
 
     @property
-    def truth(self) -> np.ndarray:
-        """(rows,): class indices (int), or standardised numbers (float32)."""
-        return self.objective.truth(self.targets)
+    def targets(self) -> np.ndarray:
+        """(rows, outputs) float32, made anew: one-hot classes, or one standardised number; boxes as they are."""
+        return self.objective.targets(self.truth)
 
     @property
     def labels(self) -> np.ndarray:
@@ -56,7 +59,7 @@ class Dataset:
     def take(self, rows: np.ndarray) -> Dataset:
         """Some of the rows."""
         weights = None if self.weights is None else self.weights[rows]
-        return Dataset(self.inputs[rows], self.targets[rows], weights, self.objective)
+        return Dataset(self.inputs[rows], self.truth[rows], weights, self.objective)
 
 
 @dataclass(frozen=True)
@@ -93,15 +96,15 @@ def cached_layout(rows: CachedRows) -> Layout:
 
 
 def read_dataset(path: Path, rows: CachedRows, cached: CachedData) -> Dataset:
-    """Read a cached matrix; without `tree_embedding` its tree features are passed over.
+    """Read a cached matrix in blocks; without `tree_embedding` its tree features are passed over.
 
     Raises:
         WorkspaceError: the file is missing or broken, or `cached` tells that it does not belong to the others.
         DataError: it has no rows, other columns than its fields and `tree_inputs` say, or numbers that are not
-            finite; names the file, and the row.
+            finite, or classes that are not one-hot; names the file, and the row.
     """
-    layout = cached_layout(rows)
-    matrix = read_array(path, "dataset_caching")
+    layout, objective = cached_layout(rows), rows.fields.objective
+    matrix = read_array(path, "dataset_caching", mmap=True)
     if matrix.ndim != 2 or matrix.shape[1] != layout.row_columns:
         raise DataError(
             f"{path}: expected {layout.row_columns} columns ({layout.tree_inputs} tree features, "
@@ -110,16 +113,20 @@ def read_dataset(path: Path, rows: CachedRows, cached: CachedData) -> Dataset:
         )
     if not len(matrix):
         raise DataError(f"{path}: expected at least one row, got none")
-    if not np.isfinite(matrix.sum(dtype=np.float64)):
-        _refuse_non_finite(path, matrix)
-    cached.check_array(path, matrix)
     first = 0 if rows.trees.tree_embedding else layout.tree_inputs
-    return Dataset(
-        inputs=np.ascontiguousarray(matrix[:, first : layout.inputs.stop], dtype=np.float32),
-        targets=np.ascontiguousarray(matrix[:, layout.objective], dtype=np.float32),
-        weights=None if layout.weight is None else matrix[:, layout.weight].astype(np.float32),
-        objective=rows.fields.objective,
-    )
+    inputs = np.empty((len(matrix), layout.inputs.stop - first), np.float32)
+    truth, weights = [], []
+    rows_at_once = max(1, BYTES_AT_ONCE // (layout.row_columns * matrix.itemsize))
+    for start in range(0, len(matrix), rows_at_once):
+        block = matrix[start : start + rows_at_once]
+        _check_finite(path, block, start)
+        inputs[start : start + rows_at_once] = block[:, first : layout.inputs.stop]
+        truth.append(_labels(path, block[:, layout.objective].astype(np.float32), objective, start))
+        if layout.weight is not None:
+            weights.append(block[:, layout.weight].astype(np.float32))
+        forget_pages(matrix)
+    cached.check_array(path, matrix)
+    return Dataset(inputs, np.concatenate(truth), np.concatenate(weights) if weights else None, objective)
 
 
 def split_holdout(
@@ -159,9 +166,18 @@ def targets_and_weights(training: Dataset, options: LossOptions) -> tuple[np.nda
         DataError: all rows weigh nothing.
     """
     targets = training.objective.smoothed(training.targets, options.label_smoothing_factor)
+    return targets, row_weights(training, options)
+
+
+def row_weights(training: Dataset, options: LossOptions) -> np.ndarray | None:
+    """`loss_weights` of training rows, as the options say.
+
+    Raises:
+        DataError: all rows weigh nothing.
+    """
     # those of boxes are weights of boxes, not of rows
     class_weights = options.class_weights if training.objective.has_classes else ()
-    return targets, loss_weights(training, class_weights)
+    return loss_weights(training, class_weights)
 
 
 def loss_weights(dataset: Dataset, class_weights: Sequence[tuple[str, float]]) -> np.ndarray | None:
@@ -188,7 +204,20 @@ def loss_weights(dataset: Dataset, class_weights: Sequence[tuple[str, float]]) -
     return (weights * (len(dataset) / total)).astype(np.float32)
 
 
-def _refuse_non_finite(path: Path, matrix: np.ndarray) -> None:
-    rows, columns = np.nonzero(~np.isfinite(matrix))
+def _check_finite(path: Path, block: np.ndarray, first_row: int) -> None:
+    if np.isfinite(block.sum(dtype=np.float64)):
+        return
+    rows, columns = np.nonzero(~np.isfinite(block))
     if len(rows):
-        raise DataError(f"{path}: row {rows[0]}, column {columns[0]}: expected a finite number")
+        raise DataError(f"{path}: row {first_row + rows[0]}, column {columns[0]}: expected a finite number")
+
+
+def _labels(path: Path, targets: np.ndarray, objective: Objective, first_row: int) -> np.ndarray:
+    """(rows,): the labels behind targets."""
+    labels = objective.truth(targets)
+    others = (targets != objective.targets(labels)).any(axis=1)
+    if others.any():
+        raise DataError(
+            f"{path}: row {first_row + int(others.argmax())}: expected 1 in the column of its class, and 0 in others"
+        )
+    return labels

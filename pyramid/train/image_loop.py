@@ -86,7 +86,8 @@ def joined(image: Network, readout: Network) -> Network:
 
 def batch_maker(
     store: ImageStore,
-    dataset: Dataset,
+    positions: np.ndarray,
+    targets: np.ndarray,
     row_weights: np.ndarray | None,
     sampler: Sampler,
     change: Change | None,
@@ -94,7 +95,8 @@ def batch_maker(
     """The function from the number of a step to its batch; it depends on nothing else.
 
     Args:
-        dataset: training rows, their inputs positions in `store`, their targets as they are learnt.
+        positions: (rows,) of the training rows' images in `store`.
+        targets: (rows, ...) float32, as they are learnt.
         row_weights: (rows,) float32, or None.
         sampler: draws one step's rows.
         change: augments a batch; None leaves it as it is.
@@ -104,11 +106,11 @@ def batch_maker(
 
     def make(step: int) -> Batch:
         rows = draw(tf.constant(step, tf.int64)).numpy()
-        pixels, targets = tf.constant(store.pixels(dataset.inputs[rows])), tf.constant(dataset.targets[rows])
+        pixels, learnt = tf.constant(store.pixels(positions[rows])), tf.constant(targets[rows])
         if changed is not None:
-            pixels, targets = changed(pixels, targets, tf.constant(step, tf.int32))
+            pixels, learnt = changed(pixels, learnt, tf.constant(step, tf.int32))
         weights = None if row_weights is None else tf.constant(row_weights[rows])
-        return Batch(pixels, targets, weights)
+        return Batch(pixels, learnt, weights)
 
     return make
 
@@ -195,7 +197,7 @@ def compile_predict(task: ImageTask, store: ImageStore, rows: Dataset) -> Callab
     traced: list[Callable[..., Any]] = []
 
     def run_chunk(state: State, pixels: tf.Tensor, places: np.ndarray) -> Any:
-        chunk = (pixels, tf.constant(rows.targets[places]))
+        chunk = (pixels, tf.constant(rows.take(places).targets))
         if not traced:
             # for any number of images, as the last chunks may be shorter
             specs = (tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in chunk)

@@ -21,7 +21,7 @@ from pyramid.settings.options import FitOptions, LossOptions, OptimizerOptions
 from pyramid.train.checks import HoldoutAnswers, HoldoutCheck, OnCheck, ignore_check
 from pyramid.train.dataset import Dataset, targets_and_weights
 from pyramid.train.detector import box_answers, box_loss, head_places, train_only
-from pyramid.train.fit import Fit, TrainingLimits, fit, training_limits
+from pyramid.train.fit import Fit, fit
 from pyramid.train.image_data import HoldoutJudge, ImageData, label_augmenter
 from pyramid.train.image_loop import (
     Batch,
@@ -33,6 +33,7 @@ from pyramid.train.image_loop import (
     joined,
 )
 from pyramid.train.image_start import Start
+from pyramid.train.limits import TrainingLimits, training_limits
 from pyramid.train.loop import FlatNetwork, State
 from pyramid.train.losses import make_loss
 from pyramid.train.optimizers import clipped, learning_rate, make_optimizer
@@ -77,7 +78,9 @@ def train_phases(
     fitted: Fit | None = None
     for number, phase in enumerate(options.phases):
         within = replace(options, fit=_share_of(options.fit, phase))
-        limits = training_limits(within.fit.limits, data.holdout, started)
+        limits = training_limits(
+            within.fit.limits, len(data.holdout), started, data.holdout.objective.decisive
+        )
         if fitted is not None and (limits.out_of_time() or _used_up(fitted, limits)):
             continue
         tell = _report_of(phase, number, len(options.phases), limits, report)
@@ -211,6 +214,7 @@ def _train_phase(
 ) -> Fit:
     first = 0 if earlier is None else earlier.iterations
     optimizer = make_optimizer(options.fit.optimizer)
+    optimizer = task.network.decayed(optimizer, options.fit.optimizer.weight_decay)
     if task.longest_gradient is not None:
         optimizer = clipped(optimizer, task.longest_gradient)
     parameters, buffers = task.network.read()
@@ -238,7 +242,7 @@ def batches_of_steps(data: ImageData, options: ImageFitOptions) -> Callable[[int
     balanced = sampling.balance_objective and bool(training.objective.classes)
     sampler = make_sampler(training.labels, sampling.seed, 1, sampling.batch_size, balanced, 0.0)
     change = label_augmenter(data, options.augmentation_seed)
-    return batch_maker(data.store, replace(training, targets=targets), row_weights, sampler, change)
+    return batch_maker(data.store, training.inputs, targets, row_weights, sampler, change)
 
 
 def _in_phase(on_check: OnCheck, number: int, phase: Phase, options: OptimizerOptions) -> OnCheck:
@@ -262,6 +266,5 @@ def answer_holdout(start: Start, data: ImageData, options: LossOptions) -> Holdo
 
 def _rate(phase: Phase, first_step: int, options: OptimizerOptions) -> Callable[[tf.Tensor], tf.Tensor]:
     """The learning rate at an iteration of the phase; warm-up counts from the job's first."""
-    warmup = options.learning_rate_warmup_iterations
-    rate = options.learning_rate / phase.divisor
-    return lambda iteration: learning_rate(rate, warmup, iteration + first_step)
+    within = replace(options, learning_rate=options.learning_rate / phase.divisor)
+    return lambda iteration: learning_rate(within, iteration + first_step)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,35 @@ MAX_GRADIENTS = 1 << 23
 MAX_MULTIPLICATIONS = 1 << 38
 ROWS_PER_CALL = 8192
 MULTIPLICATIONS_PER_CALL = 1 << 28
+# mean gradients along paths, of which some copies are made in float64
+GRADIENTS_PER_CALL = 1 << 22
+
 
 Predict = Callable[[tf.Tensor], tf.Tensor]
+
+
+@dataclass(frozen=True)
+class FirstProduct:
+    """`rows @ kernel + offset`, which a straight path goes through without being bent.
+
+    Attributes:
+        kernel: (columns, nodes) float32.
+        offset: (nodes,) float32.
+    """
+
+    kernel: np.ndarray
+    offset: np.ndarray
+
+    def of(self, rows: np.ndarray) -> np.ndarray:
+        """(rows, nodes) float32."""
+        products: np.ndarray = rows @ self.kernel + self.offset
+        return products
+
+    def gradients(self, behind: np.ndarray) -> np.ndarray:
+        """(paths, outputs, columns): the gradients of rows, of the (paths, outputs, nodes) of their products."""
+        flat = tf.matmul(behind.reshape(-1, behind.shape[-1]), self.kernel, transpose_b=True).numpy()
+        gradients: np.ndarray = flat.reshape(*behind.shape[:-1], -1)
+        return gradients
 
 
 def expected_gradients(
@@ -37,6 +65,8 @@ def expected_gradients(
     baselines: np.ndarray,
     seed: int,
     max_gradients: int = MAX_GRADIENTS,
+    first: FirstProduct | None = None,
+    outputs: slice = slice(None),
 ) -> np.ndarray:
     """Attribute each output at each point to the input columns.
 
@@ -50,6 +80,8 @@ def expected_gradients(
         baselines: (baselines, columns) float32; where they are the points themselves, paths are used both ways.
         seed: draws the sample and the places of the nodes.
         max_gradients: the most gradients of one output at one row to take, but at least one path a point.
+        first: what comes before `predict`, which takes its (rows, nodes) then.
+        outputs: the outputs to attribute; the sample is the same for whichever.
 
     Returns:
         (points, columns, outputs) float64.
@@ -57,36 +89,74 @@ def expected_gradients(
     Raises:
         DataError: there are no points or no baselines.
     """
+    n_columns = points.shape[1] if first is None else len(first.offset)
+    attribute = attributions_of(predict, n_columns, first, outputs)
+    return attribute(points, baselines, seed, max_gradients)
+
+
+Attribute = Callable[[np.ndarray, np.ndarray, int, int], np.ndarray]
+"""`expected_gradients` of one network: (points, baselines, seed, max_gradients) -> attributions."""
+
+
+def attributions_of(
+    predict: Predict, n_columns: int, first: FirstProduct | None = None, outputs: slice = slice(None)
+) -> Attribute:
+    """`expected_gradients` for networks that take turns in the variables that `predict` reads: it is traced once.
+
+    Args:
+        n_columns: that `predict` takes.
+    """
+    jacobian = _compile_jacobian(predict, n_columns, outputs)
+    return partial(_attributions, predict, jacobian, first, outputs)
+
+
+def _attributions(
+    predict: Predict,
+    jacobian: Any,
+    first: FirstProduct | None,
+    outputs: slice,
+    points: np.ndarray,
+    baselines: np.ndarray,
+    seed: int,
+    max_gradients: int,
+) -> np.ndarray:
     if len(points) == 0 or len(baselines) == 0:
         raise DataError("importances need at least one point and one baseline")
     points, baselines = points.astype(np.float32, copy=False), baselines.astype(np.float32, copy=False)
     rng = np.random.default_rng(seed)
-    jacobian = _compile_jacobian(predict, points.shape[1])
-    budget = _Budget.of(jacobian, max_gradients)
+    inner_points, inner_baselines = (
+        rows if first is None else first.of(rows) for rows in (points, baselines)
+    )
+    answers, base_answers = _outputs(predict, inner_points), _outputs(predict, inner_baselines)
+    n_weights = _weights(jacobian) + (0 if first is None else first.kernel.size)
+    budget = _Budget.of(n_weights, answers.shape[1], max_gradients)
     paths = draw_paths(points, baselines, budget.most_paths, rng)
-    differences = _outputs(predict, points)[paths.ends] - _outputs(predict, baselines)[paths.starts]
-    total = np.zeros((len(points), points.shape[1], differences.shape[1]))
-    for start in range(0, len(paths), budget.paths_per_call):
-        part = np.arange(start, min(start + budget.paths_per_call, len(paths)))
-        starts, ends = baselines[paths.starts[part]], points[paths.ends[part]]
-        gradients = jacobian(starts, ends, paths.shifts[part]).numpy()  # (paths, outputs, columns)
-        moves = ends - starts
-        attributions = gradients.swapaxes(1, 2) * moves[:, :, None]
-        total += paths.means(part, _completed(attributions, moves, differences[part]))
-    return total
+    differences = (answers[paths.ends] - base_answers[paths.starts])[:, outputs]
+    total = np.zeros((len(points), differences.shape[1], points.shape[1]))
+    paths_per_call = max(1, min(budget.paths_per_call, GRADIENTS_PER_CALL // total[0].size))
+    for start in range(0, len(paths), paths_per_call):
+        part = np.arange(start, min(start + paths_per_call, len(paths)))
+        starts, ends = paths.starts[part], paths.ends[part]
+        gradients = jacobian(inner_baselines[starts], inner_points[ends], paths.shifts[part]).numpy()
+        if first is not None:
+            gradients = first.gradients(gradients)
+        # (paths, outputs, columns)
+        moves = points[ends] - baselines[starts]
+        changes = _completed(gradients * moves[:, None], moves, differences[part])
+        paths.add_means(total, part, changes)
+    return total.swapaxes(1, 2)
 
 
 def field_importances(
-    attributions: np.ndarray, layout: Layout, tree_importances: Sequence[Mapping[str, float]] | None
+    columns: np.ndarray, layout: Layout, tree_importances: Sequence[Mapping[str, float]] | None
 ) -> list[float]:
     """The share of each input field in what the network looks at.
 
-    Mean absolute attribution of each column, summed per field and over outputs; a tree feature's is passed on to
-    the fields that its trees look at.
+    The strengths of columns are summed per field; a tree feature's is passed on to the fields that its trees look at.
 
     Args:
-        attributions: (points, columns, outputs); columns are tree features, then inputs. Without
-            `tree_importances` the tree features may be missing.
+        columns: (columns,) strengths: of tree features, then of inputs. Without `tree_importances` the tree features
+            may be missing.
         tree_importances: for each tree feature a map from an input field's position to its share.
 
     Returns:
@@ -100,7 +170,6 @@ def field_importances(
     n_fields = len(layout.fields)
     if n_fields == 1:
         return [1.0]
-    columns = np.mean(np.abs(attributions), axis=0).sum(axis=1)  # (columns,)
     n_trees = len(columns) - layout.input_size
     inputs = columns[n_trees:]
     shares = np.array([inputs[where].sum() for _, where in layout.fields])
@@ -132,13 +201,15 @@ def _tree_shares(tree_importances: Sequence[Mapping[str, float]], n_trees: int, 
 
 
 def _completed(attributions: np.ndarray, moves: np.ndarray, differences: np.ndarray) -> np.ndarray:
-    """(paths, columns, outputs) attributions that sum to the (paths, outputs) differences over the columns."""
+    """(paths, outputs, columns) attributions that sum to the (paths, outputs) differences over the columns."""
     sizes = np.abs(attributions)
-    # where the gradient vanishes at all nodes, what is missing goes to the columns by the way they move
-    sizes = np.where(sizes.sum(axis=1, keepdims=True) == 0, np.abs(moves)[:, :, None], sizes)
-    total = sizes.sum(axis=1)  # 0 where a path has no length: there nothing is missing
-    missing = (differences - attributions.sum(axis=1)) / np.where(total == 0, 1.0, total)
-    return attributions + sizes * missing[:, None]
+    total = sizes.sum(axis=2)
+    if not total.all():
+        # where the gradient vanishes at all nodes, what is missing goes to the columns by the way they move
+        sizes = np.where(total[:, :, None] == 0, np.abs(moves)[:, None], sizes)
+        total = sizes.sum(axis=2)  # 0 where a path has no length: there nothing is missing
+    missing = (differences - attributions.sum(axis=2)) / np.where(total == 0, 1.0, total)
+    return attributions + sizes * missing[:, :, None]
 
 
 @dataclass(frozen=True)
@@ -154,35 +225,35 @@ class _Budget:
     paths_per_call: int
 
     @classmethod
-    def of(cls, jacobian: Any, max_gradients: int) -> _Budget:
-        graph = jacobian.graph
+    def of(cls, n_weights: int, n_outputs: int, max_gradients: int) -> _Budget:
         # a row and output costs at least one multiplication for each weight
-        n_weights = max(1, sum(int(np.prod(variable.shape)) for variable in graph.variables))
-        n_outputs = int(graph.structured_outputs.shape[1])
         most_rows = min(max_gradients, MAX_MULTIPLICATIONS // n_weights) // n_outputs
         rows_per_call = min(ROWS_PER_CALL, MULTIPLICATIONS_PER_CALL // n_weights)
-        return cls(max(1, most_rows // NODES), max(1, rows_per_call // NODES))
+        return cls(max(1, most_rows // NODES), rows_per_call // NODES)
 
 
-def _compile_jacobian(predict: Predict, n_columns: int) -> Any:
+def _weights(function: Any) -> int:
+    """How many weights a concrete function has, at least 1."""
+    return max(1, sum(int(np.prod(variable.shape)) for variable in function.graph.variables))
+
+
+def _compile_jacobian(predict: Predict, n_columns: int, some: slice) -> Any:
     """The function (starts, ends, shifts) -> mean gradient along each path, (paths, outputs, columns)."""
     rows = tf.TensorSpec((None, n_columns), tf.float32)
     signature = [rows, rows, tf.TensorSpec((None,), tf.float32)]
 
     @tf.function(input_signature=signature, autograph=False)
     def jacobian(starts: tf.Tensor, ends: tf.Tensor, shifts: tf.Tensor) -> tf.Tensor:
-        along = ((tf.range(NODES, dtype=tf.float32) + shifts[:, None]) / NODES)[
-            :, :, None
-        ]  # (paths, nodes, 1)
-        nodes = starts[:, None] + along * (ends - starts)[:, None]  # (paths, nodes, columns)
-        inputs = tf.reshape(nodes, (-1, n_columns))
+        along = (tf.range(NODES, dtype=tf.float32) + shifts[:, None]) / NODES  # (paths, nodes)
+        nodes = starts[:, None] + along[:, :, None] * (ends - starts)[:, None]  # (paths, nodes, columns)
         with tf.GradientTape(persistent=True) as tape:
-            tape.watch(inputs)
-            outputs = predict(inputs)
+            # the gradient of a move of all nodes is the sum of theirs: it is made before outputs are put side by side
+            move = tf.zeros_like(starts)
+            tape.watch(move)
+            outputs = predict(tf.reshape(nodes + move[:, None], (-1, n_columns)))[:, some]
+            means = tf.reduce_mean(tf.reshape(outputs, (-1, NODES, outputs.shape[1])), axis=1)
         # a loop over outputs, not pfor: pfor traces ten times longer and runs no faster
-        gradients = tape.batch_jacobian(outputs, inputs, experimental_use_pfor=False)
-        by_line = tf.reshape(gradients, (-1, NODES, outputs.shape[1], n_columns))
-        return tf.reduce_mean(by_line, axis=1)
+        return tape.batch_jacobian(means, move, experimental_use_pfor=False)
 
     return jacobian.get_concrete_function()
 

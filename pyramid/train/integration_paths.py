@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
 
 # fractional part of the golden ratio: shifts of neighbouring paths that fill [0, 1) evenly
 GOLDEN = 0.6180339887498949
@@ -28,15 +29,17 @@ class IntegrationPaths:
         """How many paths there are."""
         return len(self.starts)
 
-    def means(self, chosen: np.ndarray, changes: np.ndarray) -> np.ndarray:
-        """What the (chosen paths, ...) `changes` along the paths add to each point's mean: (points, ...)."""
-        shares = np.zeros((self.n_points, len(chosen)))
-        shares[self.ends[chosen], np.arange(len(chosen))] = self.weights[chosen]
+    def add_means(self, means: np.ndarray, chosen: np.ndarray, changes: np.ndarray) -> None:
+        """Add what the (chosen paths, ...) `changes` along the paths are of each point's mean to (points, ...)."""
+        ends, paths, weights = self.ends[chosen], np.arange(len(chosen)), self.weights[chosen]
         if self.two_way:
             # the direction and the difference both turn round, so a change only changes its sign
-            shares[self.starts[chosen], np.arange(len(chosen))] -= self.weights[chosen]
-        means = shares @ changes.reshape(len(chosen), -1)
-        return means.reshape(self.n_points, *changes.shape[1:])
+            ends = np.concatenate([ends, self.starts[chosen]])
+            paths, weights = np.tile(paths, 2), np.concatenate([weights, -weights])
+        points, rows = np.unique(ends, return_inverse=True)
+        # sparse, as a path has two ends of all those there are
+        shares = csr_array((weights, (rows, paths)), shape=(len(points), len(chosen)))
+        means[points] += (shares @ changes.reshape(len(chosen), -1)).reshape(-1, *changes.shape[1:])
 
 
 def draw_paths(

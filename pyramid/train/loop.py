@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from pyramid.train.losses import Loss, Outputs
-from pyramid.train.optimizers import Optimizer
-from pyramid.train.sampling import Rows, SampledRows, Sampler
+from pyramid.train.optimizers import Optimizer, decayed
+from pyramid.train.sampling import ClassTargets, Rows, SampledRows, Sampler
 from pyramid.train.traced import traced_once
 from sensenet.layers.activations import apply_activation
 from sensenet.network import Network
@@ -73,6 +73,20 @@ class FlatNetwork:
             variable.assign(value)
         for variable, value in zip(self._model.non_trainable_variables, state.buffers, strict=True):
             variable.assign(value)
+
+    def decayed(self, optimizer: Optimizer, decay: float) -> Optimizer:
+        """The optimiser with a decoupled weight decay of the kernels of dense layers; itself where that is 0."""
+        if not decay:
+            return optimizer
+        layers = [
+            layer for layer in keras.tree.flatten(self.network.parts) if isinstance(layer, keras.layers.Dense)
+        ]
+        kernels = {id(layer.kernel) for layer in layers}
+        marks = [
+            np.full(int(np.prod(variable.shape)), id(variable) in kernels, np.float32)
+            for variable in self._model.trainable_variables
+        ]
+        return decayed(optimizer, decay, np.concatenate([*marks, np.zeros(0, np.float32)]))
 
     def fresh_statistics(self) -> Mapping[int, float]:
         """The momentum of each buffer that is a moving statistic which has not seen a batch yet, by its place."""
@@ -216,21 +230,29 @@ def compile_steps(
 
 
 def gather(rows: Rows, draws: SampledRows, step: tf.Tensor) -> Rows:
-    """The batch of one step, mixed where the draws say so."""
-    batch = _take(rows, draws.rows[step])
+    """The batch of one step of some, mixed where the draws say so."""
+    return gather_batch(rows, SampledRows(*(None if draw is None else draw[step] for draw in draws)))
+
+
+def gather_batch(rows: Rows, draws: SampledRows) -> Rows:
+    """The rows of one batch (or of one for each of many networks), mixed where the draws say so."""
+    batch = _take(rows, draws.rows)
     if draws.partners is None or draws.shares is None:
         return batch
-    partner = _take(rows, draws.partners[step])
-    share = draws.shares[step]  # (batch,)
+    partner, share = _take(rows, draws.partners), draws.shares
     return Rows(
-        inputs=_blend(batch.inputs, partner.inputs, share[:, None]),
-        targets=_blend(batch.targets, partner.targets, share[:, None]),
+        inputs=_blend(batch.inputs, partner.inputs, share[..., None]),
+        targets=_blend(batch.targets, partner.targets, share[..., None]),
         weights=None if rows.weights is None else _blend(batch.weights, partner.weights, share),
     )
 
 
 def _take(rows: Rows, indices: tf.Tensor) -> Rows:
-    return Rows(*(None if column is None else tf.gather(column, indices) for column in rows))
+    return Rows(*(None if column is None else _gather(column, indices) for column in rows))
+
+
+def _gather(column: tf.Tensor | ClassTargets, indices: tf.Tensor) -> tf.Tensor:
+    return column.gather(indices) if isinstance(column, ClassTargets) else tf.gather(column, indices)
 
 
 def _blend(one: tf.Tensor, other: tf.Tensor, share: tf.Tensor) -> tf.Tensor:

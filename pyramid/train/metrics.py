@@ -19,6 +19,7 @@ from pyramid.errors import DataError
 
 # what float32 softmax can resolve: a smaller probability, 0 above all, counts as this one
 LEAST_PROBABILITY = float(np.finfo(np.float32).eps)
+CELLS_SORTED_AT_ONCE = 1 << 20
 
 Metrics = Mapping[str, Callable[[Any], float]]
 
@@ -76,10 +77,13 @@ def _evaluate(metrics: Metrics, predictions: np.ndarray, make_case: Callable[[],
 
 @dataclass(frozen=True)
 class _Curve:
-    """What each class's threshold does, over all distinct scores: one flat array, class after class.
+    """What thresholds at the scores of each class's own rows do, the highest first: flat arrays, class after class.
 
-    Rows with equal scores pass a threshold together, so they make one step of the curve. Attributes:
-        starts: (classes,), where in the flat arrays the class begins.
+    Rows with equal scores pass a threshold together, so they make one step of the curve. Thresholds at scores that
+    only other rows have are left out: none of them has the largest phi (it falls while the hits stay the same), and
+    sums over the rows of a class are not over them.
+
+    Attributes:
         classes: (steps,), the class of a step.
         passed: (steps,), how many rows have a score of the step's or above.
         hits: (steps,), how many of these are of the class.
@@ -87,7 +91,6 @@ class _Curve:
         positives: (classes,), rows of the class.
     """
 
-    starts: np.ndarray
     classes: np.ndarray
     passed: np.ndarray
     hits: np.ndarray
@@ -97,7 +100,7 @@ class _Curve:
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """(classes,): the sum of (steps,) values within each class."""
-        return np.add.reduceat(values, self.starts)
+        return np.bincount(self.classes, values, len(self.positives))
 
 
 @dataclass(frozen=True)
@@ -115,26 +118,46 @@ class _Classes:
     @cached_property
     def curve(self) -> _Curve:
         n_rows, n_classes = self.scores.shape
-        falling = -np.ascontiguousarray(self.scores.T)  # (classes, rows)
-        order = np.argsort(falling, axis=1)
-        class_column = np.arange(n_classes)[:, None]
-        falling = falling[class_column, order]
-        is_class = self.truth[order] == class_column
-        hits = np.cumsum(is_class, axis=1, dtype=np.int64)
-        last = np.ones((n_classes, n_rows), bool)  # of its group of equal scores
-        np.not_equal(falling[:, 1:], falling[:, :-1], out=last[:, :-1])
-        classes, rows = np.nonzero(last)
-        starts = np.searchsorted(classes, np.arange(n_classes))
-        passed, hits_there = (rows + 1).astype(np.float64), hits[last].astype(np.float64)
+        positives = np.bincount(self.truth, minlength=n_classes)
+        classes = np.repeat(np.arange(n_classes), positives)
+        falling = -self.true_scores[
+            np.argsort(self.truth.astype(np.min_scalar_type(n_classes)), kind="stable")
+        ]
+        for own in np.split(falling, np.cumsum(positives[:-1])):
+            own.sort()
+        changes = (classes[1:] != classes[:-1]) | (falling[1:] != falling[:-1])
+        first = np.concatenate([[0], np.flatnonzero(changes) + 1])  # row of each step
+        new_hits = np.diff(first, append=n_rows)
+        above, passed = _ranks(self.scores, classes[first], falling[first])
+        earlier = np.cumsum(positives) - positives  # rows of the classes before
         return _Curve(
-            starts=starts,
-            classes=classes,
-            passed=passed,
-            hits=hits_there,
-            new_passed=_increments(passed, starts),
-            new_hits=_increments(hits_there, starts),
-            positives=hits[:, -1].astype(np.float64),
+            classes=classes[first],
+            passed=passed.astype(np.float64),
+            hits=(first + new_hits - earlier[classes[first]]).astype(np.float64),
+            new_passed=(passed - above).astype(np.float64),
+            new_hits=new_hits.astype(np.float64),
+            positives=positives.astype(np.float64),
         )
+
+
+def _ranks(scores: np.ndarray, classes: np.ndarray, falling: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many rows have a higher score than each of some, and how many have it or a higher one.
+
+    Args:
+        scores: (rows, classes).
+        classes, falling: (steps,), a class, rising, and the negated score.
+    """
+    above, passed = np.empty(len(classes), np.int64), np.empty(len(classes), np.int64)
+    bounds = np.searchsorted(classes, np.arange(scores.shape[1] + 1))
+    present = np.unique(classes)
+    for block in np.array_split(present, -(-len(present) * len(scores) // CELLS_SORTED_AT_ONCE)):
+        columns = -np.ascontiguousarray(scores[:, block].T)  # (classes, rows)
+        columns.sort(axis=1)
+        for class_, column in zip(block, columns, strict=True):
+            steps = slice(bounds[class_], bounds[class_ + 1])
+            above[steps] = np.searchsorted(column, falling[steps], "left")
+            passed[steps] = np.searchsorted(column, falling[steps], "right")
+    return above, passed
 
 
 @dataclass(frozen=True)
@@ -167,9 +190,10 @@ def _auc(case: _Classes) -> Any:
     A class that no row or every row has counts 0.
     """
     curve = case.curve
+    misses = len(case.truth) - curve.positives  # (classes,)
     new_misses = curve.new_passed - curve.new_hits
-    areas = curve.sums(new_misses * (curve.hits - curve.new_hits / 2))
-    return np.mean(_ratio(areas, curve.positives * (len(case.truth) - curve.positives)))
+    below = misses[curve.classes] - (curve.passed - curve.hits) + new_misses / 2
+    return np.mean(_ratio(curve.sums(curve.new_hits * below), curve.positives * misses))
 
 
 def _max_phi(case: _Classes) -> Any:
@@ -178,7 +202,9 @@ def _max_phi(case: _Classes) -> Any:
     positives = curve.positives[curve.classes]  # (steps,)
     covariance = n_rows * curve.hits - curve.passed * positives
     spread = np.sqrt(curve.passed * (n_rows - curve.passed)) * np.sqrt(positives * (n_rows - positives))
-    return np.mean(np.maximum.reduceat(_ratio(covariance, spread), curve.starts))
+    largest = np.zeros(len(curve.positives))  # that of a threshold that all rows pass
+    np.maximum.at(largest, curve.classes, _ratio(covariance, spread))
+    return np.mean(largest)
 
 
 def _ndcg(case: _Classes) -> Any:
@@ -226,13 +252,6 @@ def _spearman_r(case: _Numbers) -> Any:
     truth, predictions = truth - truth.mean(), predictions - predictions.mean()
     spread = np.sqrt(np.sum(np.square(truth)) * np.sum(np.square(predictions)))
     return np.clip(_ratio(np.sum(truth * predictions), spread), -1.0, 1.0)
-
-
-def _increments(cumulated: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Differences of neighbours, counted from 0 at each of `starts`."""
-    increments = np.diff(cumulated, prepend=0.0)
-    increments[starts] = cumulated[starts]
-    return increments
 
 
 def _ratio(numerator: Any, denominator: Any) -> Any:

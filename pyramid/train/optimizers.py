@@ -8,11 +8,13 @@ means here what people know from there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 
+import numpy as np
 import tensorflow as tf
 
 from pyramid.settings.options import OptimizerOptions
@@ -200,11 +202,38 @@ def clipped(optimizer: Optimizer, norm: float) -> Optimizer:
     return Optimizer(optimizer.slots, update)
 
 
-def learning_rate(rate: float, warmup_iterations: int, iteration: tf.Tensor) -> tf.Tensor:
-    """`rate * min(1, i / warmup)²` at iteration i (a float32 scalar, counted from 1)."""
-    if not warmup_iterations:
-        return tf.constant(rate, tf.float32)
-    return rate * tf.minimum(1.0, iteration / warmup_iterations) ** 2
+def decayed(optimizer: Optimizer, decay: float | tf.Tensor, decays: np.ndarray) -> Optimizer:
+    """The optimiser that also takes `rate * decay` of some parameters off them (arXiv 1711.05101, algorithm 2).
+
+    Args:
+        decay: one number, or one that broadcasts to the parameters.
+        decays: (parameters,) float32: 1 for those that decay, 0 for the others.
+    """
+
+    def update(
+        gradient: tf.Tensor, parameters: tf.Tensor, slots: Vectors, iteration: tf.Tensor, rate: tf.Tensor
+    ) -> tuple[tf.Tensor, Vectors]:
+        moved, slots = optimizer.update(gradient, parameters, slots, iteration, rate)
+        return moved - rate * decay * decays * parameters, slots
+
+    return Optimizer(optimizer.slots, update)
+
+
+def learning_rate(options: OptimizerOptions, iteration: tf.Tensor) -> tf.Tensor:
+    """The rate at iteration i (a float32 scalar, counted from 1): `learning_rate` times `rate_share`."""
+    return options.learning_rate * rate_share(options, iteration)
+
+
+def rate_share(options: OptimizerOptions, iteration: tf.Tensor) -> tf.Tensor:
+    """What warm-up and schedule make of the rate: `min(1, i / warmup)²`, and half a cosine from 1 down to 0."""
+    share = tf.constant(1.0)
+    if options.learning_rate_warmup_iterations:
+        share = tf.minimum(1.0, iteration / options.learning_rate_warmup_iterations) ** 2
+    if options.learning_rate_schedule == "cosine":
+        assert options.max_iterations is not None, "the rules of settings ask for it"
+        done = tf.minimum(1.0, (iteration - 1.0) / max(1, options.max_iterations))
+        share *= 0.5 + 0.5 * tf.cos(math.pi * done)
+    return share
 
 
 def _given(value: float | None, default: float) -> float:

@@ -7,12 +7,13 @@ import tensorflow as tf
 from pyramid.progress import Report
 from pyramid.settings.options import FitOptions, LossOptions
 from pyramid.train.checks import OnCheck, ignore_check
-from pyramid.train.dataset import Dataset, targets_and_weights
-from pyramid.train.fit import Fit, fit, training_limits
+from pyramid.train.dataset import Dataset, row_weights
+from pyramid.train.fit import Fit, fit
+from pyramid.train.limits import training_limits
 from pyramid.train.loop import FlatNetwork, State, compile_steps
 from pyramid.train.losses import make_loss
 from pyramid.train.optimizers import learning_rate, make_optimizer
-from pyramid.train.sampling import Rows, make_sampler
+from pyramid.train.sampling import Rows, device_targets, make_sampler
 from sensenet.network import Network
 
 
@@ -36,9 +37,9 @@ def fit_readout(
         DataError: all rows weigh nothing.
         TrainingError: not one check had finite metrics.
     """
-    limits = training_limits(options.limits, holdout, started)
-    rate, warmup = options.optimizer.learning_rate, options.optimizer.learning_rate_warmup_iterations
-    flat, optimizer, truth = FlatNetwork(network), make_optimizer(options.optimizer), holdout.truth
+    limits = training_limits(options.limits, len(holdout), started, holdout.objective.decisive)
+    flat, truth = FlatNetwork(network), holdout.truth
+    optimizer = flat.decayed(make_optimizer(options.optimizer), options.optimizer.weight_decay)
     sampling = options.sampling
     steps = compile_steps(
         flat,
@@ -53,7 +54,7 @@ def fit_readout(
         ),
         make_loss(options.loss.loss_function, training.objective),
         optimizer,
-        lambda iteration: learning_rate(rate, warmup, iteration),
+        lambda iteration: learning_rate(options.optimizer, iteration),
         holdout.inputs,
     )
     parameters, buffers = flat.read()
@@ -70,9 +71,9 @@ def fit_readout(
 
 
 def _rows(training: Dataset, options: LossOptions) -> Rows:
-    targets, weights = targets_and_weights(training, options)
+    weights = row_weights(training, options)
     return Rows(
         inputs=tf.constant(training.inputs),
-        targets=tf.constant(targets),
+        targets=device_targets(training, options.label_smoothing_factor),
         weights=None if weights is None else tf.constant(weights),
     )

@@ -7,29 +7,66 @@ anywhere and draws the same rows.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from scipy.special import betaincinv
 
 from pyramid.randomness import mix32
+from pyramid.train.dataset import Dataset
 
 SHUFFLE_ROUNDS = 12
 BETA_QUANTILES = 4096
 
 
+@dataclass(frozen=True, eq=False)
+class ClassTargets:
+    """Class probabilities that are made of classes when a batch is drawn: a thousand classes take no more memory.
+
+    Attributes:
+        classes: (rows,) int32.
+        own, other: what a row has in the column of its class, and in each other one; float32.
+        n_classes: how many columns there are.
+    """
+
+    classes: tf.Tensor
+    own: float
+    other: float
+    n_classes: int
+
+    @classmethod
+    def smoothed(cls, classes: np.ndarray, n_classes: int, factor: float) -> ClassTargets:
+        """One-hot classes as `CategoricalObjective.smoothed` makes them, the same numbers."""
+        other = np.float32(factor / n_classes)
+        own = np.float32(1 - factor) + other
+        return cls(tf.constant(classes, tf.int32), float(own), float(other), n_classes)
+
+    def gather(self, indices: tf.Tensor) -> tf.Tensor:
+        """(..., classes) float32 of rows at (...) indices."""
+        return tf.one_hot(tf.gather(self.classes, indices), self.n_classes, self.own, self.other)
+
+
+def device_targets(training: Dataset, smoothing_factor: float) -> tf.Tensor | ClassTargets:
+    """The targets of training rows, those of classes smoothed."""
+    if not training.objective.has_classes:
+        return tf.constant(training.targets)
+    return ClassTargets.smoothed(training.truth, training.objective.n_outputs, smoothing_factor)
+
+
 class Rows(NamedTuple):
-    """The training rows, on the device.
+    """Training rows, on the device.
 
     Attributes:
         inputs: (rows, inputs) float32.
-        targets: (rows, outputs) float32; class probabilities, or one standardised number.
+        targets: (rows, outputs) float32; class probabilities, or one standardised number. `ClassTargets` where batches
+            are yet to be drawn of the rows.
         weights: (rows,) float32 of mean 1, or None where all rows count the same.
     """
 
     inputs: tf.Tensor
-    targets: tf.Tensor
+    targets: Any
     weights: tf.Tensor | None
 
 
@@ -81,7 +118,7 @@ def _epoch_draw(n_rows: int, seed: int, shape: tuple[int, int]) -> Callable[[tf.
         position = tf.cast(offset + _slots(shape), tf.uint32)
         size = tf.constant(n_rows, tf.uint32)
         epoch = first_epoch + position // size
-        key = mix32(epoch ^ tf.constant(_mixed_seed(seed, "epoch"), tf.uint32))
+        key = mix32(epoch ^ tf.constant(mixed_seed(seed, "epoch"), tf.uint32))
         return tf.cast(permute(position % size, n_rows, key), tf.int32)
 
     return draw
@@ -93,12 +130,12 @@ def _balanced_draw(labels: np.ndarray, seed: int, shape: tuple[int, int]) -> Cal
     by_class = tf.constant(np.argsort(labels, kind="stable"), tf.int32)
     starts = tf.constant(np.cumsum(counts) - counts, tf.int32)
     sizes = tf.constant(counts, tf.uint32)
-    key = _mixed_seed(seed, "balance")
+    key = mixed_seed(seed, "balance")
 
     def draw(first_position: tf.Tensor) -> tf.Tensor:
         turn = tf.cast(first_position % len(counts), tf.int32)
         group = (turn + _slots(shape)) % len(counts)
-        offset = _below(_chances(first_position, shape, key), tf.gather(sizes, group))
+        offset = below(_chances(first_position, shape, key), tf.gather(sizes, group))
         return tf.gather(by_class, tf.gather(starts, group) + tf.cast(offset, tf.int32))
 
     return draw
@@ -109,26 +146,30 @@ def _mixup(labels: np.ndarray, seed: int, alpha: float) -> Callable[[tf.Tensor, 
 
     Beta(alpha, alpha) is drawn from a table of its quantiles, as XLA has no gamma sampler.
     """
-    quantiles = (np.arange(BETA_QUANTILES) + 0.5) / BETA_QUANTILES
-    table = tf.constant(betaincinv(alpha, alpha, quantiles), tf.float32)
+    table = tf.constant(beta_quantiles(alpha), tf.float32)
     classes, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
     own = counts if len(classes) > 1 else np.zeros(1, np.int64)
     by_class = tf.constant(np.argsort(labels, kind="stable"), tf.int32)
     ends = tf.constant(np.cumsum(own)[inverse], tf.int32)  # (rows,) where the others of the sorted ring begin
     others = tf.constant((len(labels) - own)[inverse], tf.uint32)
-    partner_key, share_key = _mixed_seed(seed, "partner"), _mixed_seed(seed, "share")
+    partner_key, share_key = mixed_seed(seed, "partner"), mixed_seed(seed, "share")
 
     def mix(rows: tf.Tensor, first_position: tf.Tensor) -> SampledRows:
         shape = (int(rows.shape[0]), int(rows.shape[1]))
-        offset = _below(_chances(first_position, shape, partner_key), tf.gather(others, rows))
+        offset = below(_chances(first_position, shape, partner_key), tf.gather(others, rows))
         partner = (tf.gather(ends, rows) + tf.cast(offset, tf.int32)) % len(labels)
-        cell = _below(_chances(first_position, shape, share_key), tf.constant(BETA_QUANTILES, tf.uint32))
+        cell = below(_chances(first_position, shape, share_key), tf.constant(BETA_QUANTILES, tf.uint32))
         return SampledRows(rows, tf.gather(by_class, partner), tf.gather(table, tf.cast(cell, tf.int32)))
 
     return mix
 
 
-def permute(values: tf.Tensor, n: int, key: tf.Tensor) -> tf.Tensor:
+def beta_quantiles(alpha: float) -> np.ndarray:
+    """(BETA_QUANTILES,) float64: as many equally likely values of Beta(alpha, alpha)."""
+    return betaincinv(alpha, alpha, (np.arange(BETA_QUANTILES) + 0.5) / BETA_QUANTILES)
+
+
+def permute(values: tf.Tensor, n: int | tf.Tensor, key: tf.Tensor) -> tf.Tensor:
     """The keyed swap-or-not shuffle (Hoang, Morris, Rogaway, CRYPTO 2012): a bijection of 0..n-1.
 
     It gives any element of a permutation without making the others, so an epoch's order needs neither memory
@@ -136,13 +177,14 @@ def permute(values: tf.Tensor, n: int, key: tf.Tensor) -> tf.Tensor:
 
     Args:
         values: uint32 below `n`, any shape.
+        n: an integer, or several of a shape that broadcasts to `values`.
         key: uint32, of a shape that broadcasts to `values`; one permutation each.
     """
-    size = tf.constant(n, tf.uint32)
+    size = tf.cast(n, tf.uint32)
 
     def swap(round_: tf.Tensor, value: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         round_key = mix32(key + round_ * tf.constant(0x9E3779B9, tf.uint32))
-        center = _below(round_key, size)
+        center = below(round_key, size)
         other = tf.where(center >= value, center - value, center - value + size)
         coin = mix32(tf.maximum(value, other) ^ round_key) & tf.constant(1, tf.uint32)
         return round_ + tf.constant(1, tf.uint32), tf.where(coin == tf.constant(1, tf.uint32), other, value)
@@ -154,7 +196,7 @@ def permute(values: tf.Tensor, n: int, key: tf.Tensor) -> tf.Tensor:
     )[1]
 
 
-def _below(chance: tf.Tensor, limit: tf.Tensor) -> tf.Tensor:
+def below(chance: tf.Tensor, limit: tf.Tensor) -> tf.Tensor:
     """A uniform uint32 below `limit` from a uniform uint32 (Lemire, arXiv 1805.10941, without rejection)."""
     product = tf.cast(chance, tf.uint64) * tf.cast(limit, tf.uint64)
     return tf.cast(tf.bitwise.right_shift(product, tf.constant(32, tf.uint64)), tf.uint32)
@@ -174,6 +216,6 @@ def _chances(first_position: tf.Tensor, shape: tuple[int, int], key: int) -> tf.
     return mix32(mix32(low ^ word) + mix32(high + word))
 
 
-def _mixed_seed(seed: int, purpose: str) -> int:
+def mixed_seed(seed: int, purpose: str) -> int:
     """A 32-bit key of its own for each purpose, from the job's seed."""
     return int(np.random.SeedSequence([seed, *purpose.encode()]).generate_state(1)[0])

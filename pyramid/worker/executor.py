@@ -23,12 +23,12 @@ from pyramid.jobs import JOBS, Job, load_job
 from pyramid.memory import resident_bytes
 from pyramid.progress import Report
 from pyramid.settings.base_settings import BaseSettings
-from pyramid.tensorflow_setup import hidden_notices, prepare_tensorflow
 from pyramid.worker.child import DEBUG_OPTION
 from pyramid.worker.orphan import end_with_parent, forget_alarm, stoppable_main_thread
 from pyramid.worker.protocol import encode, failure
 from pyramid.workspace import Workspace
 from sensenet.partial_files import remove_partial_files, writer_name
+from sensenet.tensorflow_setup import hidden_notices, prepare_tensorflow
 
 WARMING_NICENESS = 10
 STOP_SECONDS = 1.0

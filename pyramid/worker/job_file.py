@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pyramid.memory import give_back
 from pyramid.settings.base_settings import BaseSettings, job_id_of
 from pyramid.worker.protocol import JobFileError, failure
 from pyramid.worker.streams import Line
+from sensenet.collection import collection_paused
 from sensenet.files import open_regular
 
 MAX_JOB_BYTES = 32 * 2**20
@@ -58,15 +58,13 @@ class ParsedJob:
 def parse_job(line: Line) -> ParsedJob:
     """Read and validate the job file that `line` names; never raises."""
     content = b""
-    # A collection would look at each of a million values, time and again while they are made.
-    gc.disable()
     try:
-        content = _read(line)
-        return _validate(_parse(content, line))
+        with collection_paused():
+            content = _read(line)
+            return _validate(_parse(content, line))
     except Exception as error:
         return refused(error, None)
     finally:
-        gc.enable()
         if len(content) > LARGE_BYTES:
             give_back()
 

@@ -10,6 +10,8 @@ from sensenet.document.parsing import expected, integer, mapping, number, requir
 from sensenet.errors import ModelFormatError
 
 MAX_INDEX = 2**31 - 1
+DATE_PARTS = ("year", "month", "day", "weekday", "hour", "timestamp")
+"""What `sensenet.tables.dates` computes of a date."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,16 +30,42 @@ class _Field:
         return f"field {self.index}" if self.name is None else f'field "{self.name}" (index {self.index})'
 
 
+@dataclass(frozen=True)
+class DatePart:
+    """What a number was computed of.
+
+    Attributes:
+        column: the name of the column that holds dates.
+        part: one of `DATE_PARTS`.
+        day_first: whether 1/3/2024 is a day in March.
+    """
+
+    column: str
+    part: str
+    day_first: bool = False
+
+    def dump(self) -> dict[str, Any]:
+        """Its keys in the entry of a field."""
+        day_first = {"day_first": True} if self.day_first else {}
+        return {"column": self.column, "part": self.part, **day_first}
+
+
 @dataclass(frozen=True, kw_only=True)
 class NumericField(_Field):
-    """A number, standardised to (value - mean) / stdev; missing ones are the mean."""
+    """A number, standardised to (value - mean) / stdev; missing ones are the mean.
+
+    Attributes:
+        date: what it is a part of; None of an ordinary number.
+    """
 
     mean: float
     stdev: float
+    date: DatePart | None = None
 
     def dump(self) -> dict[str, Any]:
         """The field's entry in `preprocess`."""
-        return {"type": "numeric", **_place(self), "mean": self.mean, "stdev": self.stdev}
+        date = {} if self.date is None else self.date.dump()
+        return {"type": "numeric", **_place(self), "mean": self.mean, "stdev": self.stdev, **date}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,12 +271,29 @@ def _parse_field(raw: Mapping[str, Any], path: str) -> Field:
         expected(f"{path}.type", '"numeric", "categorical" or "image"', kind)
     if "zero_value" not in raw:
         return NumericField(
-            index=index, name=name, mean=_number(raw, "mean", path), stdev=_deviation(raw, path)
+            index=index,
+            name=name,
+            mean=_number(raw, "mean", path),
+            stdev=_deviation(raw, path),
+            date=_date_part(raw, path),
         )
     zero, one = _number(raw, "zero_value", path), _number(raw, "one_value", path)
     if zero == one:
         expected(f"{path}.one_value", "another number than zero_value", one)
     return BinaryField(index=index, name=name, zero_value=zero, one_value=one)
+
+
+def _date_part(raw: Mapping[str, Any], path: str) -> DatePart | None:
+    part, column, day_first = raw.get("part"), raw.get("column"), raw.get("day_first", False)
+    if part is None and column is None:
+        return None
+    if part not in DATE_PARTS:
+        expected(f"{path}.part", f"one of {', '.join(DATE_PARTS)}", part)
+    if not isinstance(column, str):
+        expected(f"{path}.column", "the name of a column", column)
+    if not isinstance(day_first, bool):
+        expected(f"{path}.day_first", "true or false", day_first)
+    return DatePart(column, part, day_first)
 
 
 def _number(raw: Mapping[str, Any], key: str, path: str) -> float:

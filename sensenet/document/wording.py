@@ -23,6 +23,11 @@ def shown(value: Any) -> str:
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."
 
 
+def counted(number: int, what: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def hint(name: Any, known: Iterable[str]) -> str:
     """`; did you mean "relu"?` where `name` is near a known name, else the list of known names."""
     choices = sorted(known)

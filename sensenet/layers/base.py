@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
@@ -114,6 +114,19 @@ class LayerSpec(ABC):
 
 
 Layers = tuple[LayerSpec, ...]
+
+
+def content(value: Any) -> Any:
+    """What (initialized) layers are made of, as something that can be compared and hashed.
+
+    Args:
+        value: a list of layers, or anything in one.
+    """
+    if isinstance(value, LayerSpec):
+        return type(value), *(content(getattr(value, one.name)) for one in fields(value))
+    if isinstance(value, (tuple, list)):
+        return tuple(map(content, value))
+    return (value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
 
 
 def walk_all(

@@ -28,11 +28,12 @@ from sensenet.errors import ModelFormatError, SettingsError
 from sensenet.forks import check_fork
 from sensenet.formats.h5 import write_weights
 from sensenet.formats.smbundle.functions import SavedFunctions, save_bundle
-from sensenet.inputs import encode_points
+from sensenet.inputs import Points, encode_points
 from sensenet.models.bundled import bundle_source
 from sensenet.models.copies import bundle_bytes, model_of_bundle, remade
 from sensenet.models.settings import RULES, Settings
 from sensenet.models.sources import DocumentSource, Source
+from sensenet.preprocess.tabular import ColumnCodec
 
 DEEPNET_TYPE = "Deepnet"
 FINISHED_SETTINGS = ("regression_normalize", "rescale_type", "color_space")
@@ -73,6 +74,11 @@ class Deepnet:
         return self._output.values if isinstance(self._output, CategoricalOutput) else None
 
     @property
+    def output(self) -> Output:
+        """What a prediction is: its name, and its classes or its statistics."""
+        return self._output
+
+    @property
     def _preprocessors(self) -> list[dict[str, Any]]:
         """The input fields as a document has them."""
         return [field.dump() for field in self._fields]
@@ -95,8 +101,17 @@ class Deepnet:
             InputError: names the row and the field.
             ForkError: see `sensenet.forks`.
         """
+        return self.predict(encode_points(self.codecs, points))
+
+    @property
+    def codecs(self) -> tuple[ColumnCodec, ...]:
+        """How each input field becomes its columns."""
+        return self._source.codecs
+
+    def predict(self, points: Points) -> np.ndarray:
+        """What a call gives, of points that are encoded already (with `codecs`)."""
         check_fork()
-        return self._source.predict(encode_points(self._source.codecs, points))
+        return self._source.predict(points)
 
     def save_bundle(
         self, path: str | os.PathLike[str], tfjs_path: str | os.PathLike[str] | None = None

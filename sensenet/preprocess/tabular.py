@@ -15,9 +15,18 @@ from typing import Any
 
 import numpy as np
 
-from sensenet.document.fields import BinaryField, CategoricalField, Field, ImageField, NumericField, n_columns
+from sensenet.document.fields import (
+    BinaryField,
+    CategoricalField,
+    DatePart,
+    Field,
+    ImageField,
+    NumericField,
+    n_columns,
+)
 from sensenet.document.parsing import brief
 from sensenet.errors import InputError
+from sensenet.tables.dates import date_numbers
 
 CONTAINERS = frozenset({list, tuple, dict})
 WHOLE_NUMBER = re.compile("0|-?[1-9][0-9]{0,308}")
@@ -26,6 +35,13 @@ WHOLE_NUMBER = re.compile("0|-?[1-9][0-9]{0,308}")
 MANY_ROWS = 1000
 MISSING_TYPES = frozenset({"NAType", "NaTType"})
 """Names of the types that frames use for missing values beside None and NaN."""
+
+
+@dataclass(frozen=True)
+class Codes:
+    """A column of categories that were looked up already: (rows,) integer positions, -1 for none of them."""
+
+    codes: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -51,14 +67,22 @@ class ColumnCodec:
     codes: dict[Any, int]
     one_hot: bool = True
 
+    @property
+    def date(self) -> DatePart | None:
+        """What a number is a part of; None of an ordinary one."""
+        return self.field.date if isinstance(self.field, NumericField) else None
+
     def number(self, value: Any, row: int) -> float:
-        """The raw number that `value` stands for.
+        """The raw number that `value` stands for: of a part of a date it may also be the date.
 
         Raises:
             InputError: not a number; gives row and field.
         """
         if is_missing(value):
             return self.missing
+        if self.date is not None and not isinstance(value, (int, float, np.number)):
+            part = date_numbers([value], self.date.part, self.date.day_first)[0]
+            value = value if math.isnan(part) else part
         try:
             parsed = float(value)
         except (TypeError, ValueError, OverflowError):
@@ -66,7 +90,8 @@ class ColumnCodec:
         if math.isnan(parsed):
             return self.missing
         if math.isinf(parsed):
-            raise InputError(f"row {row}, {self.field}: expected a finite number, got {brief(value)}")
+            kind = "finite number" if self.date is None else "date"
+            raise InputError(f"row {row}, {self.field}: expected a {kind}, got {brief(value)}")
         return parsed
 
     def code(self, value: Any) -> int:
@@ -100,6 +125,8 @@ class ColumnCodec:
         Raises:
             InputError: a value that is not a number; gives row and field.
         """
+        if self.date is not None and not _are_numbers(values):
+            values = self._date_numbers(values)
         quick = False
         # lists in a column may contain themselves, over which NumPy would take for ever
         if isinstance(values, np.ndarray) or CONTAINERS.isdisjoint(map(type, values)):
@@ -110,6 +137,19 @@ class ColumnCodec:
             return np.array([self.number(value, row) for row, value in enumerate(values)], np.float64)
         parsed[np.isnan(parsed)] = self.missing
         return parsed
+
+    def _date_numbers(self, values: Any) -> list[Any]:
+        """The values, those that are dates as the part of them that the field is."""
+        date = self.date
+        if date is None:
+            return list(values)
+        texts = [None if is_missing(value) else value for value in values]
+        parts = date_numbers(texts, date.part, date.day_first)
+        return [value if math.isnan(part) else part for value, part in zip(texts, parts, strict=True)]
+
+
+def _are_numbers(values: Any) -> bool:
+    return isinstance(values, np.ndarray) and values.dtype.kind in "biuf"
 
 
 def is_missing(value: Any) -> bool:
@@ -198,7 +238,7 @@ def encode_columns(codecs: Sequence[ColumnCodec], columns: Sequence[Any], n_rows
         if isinstance(codec.field, ImageField):
             continue
         if isinstance(codec.field, CategoricalField):
-            codes = codec.positions(values)
+            codes = values.codes if isinstance(values, Codes) else codec.positions(values)
             known = codes >= 0
             if codec.one_hot:
                 encoded[rows[known], codec.start + codes[known]] = 1.0

@@ -129,6 +129,12 @@ def test_equal_rows_represent_only_once(n_distinct, expected):
     assert len(chosen) == len(np.unique(points[chosen], axis=0)) == expected
 
 
+def test_zeros_of_either_sign_are_equal():
+    points = np.array([[0.0], [-0.0], [1.0], [0.0]])
+    chosen = representatives(points, np.array([0, 0, 0, 1]), np.random.default_rng(1))
+    assert chosen.tolist() == [0, 2, 3]
+
+
 def test_more_classes_than_places_leave_some_out():
     chosen = representatives(np.arange(400.0)[:, None], np.arange(400) // 2, np.random.default_rng(0))
     assert len(np.unique(chosen)) == 128

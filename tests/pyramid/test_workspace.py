@@ -60,7 +60,7 @@ def put_matrices(directory: Path) -> None:
 
 def put_submodel(directory: Path) -> None:
     submodel = Workspace(directory).submodel("a")
-    write_submodel(submodel, bytes(20_000), {"layers": [], "text": "x" * 9000}, evaluations=["y" * 5000])
+    write_submodel(submodel, [bytes(20_000)], {"layers": [], "text": "x" * 9000}, evaluations=["y" * 5000])
 
 
 def put_json(directory: Path) -> None:

@@ -105,6 +105,16 @@ def search() -> dict[str, Any]:
     }
 
 
+def repeated(times: list[int]) -> dict[str, Any]:
+    """`search` with each of its networks so many times, equal ones apart from each other."""
+    document = search()
+    rounds = range(max(times))
+    networks = [
+        one for r in rounds for one, often in zip(document["networks"], times, strict=True) if r < often
+    ]
+    return document | {"networks": networks}
+
+
 def reference(document: dict[str, Any], matrix: np.ndarray) -> np.ndarray:
     """The prediction of a document in plain NumPy, float64."""
     networks = document.get("networks") or [{"layers": document["layers"], "trees": document.get("trees")}]

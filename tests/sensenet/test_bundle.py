@@ -247,6 +247,30 @@ def test_the_serving_signature_takes_raw_columns(bundle: Path, tmp_path: Path) -
     assert served == pytest.approx(expected, abs=1e-6)
 
 
+def test_the_serving_function_of_many_fields_is_no_larger_than_that_of_few(tmp_path: Path) -> None:
+    def field(index: int, categorical: bool) -> dict[str, Any]:
+        kind = {"type": "categorical", "values": ["a", "b", "c"]} if categorical else {"type": "numeric"}
+        return {"index": index, "mean": float(index), "stdev": 2.0, **kind}
+
+    operations, rng = [], np.random.default_rng(0)
+    for n_fields in (4, 40):
+        fields = [field(index, index >= n_fields // 2) for index in range(n_fields)]
+        layers = [documents.dense(2 * n_fields, 3, "softmax")]
+        document = documents.classifier(preprocess=fields, layers=layers, trees=None)
+        model = sensenet.create_model(document)
+        folder = read_bundle(model.save_bundle(tmp_path / str(n_fields)), tmp_path / f"of_{n_fields}")
+        serve = tf.saved_model.load(folder).signatures["serving_default"]
+        numbers, codes = rng.normal(size=(9, n_fields // 2)), rng.integers(-1, 4, (9, n_fields // 2))
+        raw = np.concatenate([numbers, codes], axis=1)
+        named = [
+            [*row, *("abc?"[code] for code in of_row)] for row, of_row in zip(numbers, codes, strict=True)
+        ]
+        served = serve(numeric_inputs=tf.constant(raw, tf.float32))["output"].numpy()
+        assert served == pytest.approx(model(named), abs=1e-6)
+        operations.append((Path(folder) / "saved_model.pb").read_bytes().count(b"StridedSlice"))
+    assert operations[0] == operations[1]
+
+
 def test_keras_2_finds_a_model_in_the_bundle(bundle: Path, tmp_path: Path) -> None:
     folder = Path(read_bundle(bundle, tmp_path / "keras"))
     metadata = (folder / "keras_metadata.pb").read_bytes()

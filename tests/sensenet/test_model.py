@@ -14,6 +14,7 @@ from sensenet.document.model import dump_model, dumps, parse_model, shorten
 from sensenet.errors import ModelFormatError, SettingsError, WeightsError
 from sensenet.formats import FORMATS
 from sensenet.layers import to_legacy
+from sensenet.models.predict.tables import compile_model, initialize_model
 
 MODELS = {
     "classifier": documents.classifier(),
@@ -22,6 +23,7 @@ MODELS = {
     "trees": documents.regression(
         layers=[documents.dense(documents.COLUMNS + documents.TREE_OUTPUTS, 1)], trees=documents.FOREST
     ),
+    "repeated": documents.repeated([3, 1, 2]),
 }
 
 
@@ -58,6 +60,14 @@ def test_every_way_of_writing_keeps_the_predictions(name: str, tmp_path: Path) -
 def test_the_keras_model_predicts_the_same(name: str) -> None:
     model = sensenet.create_model(MODELS[name], {"regression_normalize": True})
     np.testing.assert_allclose(model.keras_model()(documents.MATRIX), model(documents.POINTS), atol=1e-6)
+
+
+def test_equal_networks_are_computed_once() -> None:
+    def products(document: dict[str, Any]) -> int:
+        function = compile_model(initialize_model(parse_model(document)))
+        return sum(operation.type == "MatMul" for operation in function.graph.get_operations())
+
+    assert products(documents.repeated([3, 1, 2])) == products(documents.search())
 
 
 def test_one_point_is_predicted_as_among_many() -> None:

@@ -16,6 +16,8 @@ from pyramid.report_page.answers.kind import Answers, parse_galleries
 from pyramid.report_page.bounds import cut, thinned
 from pyramid.report_page.charts import precision_recall_chart
 from pyramid.report_page.drawing import draw_corners
+from pyramid.report_page.frame import figure, table
+from pyramid.report_page.units import shown_number
 from pyramid.train.box_metrics import Curve, evaluate_boxes
 from pyramid.train.checks import HoldoutAnswers
 
@@ -108,7 +110,6 @@ class Detections(Answers):
 
     @override
     def html(self) -> str:
-        head = "".join(f"<th>{heading}</th>" for heading in HEADINGS)
         rest = (
             ""
             if len(self.rows) == self.n_classes
@@ -118,7 +119,7 @@ class Detections(Answers):
             "<p>A found box is a hit where its intersection with a true box of its class is at least half of their "
             f"union. Precision and recall are those of boxes with a score above {SHOWN_SCORE:g}; average precision "
             f"(AP) is that of all, AP 0.5:0.95 its mean where 50%, 55%, ... 95% of the union are asked for.{rest}</p>"
-            f'<table class="numbers"><tr>{head}</tr>{"".join(map(_table_row, self.rows))}</table>'
+            + table(HEADINGS, map(_cells, self.rows), "numbers")
             + self._charts()
         )
 
@@ -126,8 +127,7 @@ class Detections(Answers):
         if not self.curves:
             return "<p>No box of these classes was found.</p>"
         charts = "".join(
-            f"<figure><figcaption>{escape(curve.name)}</figcaption>"
-            f"{precision_recall_chart(curve.name, curve.points, curve.shown)}</figure>"
+            figure(curve.name, precision_recall_chart(curve.name, curve.points, curve.shown))
             for curve in self.curves
         )
         rest = (
@@ -170,10 +170,6 @@ def _pairs(points: Sequence[Sequence[float]]) -> tuple[tuple[float, float], ...]
     return tuple((recall, precision) for recall, precision in points)
 
 
-def _table_row(row: ClassRow) -> str:
-    shares = (
-        "-" if share is None else f"{share:.4f}"
-        for share in (row.ap_50, row.ap_50_95, row.precision, row.recall)
-    )
-    cells = "".join(f"<td>{cell}</td>" for cell in (escape(row.name), str(row.truths), *shares))
-    return f"<tr>{cells}</tr>"
+def _cells(row: ClassRow) -> list[str]:
+    shares = (row.ap_50, row.ap_50_95, row.precision, row.recall)
+    return [escape(row.name), str(row.truths), *map(shown_number, shares)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -13,6 +13,7 @@ from pyramid.report_page.answers.kind import Answers, parse_galleries, worst_ima
 from pyramid.report_page.bounds import cut
 from pyramid.report_page.charts import confusion_matrix
 from pyramid.train.checks import HoldoutAnswers
+from pyramid.train.confusions import count_confusions
 
 MOST_CLASSES = 24
 
@@ -37,14 +38,11 @@ class Confusion(Answers):
     def of(cls, holdout: HoldoutAnswers) -> Self:
         truth, shares, names = holdout.truth, holdout.outputs, holdout.objective.classes
         predictions = shares.argmax(axis=1)
-        counts = np.zeros((len(names), len(names)), np.int64)
-        np.add.at(counts, (truth, predictions), 1)
+        counts = count_confusions(truth, predictions, len(names))
         shown = _most_confused(counts)
 
         def told(place: int) -> tuple[str, str, bool]:
-            true, predicted = (
-                f"{cut(names[one])} ({shares[place, one]:.1%})" for one in (truth[place], predictions[place])
-            )
+            true, predicted = told_classes(names, shares[place], truth[place])
             return true, predicted, bool(truth[place] != predictions[place])
 
         # the worst is that whose truth is the least likely
@@ -72,6 +70,17 @@ class Confusion(Answers):
             "<p>How many holdout images of each true class (rows) were predicted as each class (columns); "
             f"errors are red.{rest}</p>{confusion_matrix(self.classes, self.counts)}"
         )
+
+
+def told_classes(names: Sequence[str], shares: np.ndarray, truth: int) -> tuple[str, str]:
+    """The true class of a row and the predicted one, each with the probability given to it.
+
+    Args:
+        shares: (classes,) probabilities.
+        truth: the position of the true class.
+    """
+    true, predicted = (f"{cut(names[one])} ({shares[one]:.1%})" for one in (truth, int(shares.argmax())))
+    return true, predicted
 
 
 def _most_confused(counts: np.ndarray) -> np.ndarray:

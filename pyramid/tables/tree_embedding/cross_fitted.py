@@ -21,7 +21,6 @@ from pyramid.tables.tree_embedding.shap import Tree
 from sensenet.forest import Forest, dump_forests, tree_features
 
 MAX_LEARNING_ROWS = 100_000
-SMALL_TABLE_ROWS, FOLDS_OF_SMALL, FOLDS = 500, 10, 5
 MOST_CLASSES_OF_TWO_FORESTS = 100
 MAX_EXPLAINED_ROWS, MAX_EXPLAINED_LEAVES, MAX_EXPLAINED_NUMBERS = 128, 3000, 10_000_000
 ROWS_AT_ONCE = 4096
@@ -70,11 +69,6 @@ class _Part:
     features: np.ndarray  # (learning rows, outputs) float32
     importances: list[dict[str, float]]
     facts: dict[str, Any]
-
-
-def default_folds(n_rows: int) -> int:
-    """How many folds a table has where nobody chooses."""
-    return FOLDS_OF_SMALL if n_rows < SMALL_TABLE_ROWS else FOLDS
 
 
 def learn_cross_fitted(

@@ -13,7 +13,7 @@ OURS = frozenset({
     "Cumsum", "DepthwiseConv2dNative", "DivNoNan", "Elu", "EnsureShape", "Equal", "Erfc", "Exp",
     "ExpandDims", "Expm1", "Floor", "GatherV2", "Greater", "GreaterEqual", "Identity", "IdentityN",
     "IsNan", "LeakyRelu", "Less", "LessEqual", "LogSoftmax", "LogicalAnd", "MatMul", "Max", "MaxPool",
-    "Maximum", "Mean", "Minimum", "Mul", "Neg", "NonMaxSuppressionV3", "OneHot", "Pack", "Pad", "PadV2",
+    "Maximum", "Mean", "Minimum", "Mul", "Neg", "NonMaxSuppressionV3", "Pack", "Pad", "PadV2",
     "PartitionedCall", "Placeholder", "Pow", "Prod", "Range", "RealDiv", "Relu", "Relu6", "Reshape",
     "ResizeBilinear", "ResizeNearestNeighbor", "Round", "SelectV2", "Selu", "Shape", "Sigmoid", "Softmax",
     "Softplus", "Softsign", "Sqrt", "Square", "Squeeze", "StatelessWhile", "StridedSlice", "Sub", "Sum",
@@ -38,10 +38,10 @@ PUBLISHED = frozenset({
 
 OTHER_VERSIONS = frozenset({
     "BatchToSpaceND", "CombinedNonMaxSuppression", "FusedBatchNorm", "FusedBatchNormV2", "Log", "Log1p",
-    "NonMaxSuppressionV4", "NonMaxSuppressionV5", "SpaceToBatchND", "SquaredDifference", "StopGradient",
+    "NonMaxSuppressionV4", "NonMaxSuppressionV5", "OneHot", "SpaceToBatchND", "SquaredDifference", "StopGradient",
     "While",
 })
-"""What other versions of TensorFlow and Keras make of the same layers."""
+"""What other versions of TensorFlow, Keras and this package make of the same layers and fields."""
 # fmt: on
 
 OPERATIONS = OURS | PUBLISHED | OTHER_VERSIONS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from sensenet.preprocess.image import placement, rescale, to_rgb
 from sensenet.preprocess.reading import ImageLoader
 from sensenet.preprocess.tabular import ColumnCodec
 
+# the last is every other kind
+KINDS = (ImageField, CategoricalField, object)
 IMAGE_INPUT = "image_pixel_inputs"
 NUMERIC_INPUT = "numeric_inputs"
 # boxes are compared within this distance of the image's corner: so float32 holds the coordinates of 100 classes exactly
@@ -108,7 +111,7 @@ def _blocks(
     numbers: tf.Tensor | None,
     images: Rescaled | None,
 ) -> list[tf.Tensor]:
-    """The columns of each field."""
+    """The columns of the fields; those of neighbours of one kind are made in one go."""
     features = iter(()) if images is None or pixels is None else iter(_features(pixels, images))
     offset, scale, missing = (
         np.array([getattr(codec, name) for codec in codecs], np.float32)
@@ -121,13 +124,19 @@ def _blocks(
         whole = numbers == tf.floor(numbers)  # NaN is not
         codes = tf.cast(tf.where(whole, numbers, tf.constant(-1.0)), tf.int32)
     blocks = []
-    for position, codec in enumerate(codecs):
-        if isinstance(codec.field, ImageField):
-            blocks.append(next(features))
-        elif isinstance(codec.field, CategoricalField):
-            blocks.append(tf.one_hot(codes[:, position], codec.width))
+    kinds = groupby(enumerate(codecs), lambda each: next(k for k in KINDS if isinstance(each[1].field, k)))
+    for kind, neighbours in kinds:
+        positions, of_kind = zip(*neighbours, strict=True)
+        if kind is ImageField:
+            blocks += [next(features) for _ in positions]
+        elif kind is CategoricalField:
+            widths = [codec.width for codec in of_kind]
+            categories = np.concatenate([np.arange(width, dtype=np.int32) for width in widths])
+            blocks.append(
+                tf.cast(tf.gather(codes, np.repeat(positions, widths), axis=1) == categories, tf.float32)
+            )
         else:
-            blocks.append(standardised[:, position : position + 1])
+            blocks.append(standardised[:, positions[0] : positions[-1] + 1])
     return blocks
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,10 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from sensenet.document.fields import BoxOutput
-from sensenet.document.model import ModelSpec
+from sensenet.document.model import ModelSpec, NetworkSpec
 from sensenet.errors import ModelFormatError
 from sensenet.forest import tree_features
-from sensenet.layers.base import forward_layers
+from sensenet.layers.base import content, forward_layers
 from sensenet.network import initialize_network
 
 # rows of one call: small enough for the hidden layers' numbers to stay in the processor's cache
@@ -71,11 +72,21 @@ def _forward(spec: ModelSpec, inputs: tf.Tensor) -> tf.Tensor:
     with_trees = inputs
     if any(network.uses_trees for network in spec.networks) and forests:
         with_trees = tf.concat([tree_features(forests, inputs), inputs], axis=1)
+    counted = _counted(spec.networks)
     outputs = [
-        forward_layers(network.layers, with_trees if network.uses_trees else inputs)
-        for network in spec.networks
+        forward_layers(network.layers, with_trees if network.uses_trees else inputs) for network, _ in counted
     ]
-    return outputs[0] if len(outputs) == 1 else tf.add_n(outputs) / len(outputs)
+    if len(outputs) == 1:
+        return outputs[0]
+    summed = [output * times for output, (_, times) in zip(outputs, counted, strict=True)]
+    return tf.add_n(summed) / len(spec.networks)
+
+
+def _counted(networks: Sequence[NetworkSpec]) -> list[tuple[NetworkSpec, int]]:
+    """The networks that differ, and how often each is there: repeats are how a plain mean has weights."""
+    contents = [(network.uses_trees, content(network.layers)) for network in networks]
+    of_content = dict(zip(contents, networks, strict=True))
+    return [(of_content[one], times) for one, times in Counter(contents).items()]
 
 
 def run(predict: Callable[[tf.Tensor], tf.Tensor], inputs: np.ndarray) -> np.ndarray:

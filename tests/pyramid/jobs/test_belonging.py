@@ -19,7 +19,7 @@ from pyramid.storage.digests import digest
 from pyramid.submodels.files import write_submodel
 from pyramid.tables.recipe import categorical_field, numeric_field, readout_layers, tabular_jobs
 from pyramid.tables.ser import write_ser
-from pyramid.workspace import Workspace, read_json, write_json
+from pyramid.workspace import Workspace, read_json, write_array, write_json
 from sensenet.files import WholeFile
 from sensenet.formats.h5 import encode_weights
 
@@ -66,7 +66,7 @@ def prepare(
             write_json(workspace.trees, [FOREST])
         cached["trees"] = digest(workspace.trees.read_bytes())
     return lambda: write_submodel(
-        workspace.submodel(job_id), encode_weights(model), info, cached, evaluations
+        workspace.submodel(job_id), [encode_weights(model)], info, cached, evaluations
     )
 
 
@@ -123,6 +123,20 @@ def test_layers_that_were_changed_afterwards_are_refused(workspace):
     with pytest.raises(
         WorkspaceError, match=r"model_fit_info\.json: its layers are not those that .* m1 wrote"
     ):
+        finalize(workspace)
+
+
+@pytest.mark.parametrize("found", ["does not belong to", "is gone"])
+def test_out_of_fold_predictions_of_other_networks_are_refused(workspace, found):
+    fabricate(workspace)
+    submodel = workspace.submodel("m1")
+    info, weights = read_json(submodel.fit_info, "training"), submodel.weights.read_bytes()
+    write_submodel(submodel, [weights], info, out_of_fold=np.zeros((4, 3), np.float32))
+    finalize(workspace)
+    submodel.out_of_fold.unlink()
+    if found != "is gone":
+        write_array(submodel.out_of_fold, np.ones((4, 3), np.float32))
+    with pytest.raises(WorkspaceError, match=rf"out_of_fold\.npy.*{found}.*run the training job m1 again"):
         finalize(workspace)
 
 

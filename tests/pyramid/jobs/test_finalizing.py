@@ -173,6 +173,51 @@ def test_a_search_leaves_out_what_no_search_job_wrote(workspace):
     assert len(json.loads(workspace.final_model.read_bytes())["candidates"]) == 1
 
 
+def split_weights(workspace, job_id: str, **changes) -> list:
+    """Make one of two fabricated networks of it: a submodel on two folds. Gives both Keras models."""
+    submodel = workspace.submodel(job_id)
+    models = [fabricate_submodel(workspace, job_id, **changes), None]
+    info = json.loads(submodel.fit_info.read_bytes())
+    models[1] = build_network(parse_layers(info["layers"]), COLUMNS).model
+    models[1].set_weights([0.5 * array + 0.01 for array in models[0].get_weights()])
+    for path, model in zip(submodel.weight_files(2), models, strict=True):
+        write_weights(model, path)
+    submodel.weights.unlink()
+    write_json(submodel.fit_info, info | {"weight_sets": 2})
+    return models
+
+
+def test_the_networks_of_folds_are_joined(workspace):
+    models = split_weights(workspace, "m1")
+    result = finalize(workspace)
+    assert_all_forms_predict(
+        result, np.mean([expected_predictions(model, False) for model in models], axis=0)
+    )
+
+
+def test_submodels_count_the_same_however_many_networks_they_have(workspace):
+    alone = fabricate_submodel(workspace, "m1", accuracy=0.7)
+    pair = split_weights(workspace, "m2", accuracy=0.8, nodes=3)
+    result = finalize(workspace, is_search=True, model_fraction=1.0)
+    mean = np.mean([expected_predictions(model, False) for model in pair], axis=0)
+    assert_all_forms_predict(result, (expected_predictions(alone, False) + mean) / 2)
+    assert len(json.loads(workspace.final_model.read_bytes())["networks"]) == 4
+
+
+def test_one_of_several_weight_files_that_is_missing_is_named(workspace):
+    split_weights(workspace, "m1")
+    workspace.submodel("m1").weight_files(2)[1].unlink()
+    with pytest.raises(WorkspaceError, match=r"model_weights_1.h5, which the training job m1 writes"):
+        finalize(workspace)
+
+
+@pytest.mark.parametrize("count", [0, 1.5, True, 10**9])
+def test_a_fit_info_of_an_impossible_number_of_networks_is_refused(workspace, count):
+    fabricate_submodel(workspace, weight_sets=count)
+    with pytest.raises(WorkspaceError, match=r"weight_sets is .*expected an integer from 1 to 16"):
+        finalize(workspace)
+
+
 PIECES = {
     "fit info": ("submodel_m1/model_fit_info.json", "training"),
     "weights": ("submodel_m1/model_weights.h5", "training job m1"),

@@ -148,6 +148,7 @@ def test_every_loss_function_is_learnt_with(cached, loss):
         {"label_smoothing_factor": 0.2},
         {"class_weights": [["low", 5.0], ["high", 1.0]]},
         {"learning_rate_warmup_iterations": 50},
+        {"learning_rate_schedule": "cosine", "max_iterations": 200, "weight_decay": 0.01},
         {"cheat_on_validation": True},
         {"holdout_rate": 0.5, "holdout_set_size": 20},
         {"tree_embedding": False},
@@ -285,6 +286,19 @@ def test_an_enormous_learning_rate_is_an_error_or_a_finite_model(cached):
 def test_what_cannot_be_trained_is_a_clear_error(cached, changes, error, message):
     with pytest.raises(error, match=f"(?s){message}"):
         train(cached(), job_id="bad", **changes)
+
+
+def test_a_row_of_no_class_or_of_two_is_refused_with_its_number(cached, tmp_path):
+    job = cached()
+    rows = np.load(job["cache_file"])
+    for number, classes in ((7, 0.0), (90, 1.0)):
+        broken = rows.copy()
+        broken[number, -3:] = classes
+        np.save(tmp_path / "broken.npy", broken)
+        with pytest.raises(
+            DataError, match=rf"broken.npy: row {number}: expected 1 in the column of its class"
+        ):
+            train(job, cache_file=str(tmp_path / "broken.npy"))
 
 
 def test_nothing_partial_is_left_behind(cached):

@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 
 from pyramid.errors import TrainingError
-from pyramid.train.fit import TrainingLimits, fit
+from pyramid.train.fit import fit
+from pyramid.train.limits import TrainingLimits
 from pyramid.train.loop import State
 
 LIMITS = TrainingLimits(

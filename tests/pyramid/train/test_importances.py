@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from pyramid.errors import DataError, TrainingError
 from pyramid.fields import Fields
 from pyramid.tables.encode import Layout
-from pyramid.train.importances import expected_gradients, field_importances
+from pyramid.tables.recipe import readout_layers
+from pyramid.train import column_strengths as of_networks
+from pyramid.train import importances
+from pyramid.train.column_strengths import column_strengths, strengths
+from pyramid.train.importances import FirstProduct, expected_gradients, field_importances
+from sensenet.layers import parse_layers
+from sensenet.network import build_network
 
 
 def normal(seed: int, rows: int, columns: int) -> np.ndarray:
@@ -134,23 +140,27 @@ def attributions(*columns: float) -> np.ndarray:
     return np.array(columns)[None, :, None] * signs[:, None, :]
 
 
+def of_columns(*columns: float) -> np.ndarray:
+    return strengths(attributions(*columns))
+
+
 def test_the_columns_of_a_field_are_summed():
-    assert field_importances(attributions(1, 2, 3, 4), layout(0), None) == pytest.approx([0.1, 0.5, 0.4])
+    assert field_importances(of_columns(1, 2, 3, 4), layout(0), None) == pytest.approx([0.1, 0.5, 0.4])
 
 
 def test_tree_features_are_passed_on_to_the_fields():
     trees = [{"0": 0.75, "2": 0.25}, {"1": 1.0}]
-    shares = field_importances(attributions(8, 4, 1, 0, 1, 2), layout(2), trees)
+    shares = field_importances(of_columns(8, 4, 1, 0, 1, 2), layout(2), trees)
     assert shares == pytest.approx([7 / 16, 5 / 16, 4 / 16])
 
 
 def test_one_input_field_has_all_the_importance():
     single = Layout.of(Fields.parse(INFO_LIST[1:2] + INFO_LIST[3:]))
-    assert field_importances(attributions(0, 0), single, None) == [1.0]
+    assert field_importances(of_columns(0, 0), single, None) == [1.0]
 
 
 def test_a_network_that_looks_at_nothing_gives_equal_shares():
-    assert field_importances(attributions(0, 0, 0, 0), layout(0), None) == pytest.approx([1 / 3] * 3)
+    assert field_importances(of_columns(0, 0, 0, 0), layout(0), None) == pytest.approx([1 / 3] * 3)
 
 
 @pytest.mark.parametrize(
@@ -163,12 +173,12 @@ def test_a_network_that_looks_at_nothing_gives_equal_shares():
 )
 def test_tree_importances_that_do_not_fit_are_refused(trees, message):
     with pytest.raises(DataError, match=message):
-        field_importances(attributions(1, 1, 1, 1, 1, 1), layout(2), trees)
+        field_importances(of_columns(1, 1, 1, 1, 1, 1), layout(2), trees)
 
 
 def test_attributions_that_are_not_finite_are_refused():
     with pytest.raises(TrainingError, match="not finite"):
-        field_importances(attributions(1, np.nan, 1, 1), layout(0), None)
+        field_importances(of_columns(1, np.nan, 1, 1), layout(0), None)
 
 
 def test_attributions_and_shares_are_those_of_a_fine_quadrature():
@@ -191,5 +201,32 @@ def test_attributions_and_shares_are_those_of_a_fine_quadrature():
     attributions = expected_gradients(predict, points, baselines, seed=0)
     assert np.abs(attributions - reference).mean() < 0.03 * np.abs(reference).mean()
     layout = Layout.of(Fields.parse([*[NUMBER] * 6, NUMBER]))
-    ours, finer = (field_importances(values, layout, None) for values in (attributions, reference))
+    ours, finer = (field_importances(strengths(values), layout, None) for values in (attributions, reference))
     np.testing.assert_allclose(ours, finer, atol=0.005)
+
+
+def test_a_first_product_that_is_kept_out_of_the_paths_changes_nothing():
+    predict = random_network(3, 6, "softmax", 1.0)
+    first, points = FirstProduct(normal(4, 9, 6), normal(5, 1, 6)[0]), normal(6, 20, 9)
+    whole = expected_gradients(lambda x: predict(first.of(x)), points, points, seed=1)
+    np.testing.assert_allclose(
+        expected_gradients(predict, points, points, seed=1, first=first), whole, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "value"),
+    [
+        (of_networks, "ATTRIBUTIONS_AT_ONCE", 1),
+        (of_networks, "WIDE_COLUMNS", 1),
+        (importances, "GRADIENTS_PER_CALL", 1),
+    ],
+)
+def test_bounded_memory_changes_no_importance(monkeypatch, module, name, value):
+    layers = readout_layers([8], {"type": "categorical", "index": 0, "values": list("abcde")}, seed=1)
+    network, points = build_network(parse_layers(layers), 6), normal(7, 20, 6)
+    whole = column_strengths(network, points, seed=2)
+    direct = expected_gradients(lambda x: network.model(x, training=False), points, points, seed=2)
+    np.testing.assert_array_equal(whole, strengths(direct))
+    monkeypatch.setattr(module, name, value)
+    np.testing.assert_allclose(column_strengths(network, points, seed=2), whole, rtol=1e-5)

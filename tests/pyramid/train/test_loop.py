@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pyramid.fields.objectives import CategoricalObjective
 from pyramid.tables.recipe import readout_layers
 from pyramid.train.loop import FlatNetwork, State, compile_steps
 from pyramid.train.losses import crossentropy
 from pyramid.train.optimizers import make_optimizer
-from pyramid.train.sampling import Rows, make_sampler
+from pyramid.train.sampling import ClassTargets, Rows, make_sampler
 from sensenet.layers import parse_layers
 from sensenet.network import build_network
 
@@ -93,6 +94,18 @@ def test_a_run_is_the_same_bit_for_bit_however_its_calls_are_cut(dropout_rate):
     assert np.array_equal(*outcomes)
 
 
+@pytest.mark.parametrize("factor", [0.0, 0.1])
+@pytest.mark.parametrize("mixup_alpha", [0.0, 0.3])
+def test_classes_are_learnt_as_their_one_hot_targets_bit_for_bit(factor, mixup_alpha):
+    labels, rows = training_rows()
+    one_hot = CategoricalObjective(values=("a", "b", "c")).smoothed(rows.targets.numpy(), factor)
+    outcomes = []
+    for targets in (tf.constant(one_hot), ClassTargets.smoothed(labels, CLASSES, factor)):
+        steps, state = prepare(network(), rows._replace(targets=targets), labels, mixup_alpha=mixup_alpha)
+        outcomes.append(steps(state, 0, 8)[0].parameters.numpy())
+    assert np.array_equal(*outcomes)
+
+
 def test_dropout_draws_anew_at_every_step():
     labels, rows = training_rows()
     steps, state = prepare(network(dropout_rate=0.5), rows, labels)
@@ -125,3 +138,18 @@ def test_predictions_are_those_of_the_written_network():
         predicted, flat.network.model(rows.inputs, training=False), rtol=1e-5, atol=1e-6
     )
     np.testing.assert_allclose(predicted.numpy().sum(1), 1, rtol=1e-5)
+
+
+def test_only_kernels_of_dense_layers_decay():
+    flat = network()
+    parameters, buffers = flat.read()
+    moved = parameters + 1.0
+    decaying = flat.decayed(make_optimizer(MOMENTUM), 0.5)
+    rest = tf.zeros_like(moved)
+    after, _ = decaying.update(rest, moved, decaying.initial_slots(moved), tf.constant(1.0), 0.1)
+    flat.write(State(after - moved, buffers, ()))
+    for layer in flat.network.model.layers:
+        for variable in layer.trainable_weights:
+            assert np.any(variable) == (variable.name == "kernel"), variable.path
+    plain = make_optimizer(MOMENTUM)
+    assert flat.decayed(plain, 0.0) is plain

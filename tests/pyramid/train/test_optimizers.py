@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from pyramid.settings.options import OptimizerOptions
-from pyramid.train.optimizers import OPTIMIZERS, learning_rate, make_optimizer
+from pyramid.train.optimizers import OPTIMIZERS, decayed, learning_rate, make_optimizer
 
 RATE = 0.05
 DEFAULTS = {
@@ -80,9 +80,33 @@ def test_every_algorithm_descends(name):
 
 
 def test_the_rate_warms_up_quadratically():
-    rates = [float(learning_rate(0.2, 4, tf.constant(float(i)))) for i in range(1, 7)]
-    assert rates == pytest.approx([0.2 / 16, 0.2 / 4, 0.2 * 9 / 16, 0.2, 0.2, 0.2])
-    assert float(learning_rate(0.2, 0, tf.constant(1.0))) == pytest.approx(0.2)
+    warmed = settings("sgd", learning_rate=0.2, learning_rate_warmup_iterations=4)
+    assert rates(warmed, 6) == pytest.approx([0.2 / 16, 0.2 / 4, 0.2 * 9 / 16, 0.2, 0.2, 0.2])
+    assert rates(settings("sgd", learning_rate=0.2), 1) == pytest.approx([0.2])
+
+
+def test_the_rate_falls_along_half_a_cosine_to_0_over_max_iterations():
+    falling = settings("sgd", learning_rate=0.2, learning_rate_schedule="cosine", max_iterations=4)
+    half = np.cos(np.pi / 4)
+    assert rates(falling, 6) == pytest.approx(
+        [0.2, 0.1 + 0.1 * half, 0.1, 0.1 - 0.1 * half, 0.0, 0.0], abs=1e-8
+    )
+
+
+def rates(options: OptimizerOptions, count: int) -> list[float]:
+    return [float(learning_rate(options, tf.constant(float(i)))) for i in range(1, count + 1)]
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+def test_weight_decay_takes_a_share_of_the_marked_parameters_off_beside_the_step(name):
+    plain = make_optimizer(settings(name))
+    decaying = decayed(plain, 0.5, np.array([1.0, 0.0], np.float32))
+    gradient, parameters = tf.constant([0.3, 0.3]), tf.constant([2.0, 2.0])
+    moved, same = (
+        optimizer.update(gradient, parameters, optimizer.initial_slots(parameters), tf.constant(1.0), 0.1)[0]
+        for optimizer in (decaying, plain)
+    )
+    np.testing.assert_allclose(moved - same, [-0.1 * 0.5 * 2.0, 0.0], rtol=1e-5)
 
 
 def test_sgd_stays_plain_whatever_momentum_the_option_map_carries():

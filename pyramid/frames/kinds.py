@@ -1,0 +1,148 @@
+"""What each column of a table is to a model: a number, a category, a date, an image, or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+import polars as pl
+
+from pyramid.frames.facts import ColumnFacts
+from sensenet.tables.values import is_usable
+
+FEW_INTEGERS = 4
+"""Up to so many different integers are categories: codes as well as counts can be learnt of one column each, and
+of more values a model would no longer know their order."""
+
+MAX_CATEGORIES = 512
+MAX_CLASSES = 1000
+REGRESSION_VALUES = 20
+"""An objective of more different numbers is a quantity."""
+
+MIN_ID_ROWS = 20
+"""With fewer rows, all values may well be different by chance."""
+
+MOSTLY_NUMBERS = 0.95
+MOSTLY_DIFFERENT = 0.9
+TEXT_CHARACTERS = 40
+TEXT_DIFFERENT = 0.5
+TRIED_IMAGES = 50
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a column is.
+
+    Attributes:
+        name: numeric, categorical, date or image; empty: the column is left out.
+        reason: why it is left out.
+        warning: what people should know about it.
+        day_first: of dates with the year last, whether the day stands before the month.
+    """
+
+    name: str
+    reason: str = ""
+    warning: str = ""
+    day_first: bool = False
+
+
+def kind_of(facts: ColumnFacts, n_rows: int, chosen: str | None, image_root: Path) -> Kind:
+    """What a column is.
+
+    Args:
+        facts: what was seen in it.
+        n_rows: how many rows the table has.
+        chosen: what people say that it is.
+        image_root: where image files would be.
+    """
+    if not is_usable(facts.dtype):
+        return _left_out(f"values of the type {facts.dtype} are no input")
+    if not facts.n_present:
+        return _left_out("all its values are missing")
+    if chosen is not None:
+        return _chosen_kind(facts, chosen)
+    if len(facts.values) == 1 and facts.values.is_complete and facts.n_present == n_rows:
+        return _left_out("all its values are the same")
+    if len(facts.values) == 1 and facts.values.is_complete:
+        return Kind("categorical")
+    if facts.dtype == pl.Boolean:
+        return Kind("categorical")
+    return _kind_of_dates(facts) or _kind_of_numbers(facts) or _kind_of_texts(facts, image_root)
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a text ends like the name of an image file."""
+    return PurePath(name).suffix.lower() in IMAGE_SUFFIXES
+
+
+def _left_out(reason: str) -> Kind:
+    return Kind("", reason=reason)
+
+
+def _chosen_kind(facts: ColumnFacts, chosen: str) -> Kind:
+    if chosen == "numeric" and not facts.n_numbers:
+        return _left_out("none of its values is a number, though it was to be numeric")
+    if chosen != "date":
+        return Kind(chosen)
+    if not any(facts.n_dates.values()):
+        return _left_out("none of its values is a date, though it was to be one")
+    return Kind("date", day_first=facts.n_dates[True] > facts.n_dates[False])
+
+
+def _kind_of_dates(facts: ColumnFacts) -> Kind | None:
+    fits = {day_first: count == facts.n_present for day_first, count in facts.n_dates.items()}
+    if not any(fits.values()):
+        return None
+    return Kind("date", day_first=not fits[False])
+
+
+def _kind_of_numbers(facts: ColumnFacts) -> Kind | None:
+    if facts.dtype == pl.String and not facts.is_numeric:
+        return _kind_of_almost_numbers(facts)
+    if facts.n_numbers == facts.n_beyond:
+        return _left_out("none of its numbers is one that a float32 can be")
+    all_whole = facts.n_whole == facts.n_numbers
+    if all_whole and facts.values.is_complete and len(facts.values) <= FEW_INTEGERS:
+        return Kind("categorical")
+    are_distinct = len(facts.values) == facts.n_present if facts.values.is_complete else facts.n_present > 0
+    # rows may be missing between them: those without objective, or kept for a test
+    is_counter = facts.high - facts.low < 2 * facts.n_present
+    if all_whole and are_distinct and is_counter and facts.n_present >= MIN_ID_ROWS:
+        return _left_out("it numbers the rows")
+    return Kind("numeric")
+
+
+def _kind_of_almost_numbers(facts: ColumnFacts) -> Kind | None:
+    """Numbers, and here and there a word for a missing one."""
+    if facts.n_padded or facts.n_numbers < MOSTLY_NUMBERS * facts.n_present or facts.first_text is None:
+        return None
+    if len(facts.values) <= REGRESSION_VALUES:
+        return None
+    row, text = facts.first_text
+    n_texts = facts.n_present - facts.n_numbers
+    warning = (
+        f'"{facts.name}": {n_texts} values are no numbers, which the others are; they count as missing '
+        f'(the first is "{text:.40}", in row {row + 1})'
+    )
+    return Kind("numeric", warning=warning)
+
+
+def _kind_of_texts(facts: ColumnFacts, image_root: Path) -> Kind:
+    if _are_images(facts, image_root):
+        return Kind("image")
+    different = len(facts.values) / facts.n_present if facts.values.is_complete else 1.0
+    many = facts.n_present >= MIN_ID_ROWS
+    mean_length = facts.n_characters / facts.n_present
+    if many and mean_length > TEXT_CHARACTERS and different > TEXT_DIFFERENT:
+        return _left_out("it is free text")
+    if many and different == 1:
+        return _left_out("all its values are different, as those of an id")
+    if len(facts.values) > MAX_CATEGORIES and different > MOSTLY_DIFFERENT:
+        return _left_out("almost all its values are different, as those of an id")
+    return Kind("categorical")
+
+
+def _are_images(facts: ColumnFacts, image_root: Path) -> bool:
+    some = facts.values.frame["value"].sort().head(TRIED_IMAGES).to_list()
+    return all(is_image_name(name) for name in some) and all((image_root / name).is_file() for name in some)

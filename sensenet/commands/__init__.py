@@ -1,0 +1,1 @@
+"""Commands for people: each module has a `main` that is one."""

@@ -1,0 +1,1 @@
+"""Tables that people have: files in several formats, read in bounded memory as Polars frames."""
