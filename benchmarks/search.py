@@ -3,6 +3,7 @@
 python benchmarks/search.py candidates [SECONDS]     # tried on breast cancer by 2 workers, beside jobs of one network
 python benchmarks/search.py memory [ROWS] [SECONDS]  # peak of all its processes on ROWS x 20 fields; is time kept?
 python benchmarks/search.py interrupts [TIMES]       # at random moments: a model that predicts each time?
+python benchmarks/search.py noise [SEEDS]            # on labels that are drawn: is the AUC of the final model 0.5?
 """
 
 from __future__ import annotations
@@ -172,6 +173,25 @@ def interrupts(times: int, seconds: float = 40.0) -> None:
     print_table(["interrupted after (s)", "exit code", "ended in (s)", "what is left"], rows)
 
 
+def noise(seeds: int, n_rows: int = 300) -> None:
+    """What the leaderboard says of models of nothing: labels drawn at random, 20 fields."""
+    told = []
+    with tempfile.TemporaryDirectory() as directory:
+        for seed in range(seeds):
+            rng = np.random.default_rng(seed)
+            columns = {f"x{i}": column for i, column in enumerate(rng.normal(size=(FIELDS, n_rows)))}
+            table, output = Path(directory) / "noise.csv", Path(directory) / str(seed)
+            pl.DataFrame(columns | {"objective": rng.choice(["no", "yes"], n_rows)}).write_csv(table)
+            options = ("--max-candidates", "24", "--seed", str(seed))
+            subprocess.run(fit_command(table, output, *options), check=True, capture_output=True)
+            told.append(json.loads((output / "selection.json").read_text())["metrics"]["auc"])
+            print(f"seed {seed}: {told[-1]:.3f}", flush=True)
+    print_table(
+        ["mean AUC", "goal"],
+        [[f"{np.mean(told):.3f} ± {np.std(told) / len(told) ** 0.5:.3f}", "0.47 to 0.53"]],
+    )
+
+
 def left(output: Path, said: list[str]) -> str:
     """What an interrupted fit left: a model that predicts, or what it said."""
     document = output / "final_model.json"
@@ -189,6 +209,8 @@ if __name__ == "__main__":
         candidates(float(numbers[0]) if numbers else SECONDS)
     elif what == "memory":
         memory(int(numbers[0]) if numbers else 1_000_000, float(numbers[1]) if len(numbers) > 1 else SECONDS)
+    elif what == "noise":
+        noise(int(numbers[0]) if numbers else 20)
     elif what == "interrupts":
         interrupts(int(numbers[0]) if numbers else 10)
     else:
