@@ -12,7 +12,7 @@ import pytest
 from fabricated import FILES, FOREST, fabricate_submodel, finalize
 
 from pyramid.errors import DataError, SettingsError, WorkspaceError
-from pyramid.jobs import dataset_caching, finalizing, training
+from pyramid.jobs import dataset_caching, finalizing, training, training_start
 from pyramid.progress import ignore
 from pyramid.settings.base_settings import BaseSettings
 from pyramid.storage.digests import digest
@@ -448,6 +448,6 @@ def test_layers_beyond_all_memory_are_an_error_in_the_settings(table, monkeypatc
     def no_room(*_):
         raise MemoryError("Unable to allocate 4 TiB")
 
-    monkeypatch.setattr(training, "build_network", no_room)
+    monkeypatch.setattr(training_start, "build_network", no_room)
     with pytest.raises(SettingsError, match=r"/layers: there is not enough memory.*4 TiB"):
         table.train(cached["tree_inputs"])
