@@ -17,7 +17,7 @@ LEAF_BYTES, NUMBER_BYTES = 26, 9
 """JSON of a leaf and of the node above it, and of each number that the leaf answers."""
 
 FEWEST_TREES = 100
-MAX_DEPTH = 18
+MAX_DEPTH = 28
 MAX_CELLS = 20_000_000
 MOST_CLASSES_BOOSTED, MOST_COLUMNS_BOOSTED = 30, 1000
 MOST_BOOSTING_LEAVES = 63

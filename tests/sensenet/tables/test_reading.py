@@ -127,7 +127,10 @@ def test_the_encoding_can_be_given(tmp_path):
         (b'a,b\n"1\n2",3\n\n4\n', ", line 5: expected 2 values as in the header, found 1"),
         (b'a,b\n1,2\n1,"2\n3,4\n', ", line 3: a quoted value that begins here is never closed"),
         (b"a,b\n1,2\n1,\0\n", ", line 3: a NUL character"),
-        (gzip.compress(b"a,b\n1,2\n" * 999, mtime=0)[:-12], ", after line 1: the gzipped file ends too early"),
+        (
+            gzip.compress(b"a,b\n1,2\n" * 999, mtime=0)[:-12],
+            ", after line 1: the gzipped file ends too early",
+        ),
         (b"PAR1 and no more", ": a Parquet file that is damaged"),
         (b"PK\x03\x04...", ": a zip archive or a spreadsheet"),
         (b'{"a":1}\n{"a":[2]}\n', ', line 2, "a": expected a text, a number'),
