@@ -42,20 +42,19 @@ class ValueCounts:
             self._parts = [joined.sort(["count", "value"], descending=[True, False])]
         return self._parts[0]
 
-    def add(self, seen: pl.DataFrame, most: int) -> None:
-        """Count values, of which at most `most` are remembered.
+    def add(self, seen: pl.Series, most: int) -> None:
+        """Count values, of which the most frequent `most` are remembered when twice as many were seen.
 
         Args:
-            seen: one column, of texts.
+            seen: texts.
         """
-        counted = (
-            seen.drop_nulls().group_by(pl.first().alias("value")).agg(pl.len().cast(pl.Int64).alias("count"))
-        )
+        counted = seen.drop_nulls().rename("value").value_counts(name="count")
+        counted = counted.with_columns(pl.col("count").cast(pl.Int64))
         self._parts.append(counted)
         if sum(map(len, self._parts)) <= 2 * most:
             return
         if len(self.frame) > most:
-            self._parts = [self.frame.head(most // 2)]
+            self._parts = [self.frame.head(most)]
             self.is_complete = False
 
 
@@ -122,11 +121,14 @@ def add_rows(
         expressions = _of_texts(pl.col(name)) if dtype == pl.String else {}
         asked += [(facts[name], what, expression) for what, expression in expressions.items()]
     _ask(clean, asked)
+    written = clean.select([texts(pl.col(name), dtype).alias(name) for name, dtype in usable.items()])
     for name, dtype in usable.items():
-        _add_dates(facts[name], clean[name], dtype)
-        if dtype == pl.String:
-            _find_text(facts[name], rows, clean[name], number[name])
-        facts[name].values.add(clean.select(texts(pl.col(name), dtype)), most_values)
+        facts[name].values.add(written[name], most_values)
+        # a column of numbers has no dates, and no text to tell of
+        if name not in numeric or number[name].null_count() > clean[name].null_count():
+            _add_dates(facts[name], clean[name], dtype)
+            if dtype == pl.String:
+                _find_text(facts[name], rows, clean[name], number[name])
 
 
 def _of_numbers(number: pl.Expr) -> dict[str, pl.Expr]:

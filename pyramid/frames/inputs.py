@@ -46,7 +46,8 @@ def add_input(
     """
     kind = Kind("", reason="it is to be ignored")
     if facts.name not in choices.ignore:
-        kind = kind_of(facts, n_rows, choices.types.get(facts.name), root)
+        different = _share_of_different(facts, seen.sample)
+        kind = kind_of(facts, different, n_rows, choices.types.get(facts.name), root)
     made, values = _columns_of(inputs, facts, kind, seen.sample, root)
     if kind.name and not made:
         kind = Kind("", reason="all its values are the same")
@@ -66,6 +67,14 @@ def numeric_column(facts: ColumnFacts, index: int, sample: pl.DataFrame) -> tupl
     mean, stdev = statistics(values)
     info = {"index": index, "name": facts.name, "type": "numeric", "mean": mean, "stdev": stdev}
     return Column(info, facts.name, facts.dtype), values
+
+
+def _share_of_different(facts: ColumnFacts, sample: pl.DataFrame) -> float:
+    """How many different values a column has, as a share of all; of very many values, of some of them."""
+    if facts.values.is_complete:
+        return len(facts.values) / max(facts.n_present, 1)
+    values = sample[facts.name].drop_nulls()
+    return values.n_unique() / max(len(values), 1)
 
 
 def sampled(sample: pl.DataFrame, values: pl.Expr) -> np.ndarray:
@@ -125,11 +134,8 @@ def _date_columns(
     """A number for each part of the dates that is not always the same."""
     made: list[Column] = []
     values = np.empty(0)
-    n_dates = facts.n_dates[kind.day_first]
-    if n_dates < facts.n_present:
-        inputs.warnings.append(
-            f'"{facts.name}": {facts.n_present - n_dates} values are no dates; they count as missing'
-        )
+    if facts.n_dates[kind.day_first] < facts.n_present:
+        inputs.warnings.append(f'"{facts.name}": some values are no dates; they count as missing')
     for part in PARTS:
         info = {"index": len(inputs.fields) + len(made), "name": f"{facts.name}.{part}", "type": "numeric"}
         info |= {"column": facts.name, "part": part, **({"day_first": True} if kind.day_first else {})}

@@ -47,11 +47,12 @@ class Kind:
     day_first: bool = False
 
 
-def kind_of(facts: ColumnFacts, n_rows: int, chosen: str | None, image_root: Path) -> Kind:
+def kind_of(facts: ColumnFacts, different: float, n_rows: int, chosen: str | None, image_root: Path) -> Kind:
     """What a column is.
 
     Args:
         facts: what was seen in it.
+        different: how many different values there are, as a share of all; 1: all are.
         n_rows: how many rows the table has.
         chosen: what people say that it is.
         image_root: where image files would be.
@@ -68,7 +69,11 @@ def kind_of(facts: ColumnFacts, n_rows: int, chosen: str | None, image_root: Pat
         return Kind("categorical")
     if facts.dtype == pl.Boolean:
         return Kind("categorical")
-    return _kind_of_dates(facts) or _kind_of_numbers(facts) or _kind_of_texts(facts, image_root)
+    return (
+        _kind_of_dates(facts)
+        or _kind_of_numbers(facts, different)
+        or _kind_of_texts(facts, different, image_root)
+    )
 
 
 def is_image_name(name: str) -> bool:
@@ -97,7 +102,7 @@ def _kind_of_dates(facts: ColumnFacts) -> Kind | None:
     return Kind("date", day_first=not fits[False])
 
 
-def _kind_of_numbers(facts: ColumnFacts) -> Kind | None:
+def _kind_of_numbers(facts: ColumnFacts, different: float) -> Kind | None:
     if facts.dtype == pl.String and not facts.is_numeric:
         return _kind_of_almost_numbers(facts)
     if facts.n_numbers == facts.n_beyond:
@@ -105,10 +110,9 @@ def _kind_of_numbers(facts: ColumnFacts) -> Kind | None:
     all_whole = facts.n_whole == facts.n_numbers
     if all_whole and facts.values.is_complete and len(facts.values) <= FEW_INTEGERS:
         return Kind("categorical")
-    are_distinct = len(facts.values) == facts.n_present if facts.values.is_complete else facts.n_present > 0
     # rows may be missing between them: those without objective, or kept for a test
     is_counter = facts.high - facts.low < 2 * facts.n_present
-    if all_whole and are_distinct and is_counter and facts.n_present >= MIN_ID_ROWS:
+    if all_whole and different == 1 and is_counter and facts.n_present >= MIN_ID_ROWS:
         return _left_out("it numbers the rows")
     return Kind("numeric")
 
@@ -128,10 +132,9 @@ def _kind_of_almost_numbers(facts: ColumnFacts) -> Kind | None:
     return Kind("numeric", warning=warning)
 
 
-def _kind_of_texts(facts: ColumnFacts, image_root: Path) -> Kind:
+def _kind_of_texts(facts: ColumnFacts, different: float, image_root: Path) -> Kind:
     if _are_images(facts, image_root):
         return Kind("image")
-    different = len(facts.values) / facts.n_present if facts.values.is_complete else 1.0
     many = facts.n_present >= MIN_ID_ROWS
     mean_length = facts.n_characters / facts.n_present
     if many and mean_length > TEXT_CHARACTERS and different > TEXT_DIFFERENT:

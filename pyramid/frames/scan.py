@@ -14,10 +14,12 @@ from sensenet.tables.source import Source
 from sensenet.tables.values import LARGEST, numbers, plain_types, present
 
 SAMPLED_CELLS = 4_000_000
-MAX_COUNTED = 2_000_000
+MAX_COUNTED = 1_000_000
 """How many distinct values are counted, those of all columns together."""
 
-MIN_COUNTED = 2_000
+MIN_COUNTED = 600
+COLUMNS_AT_ONCE = 250
+"""Polars needs some kilobytes to plan an expression, and there are several a column."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ def numbered_batches(source: Source) -> Iterator[tuple[np.ndarray, pl.DataFrame]
     for batch in source.batches():
         rows = np.arange(start, start + len(batch))
         start += len(batch)
-        absent = [pl.lit(None, pl.String).alias(name) for name in source.columns if name not in batch.columns]
+        there = set(batch.columns)
+        absent = [pl.lit(None, pl.String).alias(name) for name in source.columns if name not in there]
         yield rows, plain_types(batch.with_columns(absent).select(source.columns))
 
 
@@ -93,7 +96,8 @@ def scan(source: Source, objective: str, left_out: np.ndarray | None, seed: int)
         beyond = frame.select((numbers(column, dtype).abs() > LARGEST).fill_null(False)).to_series()
         infinite.append(rows[beyond.to_numpy()])
         facts = facts or {name: ColumnFacts(name, kind) for name, kind in frame.schema.items()}
-        add_rows(facts, rows, frame, limit)
+        for first in range(0, frame.width, COLUMNS_AT_ONCE):
+            add_rows(facts, rows, frame[:, first : first + COLUMNS_AT_ONCE], limit)
         sample.add(frame)
     if not n_rows:
         raise DataError(f"{source.name}: there are no rows")

@@ -93,12 +93,13 @@ class ModelColumns:
             frame: some rows of the table; a column that it lacks is missing in them.
             odd: is told what the fields do not know.
         """
-        used = list(dict.fromkeys(name for name in self.columns if name in frame.columns))
-        plain = plain_types(frame.select(used))
+        there = set(frame.columns)
+        plain = plain_types(frame.select(there.intersection(self.columns)))
+        usable = {name for name, dtype in plain.schema.items() if is_usable(dtype)}
         values = []
         for codec, name in zip(self.codecs, self.columns, strict=True):
             series = pl.Series([None], dtype=pl.String).new_from_index(0, len(frame))
-            if name in plain.columns and is_usable(plain.schema[name]):
+            if name in usable:
                 series = plain[name]
             values.append(field_values(codec, series, odd))
         images = [

@@ -119,6 +119,7 @@ def test_jobs_take_the_fields(tmp_path):
     }
     job |= {"tree_embedding": False, "is_search": False, "info_list": prepared.info_list}
     assert violations(job) == []
+    assert [field.dump() for field in Fields.parse(prepared.info_list).inputs] == prepared.info_list[:-1]
     job["info_list"] = [{**info, "column": "when"} for info in prepared.info_list]
     assert {violation.path for violation in violations(job)} == {
         "/info_list/0",
@@ -339,3 +340,22 @@ def test_values_survive_the_way_to_rows(tmp_path_factory, rows):
         for n, k, y in numbers
     ]
     assert found == [(n, k and k.strip(), y) for n, k, y in rows]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([i % 50 for i in range(4000)], "numeric"),
+        (list(range(4000)), ""),
+        ([f"user {i % 50}" for i in range(4000)], "categorical"),
+        ([f"user {i}" for i in range(4000)], ""),
+    ],
+)
+def test_more_values_than_are_counted_are_told_apart_by_a_sample(monkeypatch, values, kind):
+    monkeypatch.setattr(scan, "MAX_COUNTED", 60)
+    monkeypatch.setattr(scan, "MIN_COUNTED", 20)
+    prepared = prepare(
+        pl.DataFrame({"x": values, "n": [i % 9 for i in range(4000)], "y": ["a", "b"] * 2000}), "y"
+    )
+    assert kinds(prepared)["x"] == kind
+    assert prepared.columns[0].distinct is None
