@@ -24,6 +24,7 @@ from pyramid.search.local import LocalBackend
 from pyramid.search.measuring import Measuring
 from pyramid.search.output_folder import check_output, open_output, remove_submodels
 from pyramid.search.planner import First, Planner, portfolio, quick_network, tree_readouts
+from pyramid.search.portfolio import MAX_NETWORKS
 from pyramid.search.report import fit_report
 from pyramid.search.result import FitResult
 from pyramid.search.searchers import start_searchers
@@ -202,7 +203,8 @@ def _finish(begun: _Begun, progress: Progress, service: Backend) -> FitResult:
     done = frozenset(one.candidate.job_id for one in progress.outcomes if one.is_done)
     remove_submodels(workspace, keep=done)
     measuring = None if request.test is None else Measuring(request.test, request.objective)
-    _result(service, begun.jobs.finalizing(), "the final model could not be written")
+    finalizing = begun.jobs.finalizing(1 if request.choices.quick else MAX_NETWORKS)
+    _result(service, finalizing, "the final model could not be written")
     test_metrics = None if measuring is None else _test_metrics(begun, measuring)
     _write_report(begun, progress, test_metrics)
     selection = read_json(workspace.selection, "finalize_output")

@@ -11,7 +11,6 @@ from pyramid.search.backend import Job
 from pyramid.search.candidates import TREES, Candidate
 from pyramid.search.choices import LARGEST_SEED, NO_TREES
 from pyramid.search.portfolio import (
-    MAX_NETWORKS,
     PATIENCE,
     REFIT,
     Layer,
@@ -125,7 +124,7 @@ class JobMaker:
             job["max_training_time"] = max_seconds
         return job
 
-    def finalizing(self, max_networks: int = MAX_NETWORKS) -> Job:
+    def finalizing(self, max_networks: int) -> Job:
         """The job that makes the document of all submodels."""
         return {
             **self.shared,

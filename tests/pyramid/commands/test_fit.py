@@ -111,8 +111,8 @@ def test_frames_are_fitted_and_submodels_kept(table: Path, tmp_path: Path) -> No
     frame = pl.read_csv(table).with_columns(big=pl.col("x") * 100)
     result = pyramid.fit(frame, "big", output=tmp_path / "out", quick=True, keep=True, test=frame.head(50))
     assert result.document.is_file()
-    assert [entry.share for entry in result.leaderboard] == [1.0]
-    assert len(list(result.output.glob("submodel_*"))) == 1
+    assert [entry.share for entry in result.leaderboard if entry.share] == [1.0]
+    assert len(list(result.output.glob("submodel_*"))) == len(result.leaderboard)
     assert result.metrics["r_squared"] > 0.5
     assert result.test_metrics is not None
     assert result.test_metrics["r_squared"] > 0.5
