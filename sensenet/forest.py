@@ -85,9 +85,10 @@ def _descend(forests: Sequence[Forest], inputs: tf.Tensor) -> tf.Tensor:
             arrived.insert(0, nodes[n_trees:])
             nodes = nodes[:n_trees]
         nodes = _repeat(step, nodes, steps)
-    if not arrived:
-        return nodes
-    return tf.gather(tf.concat([nodes, *arrived], axis=0), np.argsort(deepest_first))
+    if arrived:
+        nodes = tf.concat([nodes, *arrived], axis=0)
+    as_given = np.argsort(deepest_first)
+    return nodes if (np.diff(as_given) > 0).all() else tf.gather(nodes, as_given)
 
 
 def _legs(depths: np.ndarray) -> list[tuple[int, int]]:

@@ -113,6 +113,14 @@ def test_deep_trees_are_followed_to_their_last_leaf(depth):
     np.testing.assert_allclose(tree_features(forests, tf.constant(inputs)), np.squeeze(expected, 2))
 
 
+@given(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=4), min_size=1, max_size=6))
+def test_forests_of_any_depths_answer_in_the_order_in_which_they_are_given(depths):
+    raw = [[[0, 1], [deep_tree(depth) for depth in of_forest]] for of_forest in depths]
+    inputs = np.arange(-0.5, 10, dtype=np.float32)[:, None]
+    expected = [[np.mean([walk(tree, row)[0] for tree in trees]) for _, trees in raw] for row in inputs]
+    np.testing.assert_allclose(tree_features(parse_forests(raw), tf.constant(inputs)), expected, rtol=1e-6)
+
+
 def test_a_window_beyond_the_inputs_is_refused():
     with pytest.raises(ModelFormatError, match=r"trees\[0\]\[0\].*3 inputs.*5"):
         tree_features(parse_forests([[[2, 5], [LEAF]]]), tf.zeros((1, 3)))
