@@ -54,9 +54,31 @@ def select_shares(answers: np.ndarray, losses: RowLosses, rng: np.random.Generat
     for _ in range(BAGS):
         bag = rng.permutation(n_candidates)[:size]
         rows = np.sort(rng.permutation(n_rows)[: math.ceil(BAG_ROWS * n_rows)])
-        counts = _select_forward(answers[np.ix_(bag, rows)], losses)
+        counts = select_forward(answers[np.ix_(bag, rows)], losses)
         shares[bag] += counts / (BAGS * counts.sum())
     return shares
+
+
+def select_forward(answers: np.ndarray, losses: RowLosses) -> np.ndarray:
+    """(candidates,) int64: how often each is taken until nothing lowers the loss any more, or `BAG_STEPS` are.
+
+    Args:
+        answers: (candidates, rows) float32.
+    """
+    counts = np.zeros(len(answers), np.int64)
+    order = np.argsort(mean_losses(answers, losses), kind="stable")[:BEST_FIRST]
+    loss, first = min(_prefix_losses(answers[order], losses))
+    counts[order[:first]] = 1
+    total = answers[order[:first]].sum(axis=0)
+    for taken in range(first, BAG_STEPS):
+        found = _joined_losses(answers, losses, total, taken)
+        best = int(found.argmin())
+        if found[best] >= loss:
+            break
+        loss = found[best]
+        counts[best] += 1
+        total += answers[best]
+    return counts
 
 
 def rounded_counts(shares: np.ndarray, sizes: Sequence[int], most: int) -> np.ndarray:
@@ -104,26 +126,6 @@ def mean_losses(answers: np.ndarray, losses: RowLosses) -> np.ndarray:
 def mean_answer(counts: np.ndarray, answers: np.ndarray) -> np.ndarray:
     """(rows,) float32: the mean of (candidates, rows) answers in which each counts as often as `counts` say."""
     return np.tensordot((counts / counts.sum()).astype(np.float32), answers, 1)
-
-
-def _select_forward(answers: np.ndarray, losses: RowLosses) -> np.ndarray:
-    """(candidates,) int64: how often each is taken until nothing lowers the loss any more, or `BAG_STEPS` are."""
-    counts = np.zeros(len(answers), np.int64)
-    order = np.argsort(mean_losses(answers, losses), kind="stable")[:BEST_FIRST]
-    loss, first = min(_prefix_losses(answers[order], losses))
-    counts[order[:first]] = 1
-    total = answers[order[:first]].sum(axis=0)
-    for taken in range(first, BAG_STEPS):
-        found = np.array(
-            [losses((total + one) / np.float32(taken)).mean(dtype=np.float64) for one in answers]
-        )
-        best = int(found.argmin())
-        if found[best] >= loss:
-            break
-        loss = found[best]
-        counts[best] += 1
-        total += answers[best]
-    return counts
 
 
 def _joined_losses(answers: np.ndarray, losses: RowLosses, total: np.ndarray, taken: int) -> np.ndarray:

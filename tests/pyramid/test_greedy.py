@@ -19,6 +19,7 @@ from pyramid.submodels.greedy import (
     no_worse_than_single,
     repeats,
     rounded_counts,
+    select_forward,
     select_shares,
     squared_errors,
 )
@@ -45,6 +46,35 @@ def test_a_candidate_that_adds_nothing_is_left_out():
     good = np.full((1, N_ROWS), 0.9, np.float32)
     shares = select_shares(np.concatenate([good, good - 0.5]), log_losses, generator())
     np.testing.assert_allclose(shares, [1, 0], atol=1e-9)
+
+
+def forward_by_hand(answers: np.ndarray, losses) -> list[int]:
+    """Caruana's selection over lists of the candidates that are taken, each mean computed anew."""
+
+    def loss(taken: list[int]) -> float:
+        return float(losses(answers[taken].astype(float).mean(axis=0)).mean())
+
+    best = sorted(range(len(answers)), key=lambda one: loss([one]))[:3]
+    taken = min((best[:n] for n in range(1, len(best) + 1)), key=loss)
+    while len(taken) < 16:
+        more = min(([*taken, one] for one in range(len(answers))), key=loss)
+        if loss(more) >= loss(taken):
+            break
+        taken = more
+    return np.bincount(taken, minlength=len(answers)).tolist()
+
+
+@pytest.mark.parametrize("losses", [log_losses, squared_errors])
+@pytest.mark.parametrize("seed", [0, 1, 4, 6, 7])
+def test_forward_selection_takes_what_lowers_the_loss_of_the_mean_most(losses, seed):
+    rng = generator(seed)
+    if losses is log_losses:
+        answers = rng.beta(3, 1.5, (6, 60)).astype(np.float32)
+    else:
+        answers = rng.normal(0, rng.uniform(0.5, 1.5, (6, 1)), (6, 60)).astype(np.float32)
+    counts = select_forward(answers, losses)
+    assert counts.tolist() == forward_by_hand(answers, losses)
+    assert counts.max() > 1
 
 
 def test_errors_that_cancel_out_are_joined_however_large_they_are():
