@@ -224,6 +224,26 @@ def test_nothing_to_learn_from_gives_no_tree_features(inputs, labels, n_classes)
     assert (embedding.forests, embedding.importances, embedding.ensembles) == ((), [], ())
 
 
+@pytest.mark.parametrize("rare", [0, 1])
+def test_boosting_of_two_classes_is_left_out_where_a_fold_has_all_rows_of_one(rare):
+    inputs, labels = noise(200), np.full(200, 1 - rare)
+    labels[:2] = rare
+    folds = np.arange(200) // 2 % 5  # both rows in one fold
+    table = TableToLearn(inputs, labels, labels, folds, Layout.of(Fields.parse(fields_of(5, 2))), True)
+    embedding = learn_cross_fitted(table, len(inputs), LEAST_EFFORT, np.random.default_rng(0))
+    assert names(embedding) == ["random_forest", "extra_trees"]
+    shares = np.where(rare, embedding.features, 1 - embedding.features)
+    assert shares.max() < 1
+
+
+@pytest.mark.parametrize("rare", [0, 1])
+def test_a_sample_in_which_a_class_has_one_row_teaches_nothing(rare, monkeypatch):
+    monkeypatch.setattr("pyramid.tables.tree_embedding.effort.MAX_CELLS", 100)  # of 20 rows
+    labels = np.full(200, 1 - rare)
+    labels[:2] = rare
+    assert learn(noise(200), labels, 2).forests == ()
+
+
 def test_an_ensemble_whose_sums_are_no_float32_is_left_out():
     embedding = learn(noise(60), np.where(np.arange(60) % 2, 1e38, -1e38))
     assert names(embedding) == ["boosting"]

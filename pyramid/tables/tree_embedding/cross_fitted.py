@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
@@ -55,10 +55,15 @@ class TableToLearn:
         return self.layout.n_outputs if self.has_classes else 0
 
     def is_worth_learning(self) -> bool:
-        """Whether there are inputs, rows in two folds, and two classes that no fold has all rows of."""
+        """Whether there are inputs, rows in two folds, and two classes of two rows or more."""
         if not self.layout.input_size or len(np.unique(self.folds)) < 2:
             return False
         return not self.has_classes or int(np.count_nonzero(np.bincount(self.labels) >= 2)) >= 2
+
+    def only(self, rows: np.ndarray) -> TableToLearn:
+        """Some of the rows."""
+        taken = {name: getattr(self, name)[rows] for name in ("inputs", "labels", "strata", "folds")}
+        return replace(self, **taken)
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,10 @@ def learn_cross_fitted(
     else:
         effort = affordable(size, table.inputs, table.labels.astype(np.float64), seconds)
     learning = stratified_sample(table.strata, effort.learning_rows, rng)
-    lesson = Lesson(table.inputs[learning], table.labels[learning], table.folds[learning], table.n_classes)
+    sample = table.only(learning)
+    if not sample.is_worth_learning():
+        return _nothing(table)
+    lesson = Lesson(sample.inputs, sample.labels, sample.folds, sample.n_classes)
     parts = [
         _part(fitted, lesson, table.layout, rng)
         for fitted in _fit(lesson, effort, rng)
@@ -127,9 +135,8 @@ def _fit(lesson: Lesson, effort: Effort, rng: np.random.Generator) -> Iterator[F
 
 def _folds_leave_classes(lesson: Lesson) -> bool:
     """Whether without any of the folds there are as many scores as with all: scikit-learn has one for two classes."""
-    return lesson.n_classes <= 2 or all(
-        len(np.unique(lesson.labels[seen])) > 2 for seen, _ in lesson.splits()
-    )
+    least = min(lesson.n_classes, 3)
+    return not least or all(len(np.unique(lesson.labels[seen])) >= least for seen, _ in lesson.splits())
 
 
 def _answers_float32(fitted: Fitted) -> bool:
