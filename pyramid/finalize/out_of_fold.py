@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from pyramid.errors import WorkspaceError
 from pyramid.fields import Objective
 from pyramid.finalize.readout import Attempt
+from pyramid.submodels.files import DIGESTS_KEY
 from pyramid.submodels.greedy import RowLosses, log_losses, squared_errors
-from pyramid.tables.cached_data import CACHING, CachedData
+from pyramid.tables.cached_data import CACHING, ROW_KEYS, CachedData, row_digests
 from pyramid.tables.splits import default_folds, stratified_folds, stratified_sample
 from pyramid.workspace import Workspace, read_array
 
@@ -31,12 +32,14 @@ class JudgedRows:
         truth: (rows,) classes, or standardised numbers.
         folds: (rows,) int, the fold of each row.
         judged: sorted numbers of at most `MAX_ROWS` rows, a stratified sample.
+        digests: by `ROW_KEYS` those of the matrix and its folds.
     """
 
     objective: Objective
     truth: np.ndarray
     folds: np.ndarray
     judged: np.ndarray
+    digests: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def loss_name(self) -> str:
@@ -82,7 +85,7 @@ def read_judged_rows(workspace: Workspace, objective: Objective) -> JudgedRows:
         raise WorkspaceError(
             f"the rows of {workspace.full_dataset} are in one fold: a greedy selection needs two at least"
         )
-    return JudgedRows(objective, truth, folds, judged)
+    return JudgedRows(objective, truth, folds, judged, row_digests(workspace.full_dataset))
 
 
 def read_out_of_fold(
@@ -109,6 +112,11 @@ def read_out_of_fold(
                 f"warning: a submodel is left out: {path} is of shape {list(outputs.shape)}, expected {list(expected)} "
                 "as the full matrix has rows and its objective outputs"
             )
+        elif (other := _other_rows(attempt, rows)) is not None:
+            warn(
+                f"warning: a submodel is left out: {path} is of other {other} than those that are cached now; run "
+                f"the training job {job_id} again"
+            )
         elif not np.isfinite(outputs).all():
             warn(f"warning: a submodel is left out: {path} holds numbers that are not finite")
         else:
@@ -119,6 +127,12 @@ def read_out_of_fold(
             f"{SEARCH_JOB} writes; there is none"
         )
     return found
+
+
+def _other_rows(attempt: Attempt, rows: JudgedRows) -> str | None:
+    """Which of the `ROW_KEYS` a submodel was trained with are others; None where none is, or nobody has said."""
+    said = attempt.info.get(DIGESTS_KEY, {})
+    return next((key for key in ROW_KEYS if key in said and said[key] != rows.digests.get(key)), None)
 
 
 def _folds(workspace: Workspace, cached: CachedData, strata: np.ndarray) -> np.ndarray:

@@ -27,6 +27,7 @@ from pyramid.settings.options import DocumentOptions, FitOptions, HoldoutOptions
 from pyramid.submodels.files import write_submodel
 from pyramid.submodels.fit_info import fit_info
 from pyramid.submodels.holdout_images import held_out_images
+from pyramid.tables.cached_data import row_digests
 from pyramid.tables.splits import stratified_sample
 from pyramid.train.dataset import cached_layout
 from pyramid.train.fit import Metrics
@@ -57,7 +58,7 @@ def train_variants(
     """
     jobs = [BaseSettings.of_validated(job) for job in variant_jobs(settings.as_dict())]
     rows = _fold_rows(settings, start)
-    belonging = start.belonging
+    belonging = start.belonging | row_digests(start.rows.cache_file)
     network = build(ReadoutOptions.of(settings), start.dataset)
     networks, judge, fits = train_on_folds(
         [Variant(ReadoutOptions.of(job), FitOptions.of(job)) for job in jobs],

@@ -34,7 +34,8 @@ def write_submodel(
     Args:
         weights: the content of the weight file of each network; at least one.
         fit_info: it is written with the digests of what belongs to it.
-        cached: the digests of the `CACHED_KEYS` that the network was trained with; None is none of them.
+        cached: the digests of the `CACHED_KEYS` that the network was trained with, and of a training with folds of its
+            rows and their folds; None is none of them.
         evaluations: of a search submodel.
         out_of_fold: (rows, outputs) float32, of a training with folds.
 

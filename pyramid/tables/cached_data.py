@@ -15,10 +15,11 @@ import numpy as np
 
 from pyramid.errors import WorkspaceError
 from pyramid.storage.digests import array_digest, digest
-from pyramid.storage.files import parse_json, read_bytes, read_json
+from pyramid.storage.files import parse_json, read_array, read_bytes, read_json
 from pyramid.workspace import Workspace
 
 CACHING = "dataset_caching"
+ROW_KEYS = ("rows", "folds")
 DIGESTS_KEY = "digests"
 
 
@@ -103,3 +104,17 @@ class CachedData:
                 f"{self.workspace.dataset_info} tells: that job was interrupted, or the file is from another one; run "
                 f"{CACHING} again, and then the training jobs"
             )
+
+
+def row_digests(matrix: Path) -> dict[str, str | None]:
+    """By `ROW_KEYS` the digests of a cached matrix, and of the folds of its rows; None where caching left no folds.
+
+    Raises:
+        WorkspaceError: one of them cannot be read.
+    """
+    folds = Workspace(matrix.resolve().parent).folds
+    found = [
+        array_digest(read_array(path, CACHING, mmap=True)) if path.exists() else None
+        for path in (matrix, folds)
+    ]
+    return dict(zip(ROW_KEYS, found, strict=True))

@@ -14,6 +14,7 @@ from pyramid.jobs import training
 from pyramid.jobs.finalizing import run as finalize
 from pyramid.progress import ignore
 from pyramid.settings.base_settings import BaseSettings
+from pyramid.tables.cached_data import row_digests
 from pyramid.tables.recipe import categorical_field, numeric_field, readout_layers
 from pyramid.workspace import Workspace, read_array, read_json, write_array
 from sensenet.formats.h5 import read_weights
@@ -106,6 +107,8 @@ def test_each_variant_leaves_a_submodel_and_the_job_none(variants):
         info = fit_info(workspace, one["job_id"])
         assert {key: info[key] for key in one} == one
         assert (info["folds"], info["refit"], info["weight_sets"]) == (FOLDS, False, FOLDS)
+        assert info["digests"].items() >= row_digests(workspace.full_dataset).items()
+        assert info["digests"]["folds"] is not None
         assert len(info["kept_iterations"]) == len(info["digests"]["weights"]) == FOLDS
         assert sum(info["importances"]) == pytest.approx(1)
         assert info["importances"][0] > 0.5 > info["importances"][1] > info["importances"][2]

@@ -11,6 +11,9 @@ from fabricated import FILES, fabricate_submodel, finalize
 
 from pyramid.errors import WorkspaceError
 from pyramid.finalize import greedy
+from pyramid.storage.digests import digest, layers_digest
+from pyramid.storage.files import dumps
+from pyramid.tables.cached_data import row_digests
 from pyramid.train.metrics import evaluate_classes
 from pyramid.workspace import Workspace, read_array, read_json, write_array
 from sensenet import create_model
@@ -245,6 +248,28 @@ def test_a_submodel_whose_predictions_cannot_be_used_is_left_out_with_a_warning(
         message for message in told if "submodel_good/out_of_fold.npy" in message and "left out" in message
     ]
     assert "good" not in documents(workspace)[1]["weights"]
+
+
+@pytest.mark.parametrize(
+    ("said", "other"),
+    [
+        ({}, None),
+        ({"rows": "0" * 64}, "rows"),
+        ({"folds": None}, "folds"),
+    ],
+)
+def test_predictions_of_other_rows_or_folds_are_left_out_with_a_warning(workspace, said, other):
+    two_good_ones(workspace)
+    submodel = workspace.submodel("good")
+    info = read_json(submodel.fit_info, "job")
+    digests = {"weights": digest(submodel.weights.read_bytes()), "layers": layers_digest(info["layers"])}
+    digests |= row_digests(workspace.full_dataset) | said
+    submodel.fit_info.write_bytes(dumps({**info, "digests": digests}))
+    told = []
+    select(workspace, report=lambda _, **facts: told.append(facts["message"]))
+    warnings = [message for message in told if "left out" in message]
+    assert len(warnings) == (other is not None) == ("good" not in documents(workspace)[1]["weights"])
+    assert all(f"submodel_good/out_of_fold.npy is of other {other} than" in message for message in warnings)
 
 
 def test_a_search_without_any_such_predictions_is_an_error(workspace):
