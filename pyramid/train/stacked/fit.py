@@ -131,8 +131,7 @@ def fit_stack(
         course.kept_at[:] = 0
         course.stop(course.running, "max_iterations", 0)
     while course.running:
-        rows = [int(number) for variant in course.running for number in stack.numbers[variant]]
-        _, means = run.until_check(_watching(steps, rows), limits)
+        _, means = run.until_check(_watching(steps, stack.numbers[course.running]), limits)
         judged = judge(weights_of(run.state).take(stack.of_folds.ravel()))
         _check(course, stack, run, judged.reshape(stack.of_folds.shape), shares, means.numpy(), limits)
         _report(course, run, limits, tell, report)
@@ -148,12 +147,20 @@ def fit_stack(
     ]
 
 
-def _watching(steps: StackedSteps, nets: Sequence[int]) -> Callable[..., tuple[State, tf.Tensor, tf.Tensor]]:
-    """Steps as a training of one network has them: their loss is that of the networks that still matter."""
+def _watching(steps: StackedSteps, nets: np.ndarray) -> Callable[..., tuple[State, tf.Tensor, tf.Tensor]]:
+    """Steps as a training of one network has them: their loss is the lowest of the variants that still matter.
+
+    So it is not finite, which ends a check's steps at once, only where that is so of all: how many steps a call has, the
+    clock says, and a variant must not feel that another one broke.
+
+    Args:
+        nets: (variants, networks of each) int.
+    """
 
     def watched(state: State, first_step: int, n_steps: int) -> tuple[State, tf.Tensor, tf.Tensor]:
         state, means = steps(state, first_step, n_steps)
-        return state, tf.reduce_sum(tf.gather(means, nets)), means
+        sums = tf.reduce_sum(tf.gather(means, nets), axis=1)
+        return state, tf.reduce_min(tf.where(tf.math.is_finite(sums), sums, np.inf)), means
 
     return watched
 

@@ -141,6 +141,21 @@ def test_a_variant_that_is_not_finite_keeps_what_was_and_the_others_go_on(where)
     assert (whole.kept, whole.stopped_by) == ((16, 16), "patience")
 
 
+@pytest.mark.parametrize("first_step", [0, 4])
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_a_variant_does_not_feel_when_another_one_breaks(first_step, value):
+    losses = [[9, 9], [5, 6], [7, 3], [4, 8], [9, 9]]
+
+    def loss(step: int) -> np.ndarray:
+        return np.array([value if step >= first_step else 1.0, 1.0, 1.0, 1.0])
+
+    broken, whole = fitted([[*row, *row] for row in losses], variants=2, train_loss=loss)
+    (alone,) = fitted(losses)
+    assert broken is None or broken.stopped_by == "non_finite"
+    assert (whole.kept, whole.iterations, whole.loss) == (alone.kept, alone.iterations, alone.loss)
+    np.testing.assert_array_equal(whole.folds.parameters, alone.folds.parameters)
+
+
 def test_a_variant_that_never_was_finite_leaves_nothing():
     broken, whole = fitted([[np.nan, 1, 2, 2]], variants=2)
     assert broken is None
