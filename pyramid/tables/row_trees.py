@@ -63,7 +63,7 @@ def learn_windows(job_rows: JobRows, rng: np.random.Generator) -> RowTrees:
 def learn_cross_fitted(
     job_rows: JobRows, folds: np.ndarray, seconds: float | None, rng: np.random.Generator
 ) -> RowTrees:
-    """Learn cross-fitted trees.
+    """Learn cross-fitted trees; no row of weight 0 learns.
 
     Args:
         folds: (rows,) the fold of each row of the job.
@@ -71,7 +71,11 @@ def learn_cross_fitted(
     """
     layout, n_rows = job_rows.encoding.layout, len(job_rows.rows)
     most = min(cross_fitted.MAX_LEARNING_ROWS, MAX_CELLS // max(1, layout.input_size))
-    rows = stratified_sample(job_rows.strata(), most, rng)
+    weights, counting = None, np.arange(n_rows)
+    if job_rows.encoding.fields.weight is not None:
+        weights = job_rows.encoding.weights(job_rows.numbers)
+        counting = np.flatnonzero(weights > 0)
+    rows = counting[stratified_sample(job_rows.strata(counting), most, rng)]
     table = cross_fitted.TableToLearn(
         _inputs(job_rows, rows),
         job_rows.labels[rows],
@@ -79,6 +83,7 @@ def learn_cross_fitted(
         folds[rows],
         layout,
         job_rows.objective.has_classes,
+        None if weights is None else weights[rows],
     )
     embedding = cross_fitted.learn_cross_fitted(table, n_rows, seconds, rng)
     return RowTrees(embedding, rows, _transform(embedding, job_rows))

@@ -244,6 +244,45 @@ def test_a_sample_in_which_a_class_has_one_row_teaches_nothing(rare, monkeypatch
     assert learn(noise(200), labels, 2).forests == ()
 
 
+def weighted_rows(objective: dict) -> np.ndarray:
+    rows = rows_of(300, objective, weight=True)
+    rows[:, -2] = np.arange(300) % 3
+    return rows
+
+
+@pytest.mark.parametrize("objective", [CLASSES, NUMBER])
+def test_a_row_of_weight_0_changes_no_trees(tmp_path, objective):
+    settings = {**CROSS_FITTED, "instance_weights": True}
+    rows = weighted_rows(objective)
+    before = Case(tmp_path / "a", rows, objective, **settings)
+    before.run()
+    changed = rows.copy()
+    is_nothing = rows[:, -2] == 0
+    changed[is_nothing, :-2] = rows[is_nothing, :-2][::-1]
+    after = Case(tmp_path / "b", changed, objective, **settings)
+    after.run()
+    assert before.workspace.trees.read_bytes() == after.workspace.trees.read_bytes()
+    inputs = [one.load("full_dataset")[~is_nothing] for one in (before, after)]
+    np.testing.assert_array_equal(*inputs)
+
+
+def test_rows_count_as_much_as_their_weights():
+    """Half of the rows say the opposite of the other half, and those of weight 9 prevail."""
+    inputs = noise(800)
+    is_heavy = np.arange(800) % 2 == 0
+    labels = np.where(is_heavy, inputs[:, 0] > 0, inputs[:, 0] <= 0).astype(int)
+    weights = np.where(is_heavy, 9.0, 1.0)
+    folds = stratified_folds(labels, 5, np.random.default_rng(0))
+    layout = Layout.of(Fields.parse(fields_of(5, 2)))
+    table = TableToLearn(inputs, labels, labels, folds, layout, True, weights)
+    embedding = learn_cross_fitted(table, 800, LEAST_EFFORT, np.random.default_rng(0))
+    for column in embedding.features.T:
+        assert roc_auc_score(inputs[:, 0] > 0, column) > 0.8
+    random_forest, extra_trees, boosting = embedding.ensembles
+    for one in (random_forest, extra_trees, boosting):
+        assert one["out_of_fold_loss"] < 0.62  # log(2) if rows counted alike
+
+
 def test_an_ensemble_whose_sums_are_no_float32_is_left_out():
     embedding = learn(noise(60), np.where(np.arange(60) % 2, 1e38, -1e38))
     assert names(embedding) == ["boosting"]

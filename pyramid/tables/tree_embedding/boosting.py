@@ -33,7 +33,7 @@ def fit_boosting(lesson: Lesson, effort: Effort, rng: np.random.Generator, threa
     tried = [_cross_boost(lesson, effort, one, seed, threads) for one in settings]
     best = min(tried, key=lambda one: one.loss)
     final = _boosting(lesson, best.settings, seed).set_params(max_iter=best.iterations)
-    threads.submit(final.fit, lesson.inputs, lesson.labels).result()
+    threads.submit(final.fit, lesson.inputs, lesson.labels, lesson.weights).result()
     deviation = float(best.scores.std())
     scale = float(rounded(np.array(deviation))) if 0 < deviation < np.inf else 1.0
     gives = "logits" if lesson.n_classes else "numbers"
@@ -82,7 +82,7 @@ def _continue(
     model: Any, seen: np.ndarray, unseen: np.ndarray, *, lesson: Lesson, first: int, until: int
 ) -> np.ndarray:
     """(iterations, unseen rows, outputs): raw scores after each of the iterations from `first` to `until`."""
-    model.set_params(max_iter=until).fit(lesson.inputs[seen], lesson.labels[seen])
+    model.set_params(max_iter=until).fit(lesson.inputs[seen], lesson.labels[seen], lesson.weights_of(seen))
     staged = model.staged_decision_function if lesson.n_classes else model.staged_predict
     scores = np.stack(list(staged(lesson.inputs[unseen]))[first:])
     scores = scores.reshape(until - first, len(unseen), -1)

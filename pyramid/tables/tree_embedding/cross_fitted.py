@@ -40,6 +40,7 @@ class TableToLearn:
         folds: (rows,) the fold of each row.
         layout: gives the columns of each field, and the number of classes.
         has_classes: whether a label is one of several classes.
+        weights: (rows,) above 0, how much each row counts; None: alike.
     """
 
     inputs: np.ndarray
@@ -48,6 +49,7 @@ class TableToLearn:
     folds: np.ndarray
     layout: Layout
     has_classes: bool
+    weights: np.ndarray | None = None
 
     @property
     def n_classes(self) -> int:
@@ -63,7 +65,7 @@ class TableToLearn:
     def only(self, rows: np.ndarray) -> TableToLearn:
         """Some of the rows."""
         taken = {name: getattr(self, name)[rows] for name in ("inputs", "labels", "strata", "folds")}
-        return replace(self, **taken)
+        return replace(self, weights=None if self.weights is None else self.weights[rows], **taken)
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ def learn_cross_fitted(
     sample = table.only(learning)
     if not sample.is_worth_learning():
         return _nothing(table)
-    lesson = Lesson(sample.inputs, sample.labels, sample.folds, sample.n_classes)
+    weights = None if sample.weights is None else sample.weights / sample.weights.mean()
+    lesson = Lesson(sample.inputs, sample.labels, sample.folds, sample.n_classes, weights)
     parts = [
         _part(fitted, lesson, table.layout, rng)
         for fitted in _fit(lesson, effort, rng)

@@ -24,17 +24,23 @@ class Lesson:
         labels: (rows,) class indices, or standardised numbers.
         folds: (rows,) the fold of each row.
         n_classes: 0 of numbers.
+        weights: (rows,) above 0 and of mean 1, how much each row counts; None: alike.
     """
 
     inputs: np.ndarray
     labels: np.ndarray
     folds: np.ndarray
     n_classes: int
+    weights: np.ndarray | None = None
 
     @property
     def n_outputs(self) -> int:
         """How many numbers say all: for two classes the probability of the second."""
         return 1 if self.n_classes <= 2 else self.n_classes
+
+    def weights_of(self, rows: np.ndarray) -> np.ndarray | None:
+        """The weights of some rows; None where all count alike."""
+        return None if self.weights is None else self.weights[rows]
 
     def splits(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """The rows that learn and those that do not, for each fold."""
@@ -44,12 +50,12 @@ class Lesson:
         ]
 
     def loss(self, outputs: np.ndarray) -> float:
-        """Log loss of (rows, n_outputs) probabilities, or the mean squared error of numbers."""
+        """Weighted mean log loss of (rows, n_outputs) probabilities, or squared error of numbers."""
         if not self.n_classes:
-            return float(np.mean((outputs[:, 0] - self.labels) ** 2))
+            return float(np.average((outputs[:, 0] - self.labels) ** 2, weights=self.weights))
         p = np.concatenate([1 - outputs, outputs], axis=1) if self.n_classes == 2 else outputs
         true = np.take_along_axis(p, self.labels[:, None], axis=1)
-        return float(-np.log(np.clip(true, LEAST_PROBABILITY, 1.0)).mean())
+        return float(np.average(-np.log(np.clip(true[:, 0], LEAST_PROBABILITY, 1.0)), weights=self.weights))
 
 
 @dataclass(frozen=True)

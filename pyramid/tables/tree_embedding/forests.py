@@ -107,6 +107,7 @@ def _grow(
 ) -> list[Any]:
     """As scikit-learn's forests do, without what these take for each tree beside it, and for their threads."""
     kind, inputs, labels = growth.kind, lesson.inputs[rows], lesson.labels[rows]
+    own = lesson.weights_of(rows)
     trees = []
     for _ in range(n_trees):
         tree = (kind.of_classes if lesson.n_classes else kind.of_numbers)(
@@ -117,7 +118,8 @@ def _grow(
             random_state=int(rng.integers(2**31)),
         )
         drawn = rng.integers(len(rows), size=len(rows)) if kind.is_resampled else np.arange(len(rows))
-        weights = np.bincount(drawn, minlength=len(rows)).astype(np.float64)
+        times = np.bincount(drawn, minlength=len(rows)).astype(np.float64)
+        weights = times if own is None else times * own
         trees.append(tree.fit(inputs, labels, sample_weight=weights, check_input=False))
     return trees
 
@@ -132,8 +134,8 @@ def _answers(tree: Any, inputs: np.ndarray, lesson: Lesson) -> np.ndarray:
 
 
 def _prior(lesson: Lesson) -> np.ndarray:
-    shares = np.bincount(lesson.labels, minlength=lesson.n_classes) / len(lesson.labels)
-    return rounded(shares[-lesson.n_outputs :])
+    counts = np.bincount(lesson.labels, weights=lesson.weights, minlength=lesson.n_classes)
+    return rounded(counts[-lesson.n_outputs :] / counts.sum())
 
 
 def _with_prior(sums: np.ndarray, n_trees: int, lesson: Lesson) -> np.ndarray:
