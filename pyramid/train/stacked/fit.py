@@ -150,8 +150,8 @@ def fit_stack(
 def _watching(steps: StackedSteps, nets: np.ndarray) -> Callable[..., tuple[State, tf.Tensor, tf.Tensor]]:
     """Steps as a training of one network has them: their loss is the lowest of the variants that still matter.
 
-    So it is not finite, which ends a check's steps at once, only where that is so of all: how many steps a call has, the
-    clock says, and a variant must not feel that another one broke.
+    So it is not finite, which brings the next check on at once, only where that is so of all: the clock says how many
+    steps a call has, and no variant may feel when another one breaks.
 
     Args:
         nets: (variants, networks of each) int.
