@@ -18,19 +18,23 @@ def row_folds(
 ) -> np.ndarray:
     """(rows,) int64: the fold of each row of a job's `cache_file`, 0 to `n_folds - 1`.
 
-    They are those of the caching job, where it divided the rows of that file; else they are drawn.
+    They are those of the caching job, where it left some; else they are drawn.
 
     Raises:
-        SettingsError: caching divided the rows into another number of folds.
+        SettingsError: caching divided the rows into another number of folds, or others than those of this file.
         DataError: there is one row, or `folds.npy` tells of other rows.
         WorkspaceError: `folds.npy` cannot be used.
     """
     if len(dataset) < 2:
         raise DataError(f"{cache_file}: expected at least two rows to divide into folds, got {len(dataset)}")
-    workspace = Workspace(cache_file.resolve().parent)
-    if cache_file.name != workspace.full_dataset.name or not workspace.folds.exists():
-        return stratified_folds(dataset.strata, n_folds, rng)
+    rows_file = cache_file.resolve()
+    workspace = Workspace(rows_file.parent)
     path = workspace.folds
+    if not path.exists():
+        return stratified_folds(dataset.strata, n_folds, rng)
+    if rows_file.name != workspace.full_dataset.name:
+        message = f"found {cache_file}, but {path} has the folds of {workspace.full_dataset.name}: train on that"
+        raise SettingsError([Violation("/cache_file", message)])
     folds = read_array(path, CACHING)
     cached.check_array(path, folds)
     if folds.shape != (len(dataset),) or folds.min() < 0:

@@ -243,6 +243,20 @@ def test_folds_of_another_number_are_refused_with_both_numbers(tmp_path):
         train(job)
 
 
+def test_folds_of_other_rows_than_those_of_the_cache_file_are_refused(tmp_path):
+    job = cached(tmp_path)
+    workspace = Workspace(tmp_path)
+    subset = workspace.data_subset(0)
+    write_array(subset, read_array(workspace.full_dataset, "caching"))
+    train(job, cache_file=str(subset), max_iterations=0)
+    write_array(workspace.folds, (np.arange(N_ROWS) % FOLDS).astype(np.int8))
+    with pytest.raises(SettingsError, match=r"/cache_file: found .*data_subset_0\.npy, but .*folds\.npy has"):
+        train(job, cache_file=str(subset), max_iterations=0)
+    link = tmp_path / "link.npy"
+    link.symlink_to(workspace.full_dataset)
+    train(job, cache_file=str(link), max_iterations=0)
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
