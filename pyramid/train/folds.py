@@ -33,7 +33,9 @@ def row_folds(
     if not path.exists():
         return stratified_folds(dataset.strata, n_folds, rng)
     if rows_file.name != workspace.full_dataset.name:
-        message = f"found {cache_file}, but {path} has the folds of {workspace.full_dataset.name}: train on that"
+        message = (
+            f"found {cache_file}, but {path} has the folds of {workspace.full_dataset.name}: train on that"
+        )
         raise SettingsError([Violation("/cache_file", message)])
     folds = read_array(path, CACHING)
     cached.check_array(path, folds)

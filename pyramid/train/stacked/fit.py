@@ -21,7 +21,7 @@ from pyramid.train.loop import State
 from pyramid.train.pace import Run
 from pyramid.train.stacked.architecture import Weights
 from pyramid.train.stacked.places import Stack
-from pyramid.train.stacked.snapshots import Snapshots, StackedSteps, weights_of
+from pyramid.train.stacked.snapshots import Snapshots, StackedSteps, mean_iterations, weights_of
 
 TOLERANCE = 1e-3
 """The share by which a loss has to fall below the lowest one to be better: less is noise."""
@@ -138,16 +138,26 @@ def fit_stack(
         if stack.refit:
             snapshots.keep(run, course.kept_at)
     fits = [_outcome(variant, stack, course) for variant in range(stack.variants)]
-    if not stack.refit:
-        return fits
-    last = [int(place) for place in stack.numbers[:, -1]]
-    return [
-        fit and replace(fit, refitted=weights_of(snapshots.after(fit.kept, steps, limits)).take([place]))
-        for fit, place in zip(fits, last, strict=True)
-    ]
+    if stack.refit:
+        _refit(fits, stack, snapshots, steps, limits)
+    return fits
 
 
-def _watching(steps: StackedSteps, nets: np.ndarray) -> Callable[..., tuple[State, tf.Tensor, tf.Tensor]]:
+def _refit(
+    fits: list[VariantFit | None],
+    stack: Stack,
+    snapshots: Snapshots,
+    steps: StackedSteps,
+    limits: TrainingLimits,
+) -> None:
+    """Give the fits their refitted weights, in one pass over the iterations."""
+    done = [(variant, fit) for variant, fit in enumerate(fits) if fit is not None]
+    for variant, fit in sorted(done, key=lambda one: mean_iterations(one[1].kept)):
+        state = snapshots.after(fit.kept, steps, limits)
+        fits[variant] = replace(fit, refitted=weights_of(state).take([int(stack.numbers[variant, -1])]))
+
+
+def _watching(steps: StackedSteps, nets: np.ndarray) -> Callable[..., tuple[State, float, tf.Tensor]]:
     """Steps as a training of one network has them: their loss is the lowest of the variants that still matter.
 
     So it is not finite, which brings the next check on at once, only where that is so of all: the clock says how many
@@ -157,10 +167,10 @@ def _watching(steps: StackedSteps, nets: np.ndarray) -> Callable[..., tuple[Stat
         nets: (variants, networks of each) int.
     """
 
-    def watched(state: State, first_step: int, n_steps: int) -> tuple[State, tf.Tensor, tf.Tensor]:
+    def watched(state: State, first_step: int, n_steps: int) -> tuple[State, float, tf.Tensor]:
         state, means = steps(state, first_step, n_steps)
-        sums = tf.reduce_sum(tf.gather(means, nets), axis=1)
-        return state, tf.reduce_min(tf.where(tf.math.is_finite(sums), sums, np.inf)), means
+        losses = means.numpy()[nets].sum(axis=1)
+        return state, losses.min(initial=np.inf, where=np.isfinite(losses)), means
 
     return watched
 

@@ -40,7 +40,7 @@ class Snapshots:
             kept_at: (variants, folds) int, the iterations whose weights are kept so far, or -1.
         """
         self._states[run.iterations] = run.state
-        needed = min(_mean(kept) for kept in kept_at)
+        needed = min((mean_iterations(kept) for kept in kept_at if (kept >= 0).all()), default=run.iterations)
         first = max(at for at in self._states if at <= needed)
         left = sorted(at for at in self._states if at >= first)
         while len(left) > self._most:
@@ -48,20 +48,21 @@ class Snapshots:
         self._states = {at: self._states[at] for at in left}
 
     def after(self, kept: Sequence[int], steps: StackedSteps, limits: TrainingLimits) -> State:
-        """The state after the mean of the kept iterations."""
-        iterations = _mean(kept)
+        """The state after the mean of the kept iterations; those of later calls must not be earlier."""
+        iterations = mean_iterations(kept)
         at = max(there for there in self._states if there <= iterations)
         state = self._states[at]
         while at < iterations:
             count = min(limits.steps_per_call, iterations - at)
             state, _ = steps(state, at, count)
             at += count
+        self._states = {at: state} | {there: one for there, one in self._states.items() if there > at}
         return state
 
 
-def _mean(kept: Sequence[int] | np.ndarray) -> int:
-    """Rounded; kept iterations only ever grow, and so does this."""
-    return max(0, round(float(np.mean(kept))))
+def mean_iterations(kept: Sequence[int] | np.ndarray) -> int:
+    """How long a refitted network learns; kept iterations only ever grow, and so does this."""
+    return round(float(np.mean(kept)))
 
 
 def weights_of(state: State) -> Weights:

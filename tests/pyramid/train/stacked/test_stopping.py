@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pyramid.progress import ignore
 from pyramid.train.limits import TrainingLimits
 from pyramid.train.loop import State
+from pyramid.train.stacked import snapshots
 from pyramid.train.stacked.architecture import Weights
 from pyramid.train.stacked.fit import fit_stack
 from pyramid.train.stacked.places import Stack
@@ -18,20 +19,23 @@ from pyramid.train.stacked.places import Stack
 STEPS = 4  # between checks
 
 
-def fitted(losses, patience=3, refit=False, max_iterations=None, variants=1, sizes=None, train_loss=None):
+def fitted(
+    losses, patience=3, refit=False, max_iterations=None, variants=1, sizes=None, train_loss=None, calls=None
+):
     """Fit networks whose only weight is the number of steps taken.
 
     Args:
         losses: (checks, variants * folds); the last check repeats for ever.
+        calls: a list that is given the steps of each call.
     """
     losses = np.asarray(losses, float)
     folds = losses.shape[1] // variants
     stack = Stack(variants, folds, refit)
     nets = stack.numbers.size
-    calls = []
 
     def steps(state: State, first: int, count: int):
-        calls.append((first, count))
+        if calls is not None:
+            calls.append(count)
         assert float(state.parameters[0, 0]) == first
         means = np.ones(nets) if train_loss is None else train_loss(first)
         return state._replace(parameters=state.parameters + count), tf.constant(means, tf.float32)
@@ -118,6 +122,16 @@ def test_every_variant_is_refitted_for_its_own_iterations(one, other):
     both = [[*one[min(i, len(one) - 1)], *other[min(i, len(other) - 1)]] for i in range(size)]
     for fit in fitted(both, variants=2, refit=True):
         assert fit.refitted.parameters[0, 0] == round(np.mean(fit.kept))
+
+
+def test_refitting_many_variants_repeats_the_training_once_at_most(monkeypatch):
+    monkeypatch.setattr(snapshots, "MAX_SNAPSHOT_BYTES", 1)
+    lows = (9, 4, 7)
+    losses = [[20 - check if check <= low else 20 for low in lows for _ in range(2)] for check in range(12)]
+    calls: list[int] = []
+    fits = fitted(losses, variants=3, refit=True, calls=calls)
+    assert [fit.refitted.parameters[0, 0] for fit in fits] == [STEPS * (low + 1) for low in lows]
+    assert sum(calls) <= 2 * max(fit.iterations for fit in fits)
 
 
 def test_max_iterations_end_and_none_train_nothing():
