@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -84,8 +85,10 @@ def _continue(
     """(iterations, unseen rows, outputs): raw scores after each of the iterations from `first` to `until`."""
     model.set_params(max_iter=until).fit(lesson.inputs[seen], lesson.labels[seen], lesson.weights_of(seen))
     staged = model.staged_decision_function if lesson.n_classes else model.staged_predict
-    scores = np.stack(list(staged(lesson.inputs[unseen]))[first:])
-    scores = scores.reshape(until - first, len(unseen), -1)
+    outputs = len(model.classes_) if lesson.n_classes > 2 else 1
+    scores = np.empty((until - first, len(unseen), outputs))
+    for place, stage in enumerate(islice(staged(lesson.inputs[unseen]), first, None)):
+        scores[place] = stage.reshape(len(unseen), -1)
     if lesson.n_classes <= 2 or len(model.classes_) == lesson.n_classes:
         return scores
     # a class that the fold alone has
