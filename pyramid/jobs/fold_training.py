@@ -67,7 +67,7 @@ def train_variants(
         start.started,
         lambda progress, **facts: report(0.05 + 0.8 * progress, **facts),
     )
-    _tell_what_broke(jobs, fits, report)
+    _tell_what_broke(jobs, fits, bool(settings.refit), report)
     importances = None if start.points is None else NetImportances(networks, start.points)
     writer = _Writer(start, rows, networks, judge, network, belonging, importances)
     done = [(job, fit) for job, fit in zip(jobs, fits, strict=True) if fit is not None]
@@ -92,7 +92,9 @@ def _fold_rows(settings: BaseSettings, start: Start) -> FoldRows:
     return FoldRows(start.dataset, folds, settings.folds, HoldoutOptions.of(settings).holdout_set_size)
 
 
-def _tell_what_broke(jobs: Sequence[BaseSettings], fits: Sequence[VariantFit | None], report: Report) -> None:
+def _tell_what_broke(
+    jobs: Sequence[BaseSettings], fits: Sequence[VariantFit | None], refit: bool, report: Report
+) -> None:
     """Warn of networks whose numbers were not finite.
 
     Raises:
@@ -103,7 +105,14 @@ def _tell_what_broke(jobs: Sequence[BaseSettings], fits: Sequence[VariantFit | N
     for job, fit in zip(jobs, fits, strict=True):
         if fit is None:
             report(0.85, message=f"warning: {job.job_id} never reached a finite loss: it leaves no submodel")
-        elif fit.stopped_by == "non_finite":
+            continue
+        if refit and fit.refitted is None:
+            report(
+                0.85,
+                message=f"warning: the network of {job.job_id} that learns from all rows is not finite: those of the "
+                "folds are kept",
+            )
+        if fit.stopped_by == "non_finite":
             report(
                 0.85,
                 message=f"warning: not all numbers of {job.job_id} are finite after {fit.iterations} iterations: the "

@@ -33,7 +33,7 @@ class VariantFit:
 
     Attributes:
         folds: the kept weights of the networks of the folds.
-        refitted: those of the one that learnt from all rows, or None.
+        refitted: those of the one that learnt from all rows; None without one, or where they are not finite.
         kept: for each fold the iteration whose weights are kept.
         iterations: steps taken until it was finished.
         loss: mean of the judged losses at the check with the lowest mean; None where there was no check.
@@ -150,11 +150,13 @@ def _refit(
     steps: StackedSteps,
     limits: TrainingLimits,
 ) -> None:
-    """Give the fits their refitted weights, in one pass over the iterations."""
+    """Give the fits their refitted weights where they are finite, in one pass over the iterations."""
     done = [(variant, fit) for variant, fit in enumerate(fits) if fit is not None]
     for variant, fit in sorted(done, key=lambda one: mean_iterations(one[1].kept)):
         state = snapshots.after(fit.kept, steps, limits)
-        fits[variant] = replace(fit, refitted=weights_of(state).take([int(stack.numbers[variant, -1])]))
+        refitted = weights_of(state).take([int(stack.numbers[variant, -1])])
+        if np.isfinite(refitted.parameters).all() and np.isfinite(refitted.statistics).all():
+            fits[variant] = replace(fit, refitted=refitted)
 
 
 def _watching(steps: StackedSteps, nets: np.ndarray) -> Callable[..., tuple[State, float, tf.Tensor]]:

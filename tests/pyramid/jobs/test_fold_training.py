@@ -16,6 +16,8 @@ from pyramid.progress import ignore
 from pyramid.settings.base_settings import BaseSettings
 from pyramid.tables.cached_data import row_digests
 from pyramid.tables.recipe import categorical_field, numeric_field, readout_layers
+from pyramid.train.stacked.architecture import Weights
+from pyramid.train.stacked.snapshots import weights_of
 from pyramid.workspace import Workspace, read_array, read_json, write_array
 from sensenet.formats.h5 import read_weights
 from sensenet.layers import parse_layers
@@ -183,6 +185,25 @@ def test_refitting_keeps_one_network_that_learnt_from_all_rows(tmp_path):
     refitted = model(matrix[:, :3], training=False).numpy()[:, 0]
     assert np.corrcoef(refitted, truth)[0, 1] > 0.9
     assert not np.allclose(refitted, answers[:, 0], atol=1e-3)
+
+
+def test_a_refitted_network_that_is_not_finite_gives_way_to_those_of_the_folds(tmp_path, monkeypatch):
+    def with_last_broken(state) -> Weights:
+        parameters, statistics = weights_of(state).parameters.copy(), weights_of(state).statistics
+        parameters[-1] = np.nan
+        return Weights(parameters, statistics)
+
+    monkeypatch.setattr("pyramid.train.stacked.fit.weights_of", with_last_broken)
+    told = []
+    _, workspace = train(
+        cached(tmp_path), lambda _, **facts: told.append(facts.get("message")), refit=True, max_iterations=8
+    )
+    assert any(
+        "the network of one that learns from all rows is not finite" in message for message in told if message
+    )
+    info = fit_info(workspace, "one")
+    assert (info["refit"], info["weight_sets"]) == (False, FOLDS)
+    assert len(networks(workspace, "one")) == FOLDS
 
 
 def test_labels_that_mean_nothing_are_not_predicted_however_well_they_are_memorised(tmp_path):

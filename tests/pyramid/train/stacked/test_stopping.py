@@ -124,6 +124,18 @@ def test_every_variant_is_refitted_for_its_own_iterations(one, other):
         assert fit.refitted.parameters[0, 0] == round(np.mean(fit.kept))
 
 
+def test_a_refitted_network_that_is_not_finite_is_none(monkeypatch):
+    def weights_of(state: State) -> Weights:
+        parameters = state.parameters.numpy().copy()
+        parameters[-1] = np.inf
+        return Weights(parameters, state.buffers[0].numpy())
+
+    monkeypatch.setattr("pyramid.train.stacked.fit.weights_of", weights_of)
+    (fit,) = fitted([[3, 3], [2, 2], [9, 9]], refit=True)
+    assert fit.refitted is None
+    assert fit.kept == (8, 8)
+
+
 def test_refitting_many_variants_repeats_the_training_once_at_most(monkeypatch):
     monkeypatch.setattr(snapshots, "MAX_SNAPSHOT_BYTES", 1)
     lows = (9, 4, 7)
