@@ -24,7 +24,7 @@ from pyramid.tables.splits import stratified_folds
 from pyramid.tables.tree_embedding import cross_fitted
 from pyramid.tables.tree_embedding.boosting import boosted_trees
 from pyramid.tables.tree_embedding.cross_fitted import TableToLearn, learn_cross_fitted
-from pyramid.tables.tree_embedding.effort import EFFORTS, FOREST_BYTES, Table, bounded, final_size
+from pyramid.tables.tree_embedding.effort import EFFORTS, FOREST_BYTES, Table, affordable, bounded, final_size
 from pyramid.tables.tree_embedding.ensembles import Lesson
 from pyramid.tables.tree_embedding.forests import forest_trees
 from pyramid.tables.tree_embedding.learn import Embedding, to_forest
@@ -313,6 +313,21 @@ def test_trees_of_a_document_that_would_be_too_large_are_cut(monkeypatch):
     for forest in embedding.forests:
         assert len(orjson.dumps(dump_forests([forest]))) <= 4000
     assert embedding.ensembles[0]["trees"] == len(embedding.forests[0].roots) < EFFORTS[-1].trees + 1
+
+
+def test_boosting_is_not_timed_where_there_is_none(monkeypatch):
+    fit = HistGradientBoostingRegressor.fit
+    timed = []
+    monkeypatch.setattr(
+        HistGradientBoostingRegressor,
+        "fit",
+        lambda self, *rows: timed.append(len(rows[0])) or fit(self, *rows),
+    )
+    for columns in (3, 1001):
+        inputs = noise(50, columns)
+        effort = affordable(Table(50, 50, columns, 1, 5), inputs, inputs[:, 0].astype(float), 60.0)
+        assert (effort.iterations > 0) == (columns == 3)
+    assert timed == [50]
 
 
 @given(

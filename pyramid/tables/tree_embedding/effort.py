@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.tree import DecisionTreeRegressor
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 FOREST_BYTES = 8_000_000
 BOOSTING_BYTES = 2_500_000
@@ -121,7 +122,7 @@ def affordable(table: Table, inputs: np.ndarray, numbers: np.ndarray, seconds: f
         seconds: from now on, for all that the job still has to do.
     """
     start = time.perf_counter()
-    pace = _Pace.measure(inputs, numbers)
+    pace = _Pace.measure(table, inputs, numbers)
     left = seconds - (time.perf_counter() - start) - table.n_rows * table.columns * SECONDS_PER_CELL
     return _best(table, pace, SHARE_OF_TIME * left * (os.cpu_count() or 1))
 
@@ -150,17 +151,18 @@ class _Pace:
         return cls(SECONDS_PER_TRIED_CELL * tried, SECONDS_PER_BOOSTED_COLUMN * (table.columns + 10))
 
     @classmethod
-    def measure(cls, inputs: np.ndarray, numbers: np.ndarray) -> _Pace:
-        """That of this machine now."""
-        inputs, numbers = inputs[:PROBE_ROWS], numbers[:PROBE_ROWS]
+    def measure(cls, table: Table, inputs: np.ndarray, numbers: np.ndarray) -> _Pace:
+        """That of this machine now, on rows that are spread evenly."""
+        rows = np.linspace(0, len(inputs) - 1, min(PROBE_ROWS, len(inputs))).astype(np.int64)
+        inputs, numbers = inputs[rows], numbers[rows]
         tree = DecisionTreeRegressor(max_features="sqrt", random_state=0)
         boosting = HistGradientBoostingRegressor(
             max_iter=PROBE_ITERATIONS, early_stopping=False, random_state=0
         )
-        per_tree = _seconds(lambda: tree.fit(inputs, numbers, check_input=False))
-        per_iteration = _seconds(lambda: boosting.fit(inputs, numbers)) / PROBE_ITERATIONS
-        rows = len(inputs)
-        return cls(per_tree / (rows * np.log2(rows + 1)), per_iteration)
+        with threadpool_limits(1, "openmp"):
+            per_tree = _seconds(lambda: tree.fit(inputs, numbers, check_input=False))
+            fitting = _seconds(lambda: boosting.fit(inputs, numbers)) if table.can_boost else 0.0
+        return cls(per_tree / (len(rows) * np.log2(len(rows) + 1)), fitting / PROBE_ITERATIONS)
 
     def seconds(self, effort: Effort, table: Table) -> float:
         """What all of `effort` takes, and the answers for the rows that do not learn."""
