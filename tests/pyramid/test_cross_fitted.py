@@ -305,13 +305,17 @@ def test_rows_that_do_not_learn_are_described_by_the_final_trees(monkeypatch):
     assert np.count_nonzero((embedding.features == final).all(axis=1)) >= 100
 
 
-def test_trees_of_a_document_that_would_be_too_large_are_cut(monkeypatch):
-    monkeypatch.setattr(cross_fitted, "FOREST_BYTES", 4000)
+def test_forests_of_a_document_that_would_be_too_large_are_cut_and_no_boosted_sum(monkeypatch):
     inputs = noise(600)
     labels = (inputs[:, 0] + inputs[:, 1] > 0).astype(int)
+    whole = learn(inputs, labels, 2)
+    monkeypatch.setattr(cross_fitted, "FOREST_BYTES", 4000)
     embedding = learn(inputs, labels, 2)
-    for forest in embedding.forests:
+    *forests, boosted = embedding.forests
+    for forest in forests:
         assert len(orjson.dumps(dump_forests([forest]))) <= 4000
+    assert dump_forests([boosted]) == dump_forests(whole.forests[2:])
+    assert len(orjson.dumps(dump_forests([boosted]))) > 4000
     assert embedding.ensembles[0]["trees"] == len(embedding.forests[0].roots) < EFFORTS[-1].trees + 1
 
 

@@ -16,6 +16,7 @@ from pyramid.tables.tree_embedding.effort import MOST_BOOSTING_LEAVES, Effort
 from pyramid.tables.tree_embedding.ensembles import Fitted, Lesson, rounded, single_leaf
 from pyramid.tables.tree_embedding.shap import Tree
 
+BOOSTING = "boosting"
 ITERATIONS_AT_ONCE = 30
 MANY_ROWS = 2000
 SMALL_BOOSTING = ({"learning_rate": 0.06, "max_leaf_nodes": 15, "max_features": 0.5},)
@@ -39,7 +40,7 @@ def fit_boosting(lesson: Lesson, effort: Effort, rng: np.random.Generator, threa
     scale = float(rounded(np.array(deviation))) if 0 < deviation < np.inf else 1.0
     gives = "logits" if lesson.n_classes else "numbers"
     forests = boosted_trees(final, scale, lesson)
-    return Fitted("boosting", forests, best.scores / scale, gives, scale, best.loss)
+    return Fitted(BOOSTING, forests, best.scores / scale, gives, scale, best.loss)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from pyramid.storage.files import dumps
 from pyramid.tables.layout import Layout
 from pyramid.tables.splits import stratified_sample
-from pyramid.tables.tree_embedding.boosting import fit_boosting
+from pyramid.tables.tree_embedding.boosting import BOOSTING, fit_boosting
 from pyramid.tables.tree_embedding.effort import FOREST_BYTES, Effort, Table, affordable, chosen_effort
 from pyramid.tables.tree_embedding.ensembles import Fitted, Lesson, one_thread_each
 from pyramid.tables.tree_embedding.forests import EXTRA_TREES, RANDOM_FOREST, fit_forest
@@ -151,7 +151,9 @@ def _answers_float32(fitted: Fitted) -> bool:
 
 
 def _part(fitted: Fitted, lesson: Lesson, layout: Layout, rng: np.random.Generator) -> _Part:
-    forests = tuple(_forest(trees, layout.input_size) for trees in fitted.forests)
+    # the trees of a boosted sum hang on their number: none may be missing
+    make = to_forest if fitted.name == BOOSTING else _forest
+    forests = tuple(make(trees, 0, layout.input_size) for trees in fitted.forests)
     features = fitted.features.astype(np.float32)
     facts = {
         "name": fitted.name,
@@ -165,15 +167,15 @@ def _part(fitted: Fitted, lesson: Lesson, layout: Layout, rng: np.random.Generat
     return _Part(forests, features, shares, facts)
 
 
-def _forest(trees: tuple[Tree, ...], n_inputs: int) -> Forest:
+def _forest(trees: Sequence[Tree], start: int, end: int) -> Forest:
     """The forest of the first trees, as many as its document has room for."""
-    forest = to_forest(trees, 0, n_inputs)
+    forest = to_forest(trees, start, end)
     if len(forest.feature) * (MOST_NODE_BYTES + MOST_NUMBER_BYTES * forest.n_outputs) <= 2 * FOREST_BYTES:
         return forest
     size_bytes = len(dumps(dump_forests([forest])))
     if size_bytes <= FOREST_BYTES:
         return forest
-    return to_forest(trees[: max(1, len(trees) * FOREST_BYTES // size_bytes - 1)], 0, n_inputs)
+    return to_forest(trees[: max(1, len(trees) * FOREST_BYTES // size_bytes - 1)], start, end)
 
 
 def _shares(
