@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 import polars as pl
 
 from pyramid.frames.facts import ColumnFacts
+from sensenet.files import is_file
 from sensenet.tables.values import is_usable
 
 FEW_INTEGERS = 4
@@ -148,4 +149,4 @@ def _kind_of_texts(facts: ColumnFacts, different: float, image_root: Path) -> Ki
 
 def _are_images(facts: ColumnFacts, image_root: Path) -> bool:
     some = facts.values.frame["value"].sort().head(TRIED_IMAGES).to_list()
-    return all(is_image_name(name) for name in some) and all((image_root / name).is_file() for name in some)
+    return all(is_image_name(name) for name in some) and all(is_file(image_root / name) for name in some)
