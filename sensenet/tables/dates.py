@@ -20,7 +20,7 @@ _YEAR_FIRST = r"^(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})" + 
 _DAY_FIRST = r"^(?P<day>\d{1,2})[-/.](?P<month>\d{1,2})[-/.](?P<year>\d{4}|\d{2})" + _TIME
 _MONTH_FIRST = r"^(?P<month>\d{1,2})[-/](?P<day>\d{1,2})[-/](?P<year>\d{4}|\d{2})" + _TIME
 _DOTTED = r"^(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?P<year>\d{4}|\d{2})" + _TIME
-_DATE_LIKE = r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{2}"
+_DATE_LIKE = r"^\d{1,4}[-/.]\d{1,2}[-/.]\d"
 _OFFSET = r":\d{2}(?:[.,]\d{1,9})?\s*(?:[AaPp][Mm])?\s*(Z|UTC|[+-]\d{2}:?\d{2})?$"
 _SIMPLE = re.compile(
     r"(?:(\d{4})|\d{1,2})([-/.])\d{1,2}([-/.])(?:\d{4}|\d{1,2})(?:([T ])\d{1,2}:\d{2}(:\d{2})?)?"

@@ -156,7 +156,7 @@ def field_values(codec: ColumnCodec, values: pl.Series, odd: Oddities) -> Any:
     if isinstance(codec.field, ImageField):
         return values.to_frame("v").select(present(pl.col("v"), values.dtype)).to_series().to_list()
     if isinstance(codec.field, CategoricalField):
-        return Codes(_positions(codec, values, odd))
+        return Codes(_positions(codec.field, values, odd))
     return _numbers(codec, values, odd)
 
 
@@ -173,15 +173,13 @@ def _label(field: Field) -> str:
     return date_column(field) or field.name or f"position {field.index}"
 
 
-def _positions(codec: ColumnCodec, values: pl.Series, odd: Oddities) -> np.ndarray:
+def _positions(field: CategoricalField, values: pl.Series, odd: Oddities) -> np.ndarray:
     """(rows,) int64: the positions of categories, -1 for none."""
     column = pl.col("v")
     text = column.str.strip_chars() if values.dtype == pl.String else texts(column, values.dtype)
     found = values.to_frame("v").select(text).to_series()
-    codes = positions(found, codec.field.values)
-    odd.add(
-        _label(codec.field), found.filter(codes.is_null() & found.is_not_null() & ~found.is_in(MISSING_WORDS))
-    )
+    codes = positions(found, field.values)
+    odd.add(_label(field), found.filter(codes.is_null() & found.is_not_null() & ~found.is_in(MISSING_WORDS)))
     return codes.fill_null(-1).to_numpy()
 
 

@@ -20,6 +20,12 @@ NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 PADDED = r"^[+-]?0\d"
 """A number with a zero before it is a code, as those of places are."""
 
+WRITTEN_NUMBER = (
+    r"^[+-]?\s*[$€£¥]?\s*[+-]?(?:\d{1,3}(?:[ ,.'’\x{00A0}\x{202F}]\d{3})+|\d+)(?:[.,]\d+)?"
+    r"\s*(?:%|[$€£¥]|EUR|USD|GBP|CHF)?$"
+)
+"""Numbers as people write them: with thousands apart, decimal commas, percent signs and currencies."""
+
 EXACT = 2**53
 """Up to here a float is every integer."""
 
