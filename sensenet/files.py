@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -197,6 +197,13 @@ def read_whole(path: str | os.PathLike[str]) -> bytes:
     """
     with open_regular(path) as file:
         return file.read()
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a regular file, also where the system can have none of that name."""
+    with suppress(OSError):
+        return path.is_file()
+    return False
 
 
 def check_regular(path: str | os.PathLike[str]) -> None:

@@ -17,8 +17,10 @@ from sensenet.preprocess.tabular import (
     encode_columns,
     encode_numbers,
     encode_row,
+    is_missing,
     raw_codecs,
 )
+from sensenet.tables.values import NUMBER
 
 FORMS = (
     "one point (a list or dict), many points (a list of them, a two-dimensional NumPy array), or a pandas or polars "
@@ -209,9 +211,9 @@ def _row_values(codecs: Sequence[ColumnCodec], point: Any, number: int) -> list[
 
 
 def _keyed_value(field: Field, point: Mapping[Any, Any], number: int) -> Any:
-    for key in (field.name, field.index, str(field.index), date_column(field)):
+    for key in (date_column(field), field.name, field.index, str(field.index)):
         if key is not None and key in point:
-            return point[key]
+            return point[key] if key != date_column(field) else _date(field, point[key], number)
     keys = ", ".join(map(brief, list(point)[:MAX_LISTED]))
     raise InputError(
         f"row {number}: {field} is missing (null says that a value is unknown); the keys are {keys}"
@@ -221,6 +223,18 @@ def _keyed_value(field: Field, point: Mapping[Any, Any], number: int) -> Any:
 def date_column(field: Field) -> str | None:
     """The name of the column of dates that a number is a part of; None of other fields."""
     return field.date.column if isinstance(field, NumericField) and field.date is not None else None
+
+
+def _date(field: Field, value: Any, row: int) -> Any:
+    """A value of a column of dates, where a number is none: it could be in any unit.
+
+    Raises:
+        InputError: a number, or the text of one; gives row and field.
+    """
+    is_number = isinstance(value, (int, float, np.number)) and not is_missing(value)
+    if is_number or (isinstance(value, str) and NUMBER.fullmatch(value.strip())):
+        raise InputError(f"row {row}, {field}: expected a date, got {brief(value)}")
+    return value
 
 
 def _encode_array(codecs: Sequence[ColumnCodec], points: np.ndarray) -> Points:
@@ -243,14 +257,18 @@ def _encode_frame(codecs: Sequence[ColumnCodec], frame: Any) -> Points:
     labels = list(frame.columns)
     columns = []
     for codec in codecs:
-        column = frame[_column_label(codec.field, labels)]
-        columns.append(column.to_list() if hasattr(column, "to_list") else list(column))
+        label = _column_label(codec.field, labels)
+        column = frame[label]
+        values = column.to_list() if hasattr(column, "to_list") else list(column)
+        if label == date_column(codec.field):
+            values = [_date(codec.field, value, row) for row, value in enumerate(values)]
+        columns.append(values)
     return _encode_columns(codecs, columns, len(frame))
 
 
 def _column_label(field: Field, labels: list[Any]) -> Any:
     """The label of a field's column: its name, or its index where the columns, or the field, have no names."""
-    keys: list[Any] = [key for key in (field.name, date_column(field)) if key is not None]
+    keys: list[Any] = [key for key in (date_column(field), field.name) if key is not None]
     if field.name is None or all(map(_is_index, labels)):
         keys += [field.index, str(field.index)]
     label = next((key for key in keys if key in labels), None)

@@ -12,7 +12,7 @@ from pyramid.errors import DataError
 from sensenet.document.wording import hint
 from sensenet.tables.source import Reading, Source
 
-KINDS = ("numeric", "categorical", "date", "image")
+KINDS = ("numeric", "categorical", "date", "date:day_first", "date:month_first", "image")
 TASKS = ("classification", "regression")
 
 
@@ -21,7 +21,8 @@ class TableChoices:
     """What is not left to the table itself.
 
     Attributes:
-        types: column -> one of `KINDS`, in place of what its values say.
+        types: column -> one of `KINDS`, in place of what its values say; "date:day_first": dates, and 1/3/2024 is one
+            in March.
         ignore: columns that are no inputs.
         weights: the column that tells how much a row counts.
         task: one of `TASKS`, in place of what the objective says.
@@ -64,3 +65,11 @@ class TableChoices:
             raise DataError(f'there is no task "{self.task}"{hint(self.task, TASKS)}')
         if objective in self.ignore or objective == self.weights:
             raise DataError(f'"{objective}" is the objective, so it can be neither ignored nor the weight')
+        if objective in self.types:
+            raise DataError(
+                f'types: "{objective}" is the objective: choose the task, {" or ".join(TASKS)}, in place of a type'
+            )
+        if self.weights in self.ignore:
+            raise DataError(f'"{self.weights}" is the weight, so it cannot be ignored')
+        if self.weights is not None and self.types.get(self.weights, "numeric") != "numeric":
+            raise DataError(f'types: "{self.weights}" is the weight, so it is numeric')

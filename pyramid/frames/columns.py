@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from pyramid.frames.images import ImageFiles
+from pyramid.frames.scan import COLUMNS_AT_ONCE
 from sensenet.tables.dates import dates, part_of
-from sensenet.tables.values import LARGEST, numbers, present, texts
+from sensenet.tables.values import LARGEST, numbers, positions, present, texts
 
 Info = dict[str, Any]
 
@@ -54,10 +56,8 @@ def finite_numbers(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 def category_codes(column: pl.Expr, dtype: pl.DataType, values: Sequence[str]) -> pl.Expr:
     """The positions of categories among `values`, Float64; null for all others."""
-    positions = pl.Series(np.arange(len(values), dtype=np.float64))
-    return texts(column, dtype).replace_strict(
-        pl.Series(values, dtype=pl.String), positions, default=None, return_dtype=pl.Float64
-    )
+    look_up = partial(positions, categories=values)
+    return texts(column, dtype).map_batches(look_up, return_dtype=pl.Int64).cast(pl.Float64)
 
 
 def encode(columns: Sequence[Column], frame: pl.DataFrame, dtype: np.dtype) -> np.ndarray:
@@ -74,12 +74,12 @@ def encode(columns: Sequence[Column], frame: pl.DataFrame, dtype: np.dtype) -> n
         DataError: an image whose name is too long, and no folder for short ones.
         OSError: an image cannot be put into that folder.
     """
-    found = frame.select([column.values.alias(str(i)) for i, column in enumerate(columns)])
     rows = np.zeros(len(frame), dtype)
-    for i, column in enumerate(columns):
-        series = found[str(i)]
-        if column.images is not None:
-            rows[f"f{i}"] = column.images.names(series)
-        else:
-            rows[f"f{i}"] = series.fill_null(np.nan).to_numpy()
+    for first in range(0, len(columns), COLUMNS_AT_ONCE):
+        some = columns[first : first + COLUMNS_AT_ONCE]
+        found = frame.select([column.values.alias(str(i)) for i, column in enumerate(some)])
+        for i, column in enumerate(some):
+            series = found[str(i)]
+            numbered = series.to_numpy() if column.images is None else column.images.names(series)
+            rows[f"f{first + i}"] = numbered
     return rows

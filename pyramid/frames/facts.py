@@ -9,13 +9,26 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from sensenet.tables.dates import dates
-from sensenet.tables.values import LARGEST, is_usable, numbers, present, texts
+from pyramid.frames.moments import Moments, column_moments
+from sensenet.tables.dates import PARTS, dates, look_like_dates, offsets, part_of
+from sensenet.tables.values import (
+    LARGEST,
+    PADDED,
+    TRUTH,
+    WRITTEN_NUMBER,
+    canonical,
+    is_usable,
+    numbers,
+    present,
+    texts,
+)
 
-PADDED = r"^[+-]?0\d"
-"""A number with a zero before it is a code, as those of places are."""
+COUNTS: Mapping[str, Any] = {"value": pl.String, "count": pl.UInt32}
+MOST_TRUTHS = 6
+"""true, True and TRUE, and the same of false."""
 
-COUNTS: Mapping[str, Any] = {"value": pl.String, "count": pl.Int64}
+Seen = tuple[int, str]
+"""The number of a row and the text in it."""
 
 
 class ValueCounts:
@@ -25,10 +38,16 @@ class ValueCounts:
         is_complete: whether none was forgotten.
     """
 
-    def __init__(self) -> None:
-        """Nothing was seen."""
+    def __init__(self, most: int) -> None:
+        """Nothing was seen.
+
+        Args:
+            most: how many of the most frequent are remembered when twice as many were seen.
+        """
         self.is_complete = True
-        self._parts = [pl.DataFrame(schema=COUNTS)]
+        self._most = most
+        self._known: list[pl.DataFrame] = []
+        self._new: list[pl.DataFrame] = []
 
     def __len__(self) -> int:
         """How many different values are remembered."""
@@ -37,25 +56,34 @@ class ValueCounts:
     @property
     def frame(self) -> pl.DataFrame:
         """(values,) `value`, as `texts` gives them, and `count`: the most frequent first, then as texts are ordered."""
-        if len(self._parts) > 1:
-            joined = pl.concat(self._parts).group_by("value").agg(pl.col("count").sum())
-            self._parts = [joined.sort(["count", "value"], descending=[True, False])]
-        return self._parts[0]
+        if self._new:
+            joined = pl.concat([*self._known, *self._new]).lazy().drop_nulls()
+            if len(self._known) + len(self._new) > 1:
+                joined = joined.group_by("value").agg(pl.col("count").sum())
+            self._known = [joined.sort(["count", "value"], descending=[True, False]).collect()]
+            self._new = []
+        return self._known[0] if self._known else pl.DataFrame(schema=COUNTS)
 
-    def add(self, seen: pl.Series, most: int) -> None:
-        """Count values, of which the most frequent `most` are remembered when twice as many were seen.
+    def add(self, seen: pl.Series) -> None:
+        """Count values.
 
         Args:
             seen: texts.
         """
-        counted = seen.drop_nulls().rename("value").value_counts(name="count")
-        counted = counted.with_columns(pl.col("count").cast(pl.Int64))
-        self._parts.append(counted)
-        if sum(map(len, self._parts)) <= 2 * most:
-            return
-        if len(self.frame) > most:
-            self._parts = [self.frame.head(most)]
+        self._new.append(seen.alias("value").value_counts(name="count"))
+        most = 2 * self._most
+        if sum(map(len, [*self._known, *self._new])) > most and len(self) > most:
+            self._known = [self.frame.head(self._most)]
             self.is_complete = False
+
+    def respell(self) -> None:
+        """Count numbers and truth values that are written in several ways as one."""
+        spelled = pl.Series("value", map(canonical, self.frame["value"]), dtype=pl.String)
+        self._known, self._new = [self.frame.clear()], [self.frame.with_columns(spelled)]
+
+
+def _undated() -> dict[bool, Seen | None]:
+    return {True: None, False: None}
 
 
 @dataclass
@@ -64,113 +92,140 @@ class ColumnFacts:
 
     Attributes:
         dtype: see `sensenet.tables.values.plain_types`.
+        values: how often each.
         n_present: how many rows have a value.
         n_numbers: how many of these are numbers, `n_whole` of them integers, `n_beyond` too large for a float32;
-            `n_padded` are texts that begin with a zero and another digit.
-        low, high: the least and the greatest of the numbers that a float32 can be; NaN where there is none.
+            `n_padded` are texts that begin with a zero and another digit, `n_written` numbers only to people.
+        numbers: of those that a float32 can be.
         n_characters: of all texts.
-        n_dates: how many values are dates where the day stands first, and where the month does. Counted as long as all
-            values are.
-        first_text: the number of the first row whose text is no number, and the text.
+        n_dates: how many values are dates where the day stands first, and where the month does.
+        parts: of these dates: the numbers that each part gives.
+        first_undated: the first value that is no date.
+        first_ambiguous: the first value that is another date where the day stands first.
+        offsets: those of times, "" where there is none.
+        first_text: the first text that is no number.
     """
 
     name: str
     dtype: pl.DataType
+    values: ValueCounts
     n_present: int = 0
     n_numbers: int = 0
     n_whole: int = 0
     n_beyond: int = 0
     n_padded: int = 0
-    low: float = np.nan
-    high: float = np.nan
+    n_written: int = 0
+    numbers: Moments = field(default_factory=Moments)
     n_characters: int = 0
     n_dates: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
-    first_text: tuple[int, str] | None = None
-    values: ValueCounts = field(default_factory=ValueCounts)
+    parts: dict[tuple[bool, str], Moments] = field(default_factory=dict)
+    first_undated: dict[bool, Seen | None] = field(default_factory=_undated)
+    first_ambiguous: Seen | None = None
+    offsets: set[str] = field(default_factory=set)
+    first_text: Seen | None = None
 
     @property
     def is_numeric(self) -> bool:
         """Whether every value is a number, and written as one."""
         return 0 < self.n_present == self.n_numbers and not self.n_padded
 
+    def respell(self) -> None:
+        """All rows were seen: numbers and truth values become one category each, however they are written."""
+        is_truth = len(self.values) <= MOST_TRUTHS and all(
+            text.lower() in TRUTH for text in self.values.frame["value"]
+        )
+        if is_truth or self.is_numeric:
+            self.values.respell()
 
-def add_rows(
-    facts: Mapping[str, ColumnFacts], rows: np.ndarray, frame: pl.DataFrame, most_values: int
-) -> None:
+
+def add_rows(facts: Mapping[str, ColumnFacts], rows: np.ndarray, frame: pl.DataFrame) -> None:
     """See some more rows.
 
     Args:
         facts: by column.
         rows: their numbers.
         frame: (rows, columns), see `plain_types`.
-        most_values: how many values of a column are counted.
     """
+    for name, n_missing in zip(frame.columns, frame.null_count().row(0), strict=True):
+        if not is_usable(frame.schema[name]):
+            facts[name].n_present += len(frame) - n_missing
     usable = {name: dtype for name, dtype in frame.schema.items() if is_usable(dtype)}
     clean = frame.select([present(pl.col(name), dtype).alias(name) for name, dtype in usable.items()])
-    numeric = {name: dtype for name, dtype in usable.items() if dtype == pl.String or dtype.is_numeric()}
-    number = clean.select([numbers(pl.col(name), dtype) for name, dtype in numeric.items()])
-    asked: list[tuple[ColumnFacts, str, pl.Expr]] = []
-    for name in frame.columns:
-        source = clean if name in usable else frame
-        facts[name].n_present += len(source) - source[name].null_count()
-    for name in numeric:
-        asked += [(facts[name], what, expression) for what, expression in _of_numbers(pl.col(name)).items()]
-    _ask(number, asked)
-    asked = []
-    for name, dtype in usable.items():
-        expressions = _of_texts(pl.col(name)) if dtype == pl.String else {}
-        asked += [(facts[name], what, expression) for what, expression in expressions.items()]
-    _ask(clean, asked)
     written = clean.select([texts(pl.col(name), dtype).alias(name) for name, dtype in usable.items()])
-    for name, dtype in usable.items():
-        facts[name].values.add(written[name], most_values)
+    for name, n_missing in zip(clean.columns, clean.null_count().row(0), strict=True):
+        facts[name].n_present += len(clean) - n_missing
+        facts[name].values.add(written[name])
+    numeric = {name: dtype for name, dtype in usable.items() if dtype == pl.String or dtype.is_numeric()}
+    found = clean.select([numbers(pl.col(name), dtype).fill_null(np.nan) for name, dtype in numeric.items()])
+    matrix = found.to_numpy().reshape(len(frame), len(numeric))
+    _add_numbers([facts[name] for name in numeric], matrix)
+    of_texts = [name for name, dtype in usable.items() if dtype == pl.String]
+    _add_texts([facts[name] for name in of_texts], clean.select(of_texts))
+    for name, number in zip(numeric, matrix.T, strict=True):
+        other = np.isnan(number) & clean[name].is_not_null().to_numpy()
         # a column of numbers has no dates, and no text to tell of
-        if name not in numeric or number[name].null_count() > clean[name].null_count():
-            _add_dates(facts[name], clean[name], dtype)
-            if dtype == pl.String:
-                _find_text(facts[name], rows, clean[name], number[name])
+        if numeric[name] == pl.String and other.any():
+            _add_others(facts[name], rows, clean[name], other)
+            _add_dates(facts[name], rows, clean[name])
+    for name, dtype in usable.items():
+        if dtype == pl.Date or isinstance(dtype, pl.Datetime):
+            _add_dates(facts[name], rows, clean[name])
 
 
-def _of_numbers(number: pl.Expr) -> dict[str, pl.Expr]:
-    fits = pl.when(number.abs() <= LARGEST).then(number)
-    return {
-        "n_numbers": number.count(),
-        "n_beyond": (number.abs() > LARGEST).sum(),
-        "n_whole": (fits == fits.floor()).sum(),
-        "low": fits.min(),
-        "high": fits.max(),
+def _add_numbers(facts: list[ColumnFacts], numbers: np.ndarray) -> None:
+    """(rows, columns): NaN for what is no number."""
+    fits = np.where(np.abs(numbers) <= LARGEST, numbers, np.nan)
+    n_numbers = np.count_nonzero(~np.isnan(numbers), axis=0).tolist()
+    n_whole = np.count_nonzero(fits == np.floor(fits), axis=0).tolist()
+    for column, n, whole, moments in zip(facts, n_numbers, n_whole, column_moments(fits), strict=True):
+        column.n_numbers += n
+        column.n_whole += whole
+        column.n_beyond += n - moments.count
+        column.numbers.add(moments)
+
+
+def _add_texts(facts: list[ColumnFacts], clean: pl.DataFrame) -> None:
+    if not facts or not len(clean):
+        return
+    n_padded = clean.select(pl.all().str.contains(PADDED).sum()).row(0)
+    n_characters = clean.select(pl.all().str.len_chars().sum()).row(0)
+    for column, padded, characters in zip(facts, n_padded, n_characters, strict=True):
+        column.n_padded += padded
+        column.n_characters += characters
+
+
+def _add_others(facts: ColumnFacts, rows: np.ndarray, values: pl.Series, other: np.ndarray) -> None:
+    """Texts that are no numbers, where `other` is true."""
+    facts.n_written += int(values.filter(pl.Series(other)).str.contains(WRITTEN_NUMBER).sum())
+    facts.first_text = facts.first_text or _first(rows, values, other)
+
+
+def _add_dates(facts: ColumnFacts, rows: np.ndarray, values: pl.Series) -> None:
+    """Texts, or values of a type of dates."""
+    is_present = values.is_not_null()
+    likely = (look_like_dates(values) if values.dtype == pl.String else is_present).fill_null(False)
+    some, places = values.filter(likely), likely.to_numpy()
+    read = {
+        day_first: some.to_frame("v").select(dates(pl.col("v"), values.dtype, day_first)).to_series()
+        for day_first in facts.n_dates
     }
+    for day_first, times in read.items():
+        dated = places.copy()
+        dated[places] = times.is_not_null().to_numpy()
+        facts.n_dates[day_first] += int(dated.sum())
+        undated = _first(rows, values, is_present.to_numpy() & ~dated)
+        facts.first_undated[day_first] = facts.first_undated[day_first] or undated
+        if len(times):
+            parts = times.to_frame("v").select([part_of(pl.col("v"), part).alias(part) for part in PARTS])
+            for part, moments in zip(PARTS, column_moments(parts.to_numpy()), strict=True):
+                facts.parts.setdefault((day_first, part), Moments()).add(moments)
+    if values.dtype == pl.String and len(some):
+        facts.offsets |= offsets(some)
+        differ = (read[True] != read[False]).fill_null(False).to_numpy()
+        facts.first_ambiguous = facts.first_ambiguous or _first(rows[places], some, differ)
 
 
-def _of_texts(value: pl.Expr) -> dict[str, pl.Expr]:
-    return {"n_padded": value.str.contains(PADDED).sum(), "n_characters": value.str.len_chars().sum()}
-
-
-def _ask(frame: pl.DataFrame, asked: list[tuple[ColumnFacts, str, pl.Expr]]) -> None:
-    """Compute figures of columns, all at once, and add them to what is known."""
-    if not asked:
-        return
-    found = frame.select([expression.alias(str(i)) for i, (_, _, expression) in enumerate(asked)]).row(0)
-    for (facts, what, _), value in zip(asked, found, strict=True):
-        if value is not None:
-            known = getattr(facts, what)
-            join = {"low": np.fmin, "high": np.fmax}.get(what)
-            setattr(facts, what, known + value if join is None else float(join(known, value)))
-
-
-def _add_dates(facts: ColumnFacts, values: pl.Series, dtype: pl.DataType) -> None:
-    n_present = len(values) - values.null_count()
-    if not n_present or not (dtype == pl.String or dtype.is_temporal()):
-        return
-    for day_first, before in facts.n_dates.items():
-        if before == facts.n_present - n_present:
-            column = pl.col(values.name)
-            found = values.to_frame().select(dates(column, dtype, day_first).count()).item()
-            facts.n_dates[day_first] += found
-
-
-def _find_text(facts: ColumnFacts, rows: np.ndarray, values: pl.Series, number: pl.Series) -> None:
-    if facts.first_text is None:
-        place = (values.is_not_null() & number.is_null()).arg_max()
-        if place is not None and values[place] is not None and number[place] is None:
-            facts.first_text = int(rows[place]), values[place]
+def _first(rows: np.ndarray, values: pl.Series, wanted: np.ndarray) -> Seen | None:
+    """The first value where `wanted` is true, and its row."""
+    place = int(wanted.argmax()) if len(wanted) else 0
+    return (int(rows[place]), str(values[place])) if len(wanted) and wanted[place] else None

@@ -15,7 +15,7 @@ import polars as pl
 from pyramid.errors import DataError
 from pyramid.frames.facts import ColumnFacts
 from pyramid.tables.ser import NAME_BYTES, pascal_name
-from sensenet.files import write_whole
+from sensenet.files import is_file, write_whole
 
 DIGEST_LETTERS = 20
 
@@ -53,7 +53,7 @@ class ImageFiles:
 
     def _name(self, name: str) -> str:
         file = self.root / name
-        if not file.is_file():
+        if not is_file(file):
             return ""
         if self.folder is None:
             return name
@@ -83,7 +83,7 @@ def image_files(columns: list[ColumnFacts], root: Path, folder: Path | None) -> 
 
 def n_missing_files(column: ColumnFacts, root: Path) -> int:
     """How many of the names that were seen lead to no file."""
-    return sum(not (root / name).is_file() for name in column.values.frame["value"])
+    return sum(not is_file(root / name) for name in column.values.frame["value"])
 
 
 def _fits(name: str) -> bool:

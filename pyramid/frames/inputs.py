@@ -14,8 +14,12 @@ from pyramid.frames.facts import ColumnFacts
 from pyramid.frames.images import ImageFiles, n_missing_files
 from pyramid.frames.kinds import MAX_CATEGORIES, Kind, kind_of
 from pyramid.frames.scan import Scan
-from pyramid.frames.summary import ColumnSummary, statistics, summarize
-from sensenet.tables.dates import PARTS
+from pyramid.frames.summary import ColumnSummary, summarize
+from sensenet.tables.dates import PARTS, dates, part_of
+from sensenet.tables.values import present
+
+LEAST_STDEV = {"timestamp": 1000.0}
+"""A float32 of today's seconds since 1970 stands for two minutes: closer times would all be alike."""
 
 
 @dataclass
@@ -48,24 +52,22 @@ def add_input(
     if facts.name not in choices.ignore:
         different = _share_of_different(facts, seen.sample)
         kind = kind_of(facts, different, n_rows, choices.types.get(facts.name), root)
-    made, values = _columns_of(inputs, facts, kind, seen.sample, root)
+    made, values = _columns_of(inputs, facts, kind, seen, root)
     if kind.name and not made:
         kind = Kind("", reason="all its values are the same")
     inputs.fields += made
-    inputs.summaries.append(summarize(facts, kind.name, "input", n_rows, values))
+    inputs.summaries.append(summarize(facts, kind, "input", n_rows, values))
     if not kind.name:
         inputs.left_out[facts.name] = kind.reason
         if facts.name not in choices.ignore:
             inputs.warnings.append(f'"{facts.name}" is left out: {kind.reason}')
-    if kind.warning:
-        inputs.warnings.append(kind.warning)
+    inputs.warnings += kind.warnings
 
 
 def numeric_column(facts: ColumnFacts, index: int, sample: pl.DataFrame) -> tuple[Column, np.ndarray]:
     """The field of a column of numbers, and some of these, NaN for missing ones."""
-    values = sampled(sample, finite_numbers(pl.col(facts.name), facts.dtype))
-    mean, stdev = statistics(values)
-    info = {"index": index, "name": facts.name, "type": "numeric", "mean": mean, "stdev": stdev}
+    values = sampled(sample[facts.name], finite_numbers(pl.col(facts.name), facts.dtype))
+    info = {"index": index, "name": facts.name, "type": "numeric", **facts.numbers.statistics}
     return Column(info, facts.name, facts.dtype), values
 
 
@@ -77,13 +79,13 @@ def _share_of_different(facts: ColumnFacts, sample: pl.DataFrame) -> float:
     return values.n_unique() / max(len(values), 1)
 
 
-def sampled(sample: pl.DataFrame, values: pl.Expr) -> np.ndarray:
-    """(rows,) float64: an expression of the sample, NaN for missing ones."""
-    return sample.select(values).to_series().cast(pl.Float64).fill_null(np.nan).to_numpy()
+def sampled(column: pl.Series, values: pl.Expr) -> np.ndarray:
+    """(rows,) float64: an expression of a column of the sample, NaN for missing ones."""
+    return column.to_frame().select(values.cast(pl.Float64)).to_series().to_numpy()
 
 
 def _columns_of(
-    inputs: Inputs, facts: ColumnFacts, kind: Kind, sample: pl.DataFrame, root: Path
+    inputs: Inputs, facts: ColumnFacts, kind: Kind, seen: Scan, root: Path
 ) -> tuple[list[Column], np.ndarray | None]:
     """The fields of a column, and some of its values where they are numbers."""
     index = len(inputs.fields)
@@ -94,18 +96,19 @@ def _columns_of(
                     f'"{facts.name}": {facts.n_beyond} values are infinite, or too large for a float32; they count as '
                     "missing"
                 )
-            column, values = numeric_column(facts, index, sample)
+            column, values = numeric_column(facts, index, seen.sample)
             return [column], values
         case "categorical":
             return [_categorical_column(inputs, facts, index)], None
         case "date":
-            return _date_columns(inputs, facts, kind, sample)
+            return _date_columns(len(inputs.fields), facts, kind, seen)
         case "image":
             return [_image_column(inputs, facts, index, root)], None
     return [], None
 
 
 def _categorical_column(inputs: Inputs, facts: ColumnFacts, index: int) -> Column:
+    facts.respell()
     kept = facts.values.frame.head(MAX_CATEGORIES)
     if len(kept) < len(facts.values) or not facts.values.is_complete:
         rows = facts.n_present - int(kept["count"].sum())
@@ -129,20 +132,25 @@ def _image_column(inputs: Inputs, facts: ColumnFacts, index: int, root: Path) ->
 
 
 def _date_columns(
-    inputs: Inputs, facts: ColumnFacts, kind: Kind, sample: pl.DataFrame
-) -> tuple[list[Column], np.ndarray]:
-    """A number for each part of the dates that is not always the same."""
+    index: int, facts: ColumnFacts, kind: Kind, seen: Scan
+) -> tuple[list[Column], np.ndarray | None]:
+    """A number for each part of the dates that is not always the same; and some of the times."""
     made: list[Column] = []
-    values = np.empty(0)
-    if facts.n_dates[kind.day_first] < facts.n_present:
-        inputs.warnings.append(f'"{facts.name}": some values are no dates; they count as missing')
     for part in PARTS:
-        info = {"index": len(inputs.fields) + len(made), "name": f"{facts.name}.{part}", "type": "numeric"}
+        known = facts.parts[kind.day_first, part]
+        if known.stdev <= LEAST_STDEV.get(part, 0.0):
+            continue
+        info = {"index": index + len(made), "name": _unused(f"{facts.name}.{part}", seen), "type": "numeric"}
         info |= {"column": facts.name, "part": part, **({"day_first": True} if kind.day_first else {})}
-        column = Column(info, facts.name, facts.dtype)
-        values = sampled(sample, column.values)
-        if np.nanmin(values, initial=np.inf) < np.nanmax(values, initial=-np.inf):
-            mean, stdev = statistics(values)
-            info |= {"mean": mean, "stdev": stdev}
-            made.append(column)
-    return made, values
+        info |= known.statistics
+        made.append(Column(info, facts.name, facts.dtype))
+    time = dates(present(pl.col(facts.name), facts.dtype), facts.dtype, kind.day_first)
+    return made, sampled(seen.sample[facts.name], part_of(time, "timestamp"))
+
+
+def _unused(name: str, seen: Scan) -> str:
+    """A name that no column of the table has."""
+    unused, number = name, 2
+    while unused in seen.columns:
+        unused, number = f"{name}_{number}", number + 1
+    return unused

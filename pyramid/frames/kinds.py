@@ -7,7 +7,8 @@ from pathlib import Path, PurePath
 
 import polars as pl
 
-from pyramid.frames.facts import ColumnFacts
+from pyramid.frames.facts import ColumnFacts, Seen
+from sensenet.files import is_file
 from sensenet.tables.values import is_usable
 
 FEW_INTEGERS = 4
@@ -22,7 +23,9 @@ REGRESSION_VALUES = 20
 MIN_ID_ROWS = 20
 """With fewer rows, all values may well be different by chance."""
 
-MOSTLY_NUMBERS = 0.95
+MOSTLY = 0.95
+"""Where so many values are numbers, or dates, the others are missing."""
+
 MOSTLY_DIFFERENT = 0.9
 TEXT_CHARACTERS = 40
 TEXT_DIFFERENT = 0.5
@@ -37,13 +40,13 @@ class Kind:
     Attributes:
         name: numeric, categorical, date or image; empty: the column is left out.
         reason: why it is left out.
-        warning: what people should know about it.
+        warnings: what people should know about it.
         day_first: of dates with the year last, whether the day stands before the month.
     """
 
     name: str
     reason: str = ""
-    warning: str = ""
+    warnings: tuple[str, ...] = ()
     day_first: bool = False
 
 
@@ -88,18 +91,56 @@ def _left_out(reason: str) -> Kind:
 def _chosen_kind(facts: ColumnFacts, chosen: str) -> Kind:
     if chosen == "numeric" and not facts.n_numbers:
         return _left_out("none of its values is a number, though it was to be numeric")
-    if chosen != "date":
-        return Kind(chosen)
-    if not any(facts.n_dates.values()):
+    if chosen == "numeric":
+        return Kind(chosen, warnings=_told_of_others(facts, "numbers", facts.n_numbers, facts.first_text))
+    kind, _, order = chosen.partition(":")
+    if kind != "date":
+        return Kind(kind)
+    day_first = _day_is_first(facts) if not order else order == "day_first"
+    if not facts.n_dates[day_first]:
         return _left_out("none of its values is a date, though it was to be one")
-    return Kind("date", day_first=facts.n_dates[True] > facts.n_dates[False])
+    return _dates(facts, day_first, () if order else _told_of_order(facts))
 
 
 def _kind_of_dates(facts: ColumnFacts) -> Kind | None:
-    fits = {day_first: count == facts.n_present for day_first, count in facts.n_dates.items()}
-    if not any(fits.values()):
+    day_first = _day_is_first(facts)
+    if facts.n_dates[day_first] < MOSTLY * facts.n_present:
         return None
-    return Kind("date", day_first=not fits[False])
+    return _dates(facts, day_first, _told_of_order(facts))
+
+
+def _day_is_first(facts: ColumnFacts) -> bool:
+    return facts.n_dates[True] > facts.n_dates[False]
+
+
+def _dates(facts: ColumnFacts, day_first: bool, told: tuple[str, ...]) -> Kind:
+    others = _told_of_others(facts, "dates", facts.n_dates[day_first], facts.first_undated[day_first])
+    if len(facts.offsets) > 1:
+        listed = ", ".join(offset or "none" for offset in sorted(facts.offsets))
+        told = (*told, f'"{facts.name}": its times have different offsets ({listed}), which are left out')
+    return Kind("date", warnings=(*others, *told), day_first=day_first)
+
+
+def _told_of_order(facts: ColumnFacts) -> tuple[str, ...]:
+    """That day and month could be exchanged in all dates."""
+    if facts.first_ambiguous is None or facts.n_dates[True] != facts.n_dates[False]:
+        return ()
+    row, text = facts.first_ambiguous
+    return (
+        f'"{facts.name}": the month is taken to stand first, as in "{text:.40}" in row {row + 1}, though all its dates '
+        "could be read with the day first (type date:day_first; date:month_first if this is right)",
+    )
+
+
+def _told_of_others(facts: ColumnFacts, what: str, n_known: int, first: Seen | None) -> tuple[str, ...]:
+    """That some values are not what the others are."""
+    if n_known == facts.n_present or first is None:
+        return ()
+    row, text = first
+    return (
+        f'"{facts.name}": {facts.n_present - n_known} of its values are no {what}, which the others are; they count as '
+        f'missing (the first is "{text:.40}", in row {row + 1})',
+    )
 
 
 def _kind_of_numbers(facts: ColumnFacts, different: float) -> Kind | None:
@@ -111,7 +152,7 @@ def _kind_of_numbers(facts: ColumnFacts, different: float) -> Kind | None:
     if all_whole and facts.values.is_complete and len(facts.values) <= FEW_INTEGERS:
         return Kind("categorical")
     # rows may be missing between them: those without objective, or kept for a test
-    is_counter = facts.high - facts.low < 2 * facts.n_present
+    is_counter = facts.numbers.high - facts.numbers.low < 2 * facts.n_present
     if all_whole and different == 1 and is_counter and facts.n_present >= MIN_ID_ROWS:
         return _left_out("it numbers the rows")
     return Kind("numeric")
@@ -119,17 +160,11 @@ def _kind_of_numbers(facts: ColumnFacts, different: float) -> Kind | None:
 
 def _kind_of_almost_numbers(facts: ColumnFacts) -> Kind | None:
     """Numbers, and here and there a word for a missing one."""
-    if facts.n_padded or facts.n_numbers < MOSTLY_NUMBERS * facts.n_present or facts.first_text is None:
+    if facts.n_padded or facts.n_numbers < MOSTLY * facts.n_present or facts.first_text is None:
         return None
     if len(facts.values) <= REGRESSION_VALUES:
         return None
-    row, text = facts.first_text
-    n_texts = facts.n_present - facts.n_numbers
-    warning = (
-        f'"{facts.name}": {n_texts} values are no numbers, which the others are; they count as missing '
-        f'(the first is "{text:.40}", in row {row + 1})'
-    )
-    return Kind("numeric", warning=warning)
+    return Kind("numeric", warnings=_told_of_others(facts, "numbers", facts.n_numbers, facts.first_text))
 
 
 def _kind_of_texts(facts: ColumnFacts, different: float, image_root: Path) -> Kind:
@@ -140,12 +175,27 @@ def _kind_of_texts(facts: ColumnFacts, different: float, image_root: Path) -> Ki
     if many and mean_length > TEXT_CHARACTERS and different > TEXT_DIFFERENT:
         return _left_out("it is free text")
     if many and different == 1:
-        return _left_out("all its values are different, as those of an id")
+        return _left_out("all its values are different, as those of an id" + _as_written(facts))
     if len(facts.values) > MAX_CATEGORIES and different > MOSTLY_DIFFERENT:
-        return _left_out("almost all its values are different, as those of an id")
-    return Kind("categorical")
+        return _left_out("almost all its values are different, as those of an id" + _as_written(facts))
+    doubt = _as_written(facts)
+    return Kind("categorical", warnings=(f'"{facts.name}" is taken for categories{doubt}',) if doubt else ())
+
+
+def look_like_numbers(facts: ColumnFacts) -> bool:
+    """Whether most values are numbers to people, though not all of them are written as numbers are."""
+    of_people = facts.n_numbers + facts.n_written
+    return not facts.n_padded and not facts.is_numeric and of_people >= MOSTLY * facts.n_present
+
+
+def _as_written(facts: ColumnFacts) -> str:
+    """What to do about numbers that only people can read, to be appended to a reason."""
+    if facts.first_text is None or not look_like_numbers(facts):
+        return ""
+    row, text = facts.first_text
+    return f'; they look like numbers, which "{text:.40}" in row {row + 1} is not written as: convert them'
 
 
 def _are_images(facts: ColumnFacts, image_root: Path) -> bool:
     some = facts.values.frame["value"].sort().head(TRIED_IMAGES).to_list()
-    return all(is_image_name(name) for name in some) and all((image_root / name).is_file() for name in some)
+    return all(is_image_name(name) for name in some) and all(is_file(image_root / name) for name in some)

@@ -17,7 +17,7 @@ from pyramid.frames.objective import objective_column, task_of, weight_column
 from pyramid.frames.scan import Scan, scan
 from pyramid.frames.table import Table
 from sensenet.document.wording import counted
-from sensenet.tables.source import open_table
+from sensenet.tables.source import Source, open_table
 
 
 def prepare(source: Any, objective: str, choices: TableChoices | None = None) -> Table:
@@ -36,10 +36,9 @@ def prepare(source: Any, objective: str, choices: TableChoices | None = None) ->
     inputs = Inputs()
     table = open_table(source, choices.reading, inputs.warnings.append)
     choices.check(table, objective)
-    seen = scan(table, objective, choices.rows_left_out, choices.seed)
-    task = task_of(seen.columns[objective], choices.task)
-    without = seen.rows_without_objective(task)
+    seen, task, without = _seen(table, objective, choices)
     excluded = np.union1d(without, [] if choices.rows_left_out is None else choices.rows_left_out)
+    excluded = excluded.astype(np.int64)
     n_rows = seen.n_source_rows - len(excluded)
     if len(without):
         inputs.warnings.append(
@@ -56,7 +55,9 @@ def prepare(source: Any, objective: str, choices: TableChoices | None = None) ->
         raise DataError(f'{table.name}: there is no column to predict "{objective}" from ({reasons})')
     fields, summaries = list(inputs.fields), list(inputs.summaries)
     if choices.weights is not None:
-        column, summary = weight_column(seen.columns[choices.weights], len(fields), seen, n_rows)
+        column, summary = weight_column(
+            seen.columns[choices.weights], len(fields), seen, n_rows, table, excluded
+        )
         fields.append(column)
         summaries.append(summary)
     column, summary, told = objective_column(seen.columns[objective], task, len(fields), seen, n_rows)
@@ -70,8 +71,22 @@ def prepare(source: Any, objective: str, choices: TableChoices | None = None) ->
         image_root=image_root,
         n_source_rows=seen.n_source_rows,
         rows_without_objective=len(without),
-        excluded_rows=excluded.astype(np.int64),
+        excluded_rows=excluded,
     )
+
+
+def _seen(table: Source, objective: str, choices: TableChoices) -> tuple[Scan, str, np.ndarray]:
+    """What was seen in the rows that can be learnt from, the task, and the numbers of those without an objective."""
+    left_out = choices.rows_left_out
+    seen = scan(table, objective, left_out, choices.seed)
+    task = task_of(seen.columns[objective], choices.task)
+    without = seen.rows_without_objective(task)
+    if task == "regression" and len(seen.infinite_rows):
+        # that they count for nothing is known only now
+        infinite = seen.infinite_rows if left_out is None else np.union1d(left_out, seen.infinite_rows)
+        seen = scan(table, objective, infinite, choices.seed)
+        task_of(seen.columns[objective], task)
+    return seen, task, without
 
 
 def _with_image_files(

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from pyramid.errors import DataError
-from pyramid.frames.facts import ColumnFacts, add_rows
+from pyramid.frames.facts import ColumnFacts, ValueCounts, add_rows
+from pyramid.frames.kinds import MAX_CLASSES
 from sensenet.tables.source import Source
 from sensenet.tables.values import LARGEST, numbers, plain_types, present
 
@@ -18,6 +19,11 @@ MAX_COUNTED = 1_000_000
 """How many distinct values are counted, those of all columns together."""
 
 MIN_COUNTED = 600
+"""That many of each column; of the objective as many as there can be classes."""
+
+FEW_SPELLINGS = 60
+"""Of more different texts there are more than a few numbers, however these are written."""
+
 COLUMNS_AT_ONCE = 250
 """Polars needs some kilobytes to plan an expression, and there are several a column."""
 
@@ -95,12 +101,20 @@ def scan(source: Source, objective: str, left_out: np.ndarray | None, seed: int)
         rows, frame = rows[is_known.to_numpy()], frame.filter(is_known)
         beyond = frame.select((numbers(column, dtype).abs() > LARGEST).fill_null(False)).to_series()
         infinite.append(rows[beyond.to_numpy()])
-        facts = facts or {name: ColumnFacts(name, kind) for name, kind in frame.schema.items()}
+        facts = facts or {
+            name: ColumnFacts(
+                name, kind, ValueCounts(max(limit, MAX_CLASSES) if name == objective else limit)
+            )
+            for name, kind in frame.schema.items()
+        }
         for first in range(0, frame.width, COLUMNS_AT_ONCE):
-            add_rows(facts, rows, frame[:, first : first + COLUMNS_AT_ONCE], limit)
+            add_rows(facts, rows, frame[:, first : first + COLUMNS_AT_ONCE])
         sample.add(frame)
     if not n_rows:
         raise DataError(f"{source.name}: there are no rows")
+    for name, seen in facts.items():
+        if name == objective or len(seen.values) <= FEW_SPELLINGS:
+            seen.respell()
     return Scan(facts, n_rows, _joined(missing), _joined(infinite), sample.frame())
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from pyramid.frames.facts import ColumnFacts
+from pyramid.frames.kinds import Kind
+from pyramid.frames.moments import Moments
 
 TOP_VALUES = 10
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -22,7 +24,7 @@ class ColumnSummary:
         name: of the column.
         kind: numeric, categorical, date, image, or "" where it is left out.
         role: input, weight or objective.
-        rows, missing: how many rows have an objective, and how many of these have no value here.
+        rows, missing: how many rows have an objective, and how many of these have no value here that counts.
         distinct: how many different values there are; None: more than were counted.
         top: the most frequent values and how often they stand: [[value, count], ...], at most ten.
         mean, stdev: of numbers (dates: in seconds since 1970).
@@ -48,42 +50,33 @@ class ColumnSummary:
         return asdict(self)
 
 
-def statistics(values: np.ndarray) -> tuple[float, float]:
-    """What numbers are standardised with, (value - centre) / scale: their mean and standard deviation.
-
-    Args:
-        values: (values,) float64, NaN for missing ones; at least one is not.
-    """
-    return float(np.nanmean(values)), float(np.nanstd(values))
-
-
 def summarize(
-    facts: ColumnFacts, kind: str, role: str, n_rows: int, values: np.ndarray | None
+    facts: ColumnFacts, kind: Kind, role: str, n_rows: int, values: np.ndarray | None
 ) -> ColumnSummary:
     """The summary of a column.
 
     Args:
         values: of numbers and dates: some of them, NaN for missing ones.
     """
+    moments = _moments(facts, kind)
     top = facts.values.frame.head(TOP_VALUES)
     summary = ColumnSummary(
         name=facts.name,
-        kind=kind,
+        kind=kind.name,
         role=role,
         rows=n_rows,
-        missing=n_rows - facts.n_present,
+        missing=n_rows - (facts.n_present if moments is None else moments.count),
         distinct=len(facts.values) if facts.values.is_complete else None,
         top=[list(row) for row in top.iter_rows()],
     )
     known = np.empty(0) if values is None else values[~np.isnan(values)]
-    if not len(known):
+    if moments is None or not len(known):
         return summary
     counts, edges = np.histogram(known, HISTOGRAM_BINS)
     return ColumnSummary(
         **asdict(summary)
         | {
-            "mean": float(known.mean()),
-            "stdev": float(known.std()),
+            **moments.statistics,
             "quantiles": [
                 list(pair) for pair in zip(QUANTILES, np.quantile(known, QUANTILES).tolist(), strict=True)
             ],
@@ -91,3 +84,10 @@ def summarize(
             "counts": counts.tolist(),
         }
     )
+
+
+def _moments(facts: ColumnFacts, kind: Kind) -> Moments | None:
+    """Those of the numbers that count, or of the times of dates."""
+    if kind.name == "date":
+        return facts.parts[kind.day_first, "timestamp"]
+    return facts.numbers if kind.name == "numeric" else None

@@ -6,7 +6,7 @@ where a prediction is NaN or infinite every metric is NaN, for the monitor to no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -38,7 +38,7 @@ def evaluate_classes(truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
         DataError: there are no rows.
     """
     _check(truth)
-    if np.isfinite(scores).all() and scores.shape[1] == 1:
+    if _are_finite(scores) and scores.shape[1] == 1:
         return dict.fromkeys(CLASS_METRICS, 1.0)
     return _evaluate(CLASS_METRICS, scores, lambda: _Classes(np.asarray(truth), np.asarray(scores)))
 
@@ -69,10 +69,20 @@ def _check(truth: np.ndarray) -> None:
 
 
 def _evaluate(metrics: Metrics, predictions: np.ndarray, make_case: Callable[[], Any]) -> dict[str, float]:
-    if not np.isfinite(predictions).all():
+    if not _are_finite(predictions):
         return dict.fromkeys(metrics, float("nan"))
     case = make_case()
     return {name: float(metric(case)) for name, metric in metrics.items()}
+
+
+def _row_blocks(values: np.ndarray) -> Iterator[slice]:
+    """Rows that are looked at together, so that no temporary array is as large as all of them."""
+    step = max(1, CELLS_SORTED_AT_ONCE * len(values) // max(1, values.size))
+    yield from (slice(start, start + step) for start in range(0, len(values), step))
+
+
+def _are_finite(values: np.ndarray) -> bool:
+    return all(np.isfinite(values[block]).all() for block in _row_blocks(values))
 
 
 @dataclass(frozen=True)
@@ -174,8 +184,11 @@ class _Numbers:
 
 def _accuracy(case: _Classes) -> Any:
     """Share of the rows where the true class alone has the highest score: a tie at the top is a miss."""
-    at_least_as_high = np.count_nonzero(case.scores >= case.true_scores[:, None], axis=1)
-    return np.count_nonzero(at_least_as_high == 1) / len(case.truth)
+    alone = (
+        np.count_nonzero(case.scores[block] >= case.true_scores[block, None], axis=1) == 1
+        for block in _row_blocks(case.scores)
+    )
+    return sum(map(np.count_nonzero, alone)) / len(case.truth)
 
 
 def _likelihood(case: _Classes) -> Any:

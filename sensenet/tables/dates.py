@@ -18,7 +18,10 @@ _CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fr
 _TIME = rf"(?:[T ]\s*{_CLOCK}\s*(?:(?P<noon>[AaPp])[Mm])?)?\s*(?:Z|UTC|[+-]\d{{2}}:?\d{{2}})?$"
 _YEAR_FIRST = r"^(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})" + _TIME
 _DAY_FIRST = r"^(?P<day>\d{1,2})[-/.](?P<month>\d{1,2})[-/.](?P<year>\d{4}|\d{2})" + _TIME
-_MONTH_FIRST = r"^(?P<month>\d{1,2})[-/.](?P<day>\d{1,2})[-/.](?P<year>\d{4}|\d{2})" + _TIME
+_MONTH_FIRST = r"^(?P<month>\d{1,2})[-/](?P<day>\d{1,2})[-/](?P<year>\d{4}|\d{2})" + _TIME
+_DOTTED = r"^(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?P<year>\d{4}|\d{2})" + _TIME
+_DATE_LIKE = r"^\d{1,4}[-/.]\d{1,2}[-/.]\d"
+_OFFSET = r":\d{2}(?:[.,]\d{1,9})?\s*(?:[AaPp][Mm])?\s*(Z|UTC|[+-]\d{2}:?\d{2})?$"
 _SIMPLE = re.compile(
     r"(?:(\d{4})|\d{1,2})([-/.])\d{1,2}([-/.])(?:\d{4}|\d{1,2})(?:([T ])\d{1,2}:\d{2}(:\d{2})?)?"
 )
@@ -38,7 +41,7 @@ PARTS: Mapping[str, Any] = MappingProxyType(
         "month": lambda time: time.dt.month(),
         "day": lambda time: time.dt.day(),
         "weekday": lambda time: time.dt.weekday(),
-        "hour": lambda time: time.dt.hour() + time.dt.minute() / 60,
+        "hour": lambda time: time.dt.hour() + time.dt.minute() / 60 + time.dt.second() / 3600,
         "timestamp": lambda time: time.dt.timestamp("ms") / 1000,
     }
 )
@@ -52,7 +55,7 @@ def dates(column: pl.Expr, dtype: pl.DataType, day_first: bool) -> pl.Expr:
     Args:
         column: texts without spaces around them: ISO 8601 (2024-03-01, 2024-03-01T12:30:15), or with the year last
             (1/3/2024), with a time of 24 or 12 hours (2:30 PM) or without; or of a type of dates.
-        day_first: where the year stands last: whether the day stands before the month.
+        day_first: where the year stands last: whether the day stands before the month; between dots it always does.
     """
     if dtype == pl.String:
         return column.map_batches(partial(written_dates, day_first=day_first), return_dtype=DATETIME)
@@ -66,16 +69,23 @@ def dates(column: pl.Expr, dtype: pl.DataType, day_first: bool) -> pl.Expr:
 def written_dates(texts: pl.Series, day_first: bool) -> pl.Series:
     """The dates in texts, see `dates`."""
     found = _quick_dates(texts, day_first)
-    left = texts.is_not_null() & found.is_null()
-    if not left.any():
-        return found
-    rest = texts.filter(left)
-    slow = _parsed(rest, _YEAR_FIRST)
-    others = slow.is_null()
-    slow = slow.scatter(
-        others.arg_true(), _parsed(rest.filter(others), _DAY_FIRST if day_first else _MONTH_FIRST)
-    )
-    return found.scatter(left.arg_true(), slow)
+    patterns = (_YEAR_FIRST, _DAY_FIRST) if day_first else (_YEAR_FIRST, _MONTH_FIRST, _DOTTED)
+    for pattern in patterns:
+        left = texts.is_not_null() & found.is_null()
+        if left.any():
+            found = found.scatter(left.arg_true(), _parsed(texts.filter(left), pattern))
+    return found
+
+
+def look_like_dates(texts: pl.Series) -> pl.Series:
+    """Which texts may be dates: what is left out is none."""
+    return texts.str.contains(_DATE_LIKE)
+
+
+def offsets(texts: pl.Series) -> set[str]:
+    """The offsets that stand behind times in texts, "" where there is none."""
+    times = texts.filter(texts.str.contains(_OFFSET).fill_null(False))
+    return set(times.str.extract(_OFFSET).fill_null("").unique().to_list())
 
 
 def part_of(time: pl.Expr, part: str) -> pl.Expr:
@@ -101,7 +111,8 @@ def _quick_dates(texts: pl.Series, day_first: bool) -> pl.Series:
     if simple is None:
         return pl.Series(texts.name, [None], DATETIME).new_from_index(0, len(texts))
     year_first, one, other, mark, seconds = simple.groups()
-    order = ("%Y", "%m", "%d") if year_first else ("%d", "%m", "%Y") if day_first else ("%m", "%d", "%Y")
+    last = ("%d", "%m", "%Y") if day_first or one == other == "." else ("%m", "%d", "%Y")
+    order = ("%Y", "%m", "%d") if year_first else last
     clock = "" if mark is None else f"{mark}%H:%M" + ("" if seconds is None else ":%S")
     form = f"{order[0]}{one}{order[1]}{other}{order[2]}{clock}"
     if mark is None:

@@ -22,7 +22,6 @@ from sensenet.tables.text import Warn, read_text
 
 NEWLINE = ord("\n")
 MAX_RECORD_BYTES = 2**26
-DECIMAL_COMMA = r"^\s*([+-]?\d*),(\d+(?:[eE][+-]?\d+)?)\s*$"
 MORE_THAN_ONE_NEWLINE = re.compile(rb"\n\n+")
 
 
@@ -91,7 +90,7 @@ def read_delimited(path: Path, dialect: Dialect, encoding: str | None, warn: War
         if frame is not None and skip and len(frame):
             frame, skip = frame[1:], False
         if frame is not None and len(frame):
-            yield _decimal_points(frame) if dialect.decimal_comma else frame
+            yield frame
 
 
 def _next_frame(
@@ -221,10 +220,6 @@ def _wrong_length(record: list[str], dialect: Dialect) -> str:
         f"expected {n_columns} value{plural} as in {source}, found {len(record)}{missing} (values are divided by "
         f"{delimiter})"
     )
-
-
-def _decimal_points(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(pl.all().str.replace(DECIMAL_COMMA, "$1.$2"))
 
 
 def _with_last(pieces: Iterator[str]) -> Iterator[tuple[str, bool]]:

@@ -35,7 +35,7 @@ class Dialect:
 
     @property
     def decimal_comma(self) -> bool:
-        """Whether a comma within a number is a decimal point: where semicolons stand between values."""
+        """Whether numbers may have decimal commas: where semicolons stand between values."""
         return self.delimiter == ";"
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,12 @@ import polars as pl
 from sensenet.document.fields import CategoricalField, Field, ImageField
 from sensenet.document.wording import counted
 from sensenet.errors import InputError
+from sensenet.files import is_file
 from sensenet.inputs import Points, date_column
 from sensenet.preprocess.tabular import Codes, ColumnCodec, encode_columns, standardised
 from sensenet.tables.dates import dates, part_of
 from sensenet.tables.source import Source
-from sensenet.tables.values import MISSING_WORDS, WHOLE, is_usable, numbers, plain_types, present, texts
+from sensenet.tables.values import MISSING_WORDS, is_usable, numbers, plain_types, positions, present, texts
 
 MOST_LISTED = 8
 MOST_REMEMBERED = 1000
@@ -86,12 +88,13 @@ class ModelColumns:
         """Whether a field is an image."""
         return any(isinstance(codec.field, ImageField) for codec in self.codecs)
 
-    def encode(self, frame: pl.DataFrame, odd: Oddities) -> Points:
+    def encode(self, frame: pl.DataFrame, odd: Oddities, image_root: str = "") -> Points:
         """Rows as the model takes them.
 
         Args:
             frame: some rows of the table; a column that it lacks is missing in them.
             odd: is told what the fields do not know.
+            image_root: the folder that names of images are relative to.
         """
         there = set(frame.columns)
         plain = plain_types(frame.select(there.intersection(self.columns)))
@@ -103,7 +106,7 @@ class ModelColumns:
                 series = plain[name]
             values.append(field_values(codec, series, odd))
         images = [
-            (codec, column)
+            (codec, _images_there(codec, column, image_root, odd))
             for codec, column in zip(self.codecs, values, strict=True)
             if isinstance(codec.field, ImageField)
         ]
@@ -111,22 +114,36 @@ class ModelColumns:
 
 
 def match_columns(codecs: Sequence[ColumnCodec], source: Source, by_position: bool = False) -> ModelColumns:
-    """Find a model's fields in a table: by name, or by position where a field, or the table, has none.
+    """Find a model's fields in a table: by name, or by position where the fields, or the columns, have none.
 
     Args:
-        by_position: whether the names of the columns say nothing.
+        by_position: whether fields of which no column has the name are found by their position.
 
     Raises:
-        InputError: not one field is found.
+        InputError: not one field is found, or the table has not as many columns as positions need.
     """
-    columns = [_column_of(codec.field, source.columns, by_position) for codec in codecs]
+    columns = [_column_of(codec.field, source.columns) for codec in codecs]
+    nameless = not any(map(_names, (codec.field for codec in codecs)))
     if codecs and not any(columns):
-        fields = _listed(list(dict.fromkeys(f'"{_label(codec.field)}"' for codec in codecs)))
-        raise InputError(
-            f"{source.name}: no column has the name of a field of the model; these are {fields}, the columns are "
-            + _listed([f'"{name:.40}"' for name in source.columns])
-        )
+        if not by_position and not nameless:
+            fields = _listed(list(dict.fromkeys(f'"{_label(codec.field)}"' for codec in codecs)))
+            raise InputError(
+                f"{source.name}: no column has the name of a field of the model; these are {fields}, the columns are "
+                + _listed([f'"{name:.40}"' for name in source.columns])
+            )
+        _check_width(codecs, source)
+        columns = [source.columns[codec.field.index] for codec in codecs]
     return ModelColumns(tuple(codecs), tuple(columns))
+
+
+def _check_width(codecs: Sequence[ColumnCodec], source: Source) -> None:
+    """Positions say something only of a table of the model's fields, perhaps with its objective behind them."""
+    width = 1 + max(codec.field.index for codec in codecs)
+    if len(source.columns) not in (width, width + 1):
+        raise InputError(
+            f"{source.name}: no column has the name of a field of the model, and by their positions there have to be "
+            f"{width} columns, or {width + 1} with the objective; there are {len(source.columns)}"
+        )
 
 
 def field_values(codec: ColumnCodec, values: pl.Series, odd: Oddities) -> Any:
@@ -139,41 +156,31 @@ def field_values(codec: ColumnCodec, values: pl.Series, odd: Oddities) -> Any:
     if isinstance(codec.field, ImageField):
         return values.to_frame("v").select(present(pl.col("v"), values.dtype)).to_series().to_list()
     if isinstance(codec.field, CategoricalField):
-        return Codes(_positions(codec, values, odd))
+        return Codes(_positions(codec.field, values, odd))
     return _numbers(codec, values, odd)
 
 
-def _column_of(field: Field, columns: Sequence[str], by_position: bool) -> str | None:
-    if not by_position:
-        names = [name for name in (field.name, date_column(field)) if name is not None]
-        found = next((name for name in names if name in columns), None)
-        if names:
-            return found
-    return columns[field.index] if field.index < len(columns) else None
+def _names(field: Field) -> list[str]:
+    """What the column of a field may be called: a column of dates stands before one that is called as their part."""
+    return [name for name in (date_column(field), field.name) if name is not None]
+
+
+def _column_of(field: Field, columns: Sequence[str]) -> str | None:
+    return next((name for name in _names(field) if name in columns), None)
 
 
 def _label(field: Field) -> str:
     return date_column(field) or field.name or f"position {field.index}"
 
 
-def _positions(codec: ColumnCodec, values: pl.Series, odd: Oddities) -> np.ndarray:
+def _positions(field: CategoricalField, values: pl.Series, odd: Oddities) -> np.ndarray:
     """(rows,) int64: the positions of categories, -1 for none."""
     column = pl.col("v")
     text = column.str.strip_chars() if values.dtype == pl.String else texts(column, values.dtype)
     found = values.to_frame("v").select(text).to_series()
-    distinct = found.unique().drop_nulls()
-    positions = pl.Series([_position(codec, name) for name in distinct], dtype=pl.Int64)
-    codes = found.replace_strict(distinct, positions, default=None, return_dtype=pl.Int64).fill_null(-1)
-    odd.add(
-        _label(codec.field), found.filter((codes < 0) & found.is_not_null() & ~found.is_in(MISSING_WORDS))
-    )
-    return codes.to_numpy()
-
-
-def _position(codec: ColumnCodec, text: str) -> int:
-    """The position of a category as tables write it: 1.0 may be 1, and True true."""
-    whole = pl.Series([text]).str.replace(WHOLE, "$1")[0] if text.endswith("0") else text
-    return next((code for code in map(codec.code, (text, whole, text.lower())) if code >= 0), -1)
+    codes = positions(found, field.values)
+    odd.add(_label(field), found.filter(codes.is_null() & found.is_not_null() & ~found.is_in(MISSING_WORDS)))
+    return codes.fill_null(-1).to_numpy()
 
 
 def _numbers(codec: ColumnCodec, values: pl.Series, odd: Oddities) -> np.ndarray:
@@ -183,7 +190,8 @@ def _numbers(codec: ColumnCodec, values: pl.Series, odd: Oddities) -> np.ndarray
     number = numbers(column, values.dtype)
     if codec.date is not None:
         part = part_of(dates(known, values.dtype, codec.date.day_first), codec.date.part)
-        number = pl.coalesce(part, number)
+        # in a column of dates a number is none, whatever it stands for elsewhere
+        number = part if values.name == codec.date.column else pl.coalesce(part, number)
     frame = values.to_frame("v").select(number.alias("number"), known=known)
     found = frame["number"].fill_null(np.nan).to_numpy()
     wrong = np.isnan(found) & frame["known"].is_not_null().to_numpy()
@@ -193,6 +201,17 @@ def _numbers(codec: ColumnCodec, values: pl.Series, odd: Oddities) -> np.ndarray
         odd.add(_label(codec.field), frame["known"].filter(pl.Series(wrong)).cast(pl.String))
         found = np.where(wrong, np.nan, found)
     return found
+
+
+def _images_there(
+    codec: ColumnCodec, names: Sequence[str | None], root: str, odd: Oddities
+) -> list[str | None]:
+    """The names of images, None where there is no such file."""
+    there = {name: is_file(Path(root, name)) for name in set(names) if name is not None}
+    odd.add(
+        _label(codec.field), pl.Series([n for n in names if n is not None and not there[n]], dtype=pl.String)
+    )
+    return [name if name is not None and there[name] else None for name in names]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -38,12 +38,13 @@ def predict_table(
         odd: is told what the fields do not know.
 
     Raises:
-        InputError: the table cannot be read, or an image.
+        InputError: the table cannot be read, or an image that is there.
     """
+    root = model.settings.image_path_prefix or ""
     most = IMAGES_PER_CALL if columns.has_images else rows_per_batch(total_columns(columns.codecs))
     for batch in source.batches():
         for frame in batch.iter_slices(most):
-            yield Predicted(frame, model.predict(columns.encode(frame, odd)))
+            yield Predicted(frame, model.predict(columns.encode(frame, odd, root)))
 
 
 def predictions_frame(model: Deepnet, outputs: np.ndarray, with_probabilities: bool) -> pl.DataFrame:

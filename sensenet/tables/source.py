@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import polars as pl
 
 from sensenet.document.wording import hint
 from sensenet.errors import InputError
+from sensenet.tables.decimals import decimal_columns, with_points
 from sensenet.tables.delimited import find_dialect, read_delimited
 from sensenet.tables.dialect import delimiter_named, unique_names
 from sensenet.tables.json_rows import is_json, read_json_rows
@@ -20,6 +23,8 @@ from sensenet.tables.text import Warn, check_encoding, first_bytes
 CELLS_PER_BATCH = 2_000_000
 PARQUET_MAGIC = b"PAR1"
 ZIP_MAGIC = b"PK\x03\x04"
+
+Batches = Callable[[], Iterator[pl.DataFrame]]
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Source:
     name: str
     columns: tuple[str, ...]
     folder: Path | None
-    batches: Callable[[], Iterator[pl.DataFrame]] = field(repr=False)
+    batches: Batches = field(repr=False)
 
     def position(self, column: str, what: str) -> int:
         """Where a column stands.
@@ -118,12 +123,21 @@ def _open_file(path: Path, reading: Reading, warn: Warn) -> Source:
     dialect = find_dialect(path, reading.encoding, delimiter, reading.has_header, warn)
     for message in dialect.renamed:
         warn(f"{path}: {message}")
-    return Source(
-        str(path),
-        dialect.names,
-        path.parent,
-        lambda: read_delimited(path, dialect, reading.encoding, warn),
-    )
+    read: Batches = partial(read_delimited, path, dialect, reading.encoding, warn)
+    if dialect.decimal_comma:
+        read = _with_decimals(path, read, warn)
+    return Source(str(path), dialect.names, path.parent, read)
+
+
+def _with_decimals(path: Path, read: Batches, warn: Warn) -> Batches:
+    """What reads a file with points for its decimal commas, which are found by reading all of it once."""
+    found = decimal_columns(read())
+    for name in found.in_doubt:
+        warn(
+            f'{path}: "{name}": behind each of its commas there are three digits; they are taken to stand between '
+            "thousands, not for decimal points"
+        )
+    return lambda: (with_points(frame, found.names) for frame in read())
 
 
 def _open_parquet(path: Path) -> Source:
@@ -172,7 +186,7 @@ def _polars_frame(source: Any) -> pl.DataFrame:
     if type(source).__module__.partition(".")[0] == "pandas" and hasattr(source, "columns"):
         return _of_pandas(source)
     if isinstance(source, Mapping):
-        return pl.DataFrame(source, strict=False)
+        return pl.DataFrame([_series(str(name), values) for name, values in source.items()])
     raise InputError(
         f"expected the path of a table, or a Polars or pandas frame, got a {type(source).__name__}"
     )
@@ -185,10 +199,21 @@ def _of_pandas(frame: Any) -> pl.DataFrame:
 
 
 def _pandas_series(name: str, series: Any) -> pl.Series:
-    if str(series.dtype) in ("object", "category", "str", "string"):
-        pairs = zip(series.isna().tolist(), series.astype(object).tolist(), strict=True)
-        return pl.Series(name, [None if gone else value for gone, value in pairs], strict=False)
-    return pl.Series(name, pl.from_pandas(series))
+    if getattr(series.dtype, "tz", None) is not None:
+        series = series.dt.tz_localize(None)
+    if type(series.dtype).__module__.partition(".")[0] == "numpy" and series.dtype != object:
+        return _series(name, series.to_numpy())
+    pairs = zip(series.isna().tolist(), series.astype(object).tolist(), strict=True)
+    return _series(name, [None if gone else value for gone, value in pairs])
+
+
+def _series(name: str, values: Any) -> pl.Series:
+    """A column of what Python has; values that no one type can be become texts."""
+    with suppress(pl.exceptions.PolarsError, TypeError, ImportError):
+        series = pl.Series(name, values, strict=False)
+        if series.dtype != pl.Object:
+            return series
+    return pl.Series(name, [None if value is None else str(value) for value in values], dtype=pl.String)
 
 
 def _once(warn: Warn) -> Warn:

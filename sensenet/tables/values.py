@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import polars as pl
 
 MISSING_WORDS = (
@@ -13,7 +16,20 @@ WHOLE = r"^([+-]?\d+)\.0*$"
 LARGEST = 3.4028234663852886e38
 """The largest number that a float32 can be."""
 
-WHOLE_TEXT = r"^[+-]?\d+$"
+NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+PADDED = r"^[+-]?0\d"
+"""A number with a zero before it is a code, as those of places are."""
+
+WRITTEN_NUMBER = (
+    r"^[+-]?\s*[$€£¥]?\s*[+-]?(?:\d{1,3}(?:[ ,.'’\x{00A0}\x{202F}]\d{3})+|\d+)(?:[.,]\d+)?"
+    r"\s*(?:%|[$€£¥]|EUR|USD|GBP|CHF)?$"
+)
+"""Numbers as people write them: with thousands apart, decimal commas, percent signs and currencies."""
+
+EXACT = 2**53
+"""Up to here a float is every integer."""
+
+TRUTH = ("false", "true")
 
 
 def plain_types(frame: pl.DataFrame) -> pl.DataFrame:
@@ -56,6 +72,36 @@ def texts(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     if dtype.is_float():
         return values.cast(pl.String).str.replace(WHOLE, "$1")
     return values.cast(pl.String)
+
+
+def canonical(text: str) -> str:
+    """The one text of a number or a truth value, which can be written in several ways; any other text as it is.
+
+    1, +1, 1.00 and 1e0 are "1", 1.50 is "1.5", TRUE is "true". A code that begins with a zero is no number.
+    """
+    if text.lower() in TRUTH:
+        return text.lower()
+    if not NUMBER.fullmatch(text) or re.match(PADDED, text):
+        return text
+    digits = re.sub(WHOLE, r"\1", text).removeprefix("+")
+    if digits.removeprefix("-").isdecimal():
+        return digits
+    number = float(text)
+    return str(int(number)) if abs(number) < EXACT and number.is_integer() else repr(number)
+
+
+def positions(found: pl.Series, categories: Sequence[str]) -> pl.Series:
+    """The positions of texts among categories, Int64; null for missing texts and those that are none of them.
+
+    A text is the category that is written like it, else one that is the same number or truth value.
+    """
+    exact = {category: position for position, category in enumerate(categories)}
+    alike = {canonical(category): position for category, position in exact.items()}
+    distinct = found.unique().drop_nulls()
+    places = [exact.get(text, alike.get(canonical(text))) for text in distinct]
+    return found.replace_strict(
+        distinct, pl.Series(places, dtype=pl.Int64), default=None, return_dtype=pl.Int64
+    )
 
 
 def _plain(name: str, dtype: pl.DataType) -> pl.Expr | None:

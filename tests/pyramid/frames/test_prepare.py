@@ -233,15 +233,17 @@ def test_memory_does_not_change_what_is_found(tmp_path, monkeypatch):
     )
 
 
-def test_of_many_rows_a_sample_tells_the_statistics(monkeypatch):
+def test_statistics_are_of_all_rows_also_where_a_sample_has_few_of_them(monkeypatch):
     values = np.random.default_rng(0).normal(5, 2, 20_000)
-    frame = pl.DataFrame({"x": values, "y": ["a", "b"] * 10_000})
-    monkeypatch.setattr(scan, "SAMPLED_CELLS", 4_000)
-    (info, _) = prepare(frame, "y").info_list
-    assert info["mean"] == pytest.approx(5, abs=0.2)
-    assert info["stdev"] == pytest.approx(2, abs=0.2)
-    assert prepare(frame, "y").info_list[0] == info
-    assert prepare(frame, "y", TableChoices(seed=1)).info_list[0] != info
+    days = [datetime.date(2024, 1, 1 + i % 28) if i % 701 == 3 else None for i in range(20_000)]
+    rare = [i * 0.5 if i % 5000 == 7 else None for i in range(20_000)]
+    frame = pl.DataFrame({"x": values, "rare": rare, "when": days, "y": ["a", "b"] * 10_000})
+    monkeypatch.setattr(scan, "SAMPLED_CELLS", 400)
+    infos = {info["name"]: info for info in prepare(frame, "y").info_list}
+    for name in ("x", "rare"):
+        assert infos[name]["mean"] == pytest.approx(frame[name].mean(), rel=1e-11)
+        assert infos[name]["stdev"] == pytest.approx(frame[name].std(ddof=0), rel=1e-11)
+    assert infos["when.day"]["mean"] == pytest.approx(frame["when"].dt.day().mean(), rel=1e-11)
 
 
 def test_a_table_that_changes_is_told(tmp_path):

@@ -10,11 +10,13 @@ import json
 import subprocess
 import sys
 
+import image_documents
 import model_documents as documents
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from PIL import Image
 
 import sensenet
 from sensenet.commands import predict
@@ -93,6 +95,13 @@ def test_without_header_columns_are_found_by_position(folder, tmp_path):
     np.testing.assert_allclose(pl.read_csv(output)["prediction"].to_numpy(), expected[:, 0], rtol=1e-6)
 
 
+@pytest.mark.parametrize("row", ["1.5,a", "1.5,a,q,1/3/2024,yes,7"])
+def test_positions_are_those_of_a_table_of_the_fields(folder, tmp_path, capsys, row):
+    (tmp_path / "t.csv").write_text(row + "\n")
+    assert predict.main([str(folder / "numbers.json"), str(tmp_path / "t.csv"), "--no-header"]) == 1
+    assert "there have to be 4 columns, or 5 with the objective" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -121,7 +130,7 @@ def test_rows_are_predicted_a_batch_at_a_time(folder, tmp_path, monkeypatch, cap
 
 @pytest.mark.parametrize(
     "when",
-    ["1/3/2024", "2024-03-01", MARCH.date(), MARCH, np.datetime64("2024-03-01"), pd.Timestamp(MARCH), 3],
+    ["1/3/2024", "2024-03-01", MARCH.date(), MARCH, np.datetime64("2024-03-01"), pd.Timestamp(MARCH)],
 )
 def test_rows_by_name_take_dates(folder, when):
     model = sensenet.create_model(folder / "classes.json")
@@ -131,6 +140,35 @@ def test_rows_by_name_take_dates(folder, when):
     np.testing.assert_array_equal(model([row, row]), np.repeat(expected, 2, axis=0))
     np.testing.assert_array_equal(model(pd.DataFrame([row])), expected)
     np.testing.assert_array_equal(model([1.5, "a", None, when]), expected)
+
+
+@pytest.mark.parametrize("when", [3, 3.0, np.int64(45000), "1709251200000"])
+def test_a_number_in_a_column_of_dates_is_no_date(folder, when):
+    model = sensenet.create_model(folder / "classes.json")
+    row = {"size": 1.5, "kind": "a", "when": when}
+    for points in (row, [row, row], pd.DataFrame([row])):
+        with pytest.raises(InputError, match="expected a date, got"):
+            model(points)
+    by_name = {"size": 1.5, "kind": "a", "when.month": when}
+    np.testing.assert_array_equal(model(by_name), model([1.5, "a", None, float(when)]))
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_table_of_numbers_for_dates_is_told_and_counts_as_missing(folder, tmp_path, capsys, form):
+    rows = {"csv": "when\n1709251200000\n45000\n", "jsonl": '{"when":1709251200000}\n{"when":45000}\n'}[form]
+    (tmp_path / "t").write_text(rows)
+    assert predict.main([str(folder / "numbers.json"), str(tmp_path / "t")]) == 0
+    told = capsys.readouterr()
+    assert len(set(told.out.splitlines()[1:])) == 1
+    assert 'count as missing in 2 rows: "1709251200000", "45000"' in told.err
+
+
+def test_a_column_of_dates_stands_before_one_that_is_called_as_their_part(folder):
+    model = sensenet.create_model(folder / "classes.json")
+    row = {"size": 1.5, "kind": "a", "when": "1/3/2024", "when.month": 11}
+    expected = model([1.5, "a", None, 3])
+    for points in (row, pd.DataFrame([row])):
+        np.testing.assert_array_equal(model(points), expected)
 
 
 def test_a_wrong_date_is_told_and_a_missing_one_is_the_mean(folder):
@@ -149,6 +187,18 @@ def test_a_part_of_a_date_survives_documents_and_bundles(folder, tmp_path):
     again = sensenet.create_model(model.save_bundle(tmp_path / "model"))
     row = {"size": 1.5, "kind": "a", "when": "1/3/2024"}
     np.testing.assert_allclose(again(row), model(row), atol=1e-6)
+
+
+def test_an_image_that_is_not_there_is_missing_and_told(tmp_path, capsys):
+    (tmp_path / "model.json").write_text(json.dumps(image_documents.only_image()))
+    Image.fromarray(image_documents.picture(9, 7)).save(tmp_path / "a.png")
+    (tmp_path / "t.csv").write_text(f"front,n\na.png,1\ngone.png,2\n,3\n{'long' * 99}.png,4\n")
+    assert predict.main([str(tmp_path / "model.json"), str(tmp_path / "t.csv"), "--probabilities"]) == 0
+    told = capsys.readouterr()
+    there, *others = told.out.splitlines()[1:]
+    assert others == [others[0]] * 3 != [there] * 3
+    assert "count as missing in 2 rows" in told.err
+    assert '"gone.png"' in told.err
 
 
 @pytest.mark.parametrize(
