@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+LONGEST_FILES = ("test_docs.py", "test_fit.py", "test_ray.py", "test_jobs_run.py", "test_image_training.py")
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 CONFORMANCE = Path(__file__).parents[2] / "shared" / "conformance"
@@ -44,5 +46,6 @@ def mount(tmp_path: Path) -> Iterator[Callable[..., Path]]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file first: where files are shared out, no process is left alone with it at the end."""
-    items.sort(key=lambda item: item.path.name != "test_docs.py")
+    """The longest files first: where files are shared out, no process is left alone with one of them at the end."""
+    order = {name: place for place, name in enumerate(LONGEST_FILES)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
