@@ -41,6 +41,7 @@ setup(
             "hypothesis>=6.100",
             "import-linter>=2.0",
             "mypy>=1.10",
+            "pandas>=2.0",
             "psutil>=5.9",
             "pycocotools>=2.0.8",
             "pytest>=8",

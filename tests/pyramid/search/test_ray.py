@@ -93,15 +93,15 @@ def three_nodes(nodes: Nodes) -> Nodes:
     return nodes
 
 
-@pytest.fixture
-def training(tmp_path: Path) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def training(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A short search job whose rows are cached."""
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(300, 3))
     rows = np.column_stack([inputs, inputs[:, 0] * inputs[:, 1] > 0])
     fields = [*(numeric_field(k, rows[:, k]) for k in range(3)), categorical_field(3, ("a", "b"))]
     keys = {"tree_embedding": True, "is_search": True, "folds": 2}
-    caching, training, _ = tabular_jobs(tmp_path / "out", rows, fields, **keys)
+    caching, training, _ = tabular_jobs(tmp_path_factory.mktemp("training"), rows, fields, **keys)
     with LocalBackend(1) as backend:
         cached = backend.submit(caching).result(SECONDS)
     return training | {
@@ -178,7 +178,7 @@ def test_a_node_killed_at_work_changes_nothing(three_nodes: Nodes, tmp_path: Pat
 
     def kill() -> None:
         wait_until(lambda: three_nodes.works(node_id), SECONDS, "the node works")
-        time.sleep(random.random())
+        time.sleep(random.Random(0).random())
         three_nodes.kill_one()
 
     killer = threading.Thread(target=kill)
