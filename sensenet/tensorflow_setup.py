@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -47,19 +48,18 @@ def hidden_notices(debug: bool = False) -> Iterator[None]:
         yield
         return
     kept = os.dup(2)
-    with (
-        Path(os.devnull).open("wb") as nowhere,
-        os.fdopen(kept, "w", encoding=shown.encoding, errors=shown.errors, buffering=1) as stream,
-    ):
+    stream = os.fdopen(kept, "w", encoding=shown.encoding, errors=shown.errors, buffering=1)
+    with Path(os.devnull).open("wb") as nowhere:
         shown.flush()
         os.dup2(nowhere.fileno(), 2)
         sys.stderr = stream
         try:
             yield
         finally:
-            stream.flush()
             sys.stderr = shown
             os.dup2(kept, 2)
+            with contextlib.suppress(OSError):  # nobody may read any more what is left to say
+                stream.close()
 
 
 def _is_descriptor_2(stream: Any) -> bool:

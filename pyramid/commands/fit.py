@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
 
-from pyramid.commands.console import answer, make_parser, run_command
+from pyramid.commands.console import CommandError, answer, make_parser, run_command
 from pyramid.search.choices import DEFAULT_SECONDS, LOOKAHEAD, TREE_KINDS
+from sensenet.commands.predict import reading_of, warn
 
 PROGRAM = "pyramid_fit"
 
@@ -105,13 +106,17 @@ def _add_table_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the table")
     group.add_argument(
         "--types",
-        type=_types,
-        default={},
+        action="append",
+        default=[],
         metavar="COLUMN=KIND,...",
-        help="numeric, categorical, date or image",
+        help="numeric, categorical, date or image; may be repeated, for a name with a comma in it",
     )
     group.add_argument(
-        "--ignore", type=_names, default=(), metavar="COLUMN,...", help="columns that are no inputs"
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="COLUMN,...",
+        help="columns that are no inputs; may be repeated, for a name with a comma in it",
     )
     group.add_argument("--weights", metavar="COLUMN", help="how much each row counts")
     group.add_argument(
@@ -128,21 +133,39 @@ def _run(parsed: argparse.Namespace) -> None:
     options = vars(parsed) | {"header": not parsed.no_header, "verbose": True}
     table, objective, _ = (options.pop(name) for name in ("table", "objective", "no_header"))
     # what takes long to import is imported where an interrupt is answered
+    source = import_module("sensenet.tables.source").open_table(table, reading_of(parsed), warn)
+    options["ignore"] = named_columns(parsed.ignore, source.columns)
+    options["types"] = types_of_columns(parsed.types, source.columns)
     fit = import_module("pyramid.search.api").fit
     with redirect_stdout(sys.stderr):  # what libraries print, Ray for one, is no answer
-        result = fit(table, objective, **options)
+        result = fit(source, objective, **options)
     answer(import_module("pyramid.search.telling").summary(result, parsed.metric))
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+def named_columns(texts: Iterable[str], columns: Collection[str]) -> list[str]:
+    """The columns that options name: each text is a name as a whole, or else several with commas between them."""
+    return [name for text in texts for name in ([text] if text in columns else _parts(text))]
 
 
-def _types(text: str) -> dict[str, str]:
-    pairs = [name.rpartition("=") for name in _names(text)]
-    if any(not column for column, _, _ in pairs):
-        raise argparse.ArgumentTypeError(f"expected COLUMN=KIND,..., got {text!r}")
-    return {column: kind for column, _, kind in pairs}
+def types_of_columns(texts: Iterable[str], columns: Collection[str]) -> dict[str, str]:
+    """Column -> kind, of options `COLUMN=KIND`, or several with commas between them.
+
+    Raises:
+        CommandError: one is neither.
+    """
+    types = {}
+    for text in texts:
+        is_one = text.rpartition("=")[0] in columns
+        for part in [text] if is_one else _parts(text):
+            column, _, kind = part.rpartition("=")
+            if not column:
+                raise CommandError(f"types: expected COLUMN=KIND,..., got {text!r}")
+            types[column] = kind.strip()
+    return types
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -18,6 +19,7 @@ from pyramid.tables.ser import NAME_BYTES, pascal_name
 from sensenet.files import is_file, write_whole
 
 DIGEST_LETTERS = 20
+_SHORT_NAME = re.compile(rf"[0-9a-f]{{{DIGEST_LETTERS}}}(\..*)?")
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,17 @@ def image_files(columns: list[ColumnFacts], root: Path, folder: Path | None) -> 
             "folder, need a folder for shorter ones (image_folder)"
         )
     return ImageFiles(root, folder)
+
+
+def remove_short_names(folder: Path) -> None:
+    """Remove what was put into a folder of short names, and the folder if nothing else is in it."""
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        if _SHORT_NAME.fullmatch(path.name):
+            path.unlink()
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def n_missing_files(column: ColumnFacts, root: Path) -> int:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pyramid.frames import TableChoices
+from pyramid.search.begun import Request
 from pyramid.search.choices import FitChoices
-from pyramid.search.fitting import Request, fit_table
+from pyramid.search.fitting import fit_table
 from pyramid.search.live import Unwatched, Watcher, terminal_or_lines
+from pyramid.search.output_folder import IMAGES_FOLDER, check_model_replaced
 from pyramid.search.result import FitResult
-from sensenet.tables.source import Reading, open_table
+from sensenet.tables.source import Reading, Source, open_table
 
 FOLDER_ENDING = "_model"
-IMAGES_FOLDER = "images"
+TABLE_ENDINGS = re.compile(r"(\.(csv|tsv|txt|parquet|jsonl|ndjson|json))?(\.gz)?$", re.IGNORECASE)
 
 
 def fit(
@@ -40,7 +43,8 @@ def fit(
     Args:
         table: the path of a file (CSV and the like, Parquet, JSON lines), a Polars frame or a pandas frame.
         objective: the name of the column.
-        output: the directory of everything; None is one beside us, called after the table and `_model`.
+        output: the directory of everything; None is one in the current directory, called after the table and `_model`,
+            unless an earlier fit of another table or objective has left a model there.
         test: a table that the final model is measured on.
         types: column -> "numeric", "categorical", "date" or "image", in place of what its values say.
         ignore: columns that are no inputs.
@@ -58,7 +62,8 @@ def fit(
     watcher: Watcher = terminal_or_lines(sys.stderr) if verbose else Unwatched()
     chosen = FitChoices(**choices)
     reading = Reading(delimiter, encoding, header)
-    folder = Path(output) if output is not None else _default_output(table, objective)
+    source = open_table(table, reading, watcher.say)
+    folder = (Path(output) if output is not None else _default_output(source, objective)).absolute()
     about_table = TableChoices(
         types or {},
         tuple(ignore),
@@ -69,7 +74,7 @@ def fit(
         reading=reading,
     )
     request = Request(
-        open_table(table, reading, watcher.say),
+        source,
         objective,
         about_table,
         chosen,
@@ -79,8 +84,14 @@ def fit(
     return fit_table(request, watcher)
 
 
-def _default_output(table: Any, objective: str) -> Path:
-    """Beside us, called after the table's file without its endings, or after the objective of a frame."""
-    is_path = isinstance(table, (str, os.PathLike))
-    name = Path(table).name.partition(".")[0] if is_path else ""
-    return Path(f"{name or objective}{FOLDER_ENDING}")
+def _default_output(table: Source, objective: str) -> Path:
+    """Here, called after the table's file without its ending, or after the objective of a frame.
+
+    Raises:
+        WorkspaceError: the model of something else is there.
+    """
+    is_file = table.folder is not None
+    name = TABLE_ENDINGS.sub("", Path(table.name).name) if is_file else re.sub(r"[^\w.-]", "_", objective)
+    folder = Path(f"{name}{FOLDER_ENDING}")
+    check_model_replaced(folder, table, objective)
+    return folder

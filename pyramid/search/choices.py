@@ -83,8 +83,13 @@ class FitChoices:
 
     @property
     def n_workers(self) -> int:
-        """How many processes train."""
-        return self.workers or n_processors()
+        """How many processes train; no more than there can be jobs at once."""
+        limits = [self.workers or n_processors()]
+        if self.seconds is None:
+            limits.append(self.lookahead)
+        if self.max_candidates is not None:
+            limits.append(self.max_candidates)
+        return 1 if self.quick else min(limits)
 
     @property
     def threads(self) -> int:

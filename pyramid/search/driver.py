@@ -15,7 +15,7 @@ from pyramid.search.planner import Planner
 from pyramid.worker.protocol import Cancelled
 
 TICK_SECONDS = 0.2
-FIRST_OVERRUN_SECONDS = 1.5
+FIRST_OVERRUN_SECONDS, MOST_OVERRUN_SHARE = 1.5, 0.15
 
 
 @dataclass
@@ -69,6 +69,8 @@ def run_search(
         show: told how far the search is, several times a second.
     """
     progress, overrun = Progress(), FIRST_OVERRUN_SECONDS
+    # a machine that stood still for a while would else end the search
+    most_overrun = max(overrun, clock.share(MOST_OVERRUN_SHARE) or 0.0)
     running: dict[Future[Result], PlannedJob] = {}
     while not interrupts.asked:
         while len(running) < backend.slots:
@@ -82,7 +84,7 @@ def run_search(
             break
         for future in wait(running, TICK_SECONDS, FIRST_COMPLETED).done:
             planned = running.pop(future)
-            overrun = max(overrun, _overrun(planned, future))
+            overrun = min(max(overrun, _overrun(planned, future)), most_overrun)
             outcomes = _outcomes(planned, future)
             planner.tell(planned, outcomes)
             progress.add(outcomes, clock.elapsed)

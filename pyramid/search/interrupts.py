@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+ACKNOWLEDGED = "interrupted: ending what runs, to make a model of what there is; once more gives up"
 
 
 class Interrupts:
@@ -17,8 +19,13 @@ class Interrupts:
         patient: whether the first one only asks; else it raises KeyboardInterrupt, as does every further one.
     """
 
-    def __init__(self) -> None:
-        """Begin without any."""
+    def __init__(self, say: Callable[[str], None]) -> None:
+        """Begin without any.
+
+        Args:
+            say: is told that the first one has been heard.
+        """
+        self._say = say
         self.asked = False
         self.patient = False
 
@@ -31,12 +38,13 @@ class Interrupts:
         if self.asked or not self.patient:
             raise KeyboardInterrupt
         self.asked = True
+        self._say(ACKNOWLEDGED)
 
 
 @contextmanager
-def watched_interrupts() -> Iterator[Interrupts]:
+def watched_interrupts(say: Callable[[str], None]) -> Iterator[Interrupts]:
     """Handle the signals within the body; in a thread that is not the main one they stay as they are."""
-    interrupts = Interrupts()
+    interrupts = Interrupts(say)
     if threading.current_thread() is not threading.main_thread():
         yield interrupts
         return

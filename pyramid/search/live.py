@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-import shutil
+import os
 import time
 from typing import Protocol, TextIO
 
@@ -14,6 +15,7 @@ from pyramid.search.driver import Progress
 PLAIN_SECONDS = 10.0
 HEADINGS = ("best loss", "candidate", "done", "running", "failed", "left")
 WIDTHS = (9, 34, 6, 7, 6, 7)
+USUAL_WIDTH = 80
 
 
 class Watcher(Protocol):
@@ -59,7 +61,7 @@ class PlainLines:
 
     def say(self, message: str) -> None:
         """Write it."""
-        print(message, file=self._stream, flush=True)
+        _write(self._stream, f"{message}\n")
 
     def phase(self, name: str) -> None:
         """Write it."""
@@ -90,7 +92,7 @@ class LiveTable:
         """Write it above the table."""
         lines = self._lines
         self._draw([])
-        print(message, file=self._stream)
+        _write(self._stream, f"{message}\n")
         self._draw(lines)
 
     def phase(self, name: str) -> None:
@@ -107,19 +109,20 @@ class LiveTable:
         self._draw([])
 
     def _draw(self, lines: list[str]) -> None:
-        width = shutil.get_terminal_size().columns - 1
+        width = _width(self._stream) - 1
         lines = [line[:width] for line in lines]
         if lines == self._lines:
             return
         # to the first line of what stands there, and clear all from there on
         back = f"\x1b[{len(self._lines)}A" if self._lines else ""
-        self._stream.write(f"{back}\r\x1b[J" + "".join(f"{line}\n" for line in lines))
-        self._stream.flush()
+        _write(self._stream, f"{back}\r\x1b[J" + "".join(f"{line}\n" for line in lines))
         self._lines = lines
 
 
-def terminal_or_lines(stream: TextIO) -> Watcher:
-    """What suits a stream."""
+def terminal_or_lines(stream: TextIO | None) -> Watcher:
+    """What suits a stream; None is one that was closed before we began."""
+    if stream is None:
+        return Unwatched()
     return LiveTable(stream) if stream.isatty() else PlainLines(stream)
 
 
@@ -135,6 +138,20 @@ def cells(progress: Progress, clock: Clock) -> tuple[str, ...]:
         str(progress.n_failed),
         "" if math.isinf(left) else f"{left:.0f} s",
     )
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write it; where nobody reads any more, a disk is full or a signal comes in the middle, the fit goes on untold."""
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
+        stream.write(text)
+        stream.flush()
+
+
+def _width(stream: TextIO) -> int:
+    columns = 0
+    with contextlib.suppress(OSError, ValueError):
+        columns = os.get_terminal_size(stream.fileno()).columns
+    return columns or USUAL_WIDTH
 
 
 def _aligned(row: tuple[str, ...]) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pyramid.errors import PyramidError
 from pyramid.search.backend import Job, JobFailed, Result
 from pyramid.search.worker_client import Worker, WorkerGoneError
 from pyramid.worker.protocol import Cancelled, WorkerDied
@@ -77,7 +76,7 @@ class LocalBackend:
         try:
             path = write_job(job)
             closing = self._tried(job["job_id"], path)
-        except (PyramidError, OSError) as error:
+        except Exception as error:  # whatever it is, it costs this job only
             raise JobFailed(type(error).__name__, str(error)) from error
         if "error" in closing:
             raise JobFailed(closing["error_type"], closing["error_message"])

@@ -26,6 +26,8 @@ from pyramid.search.space import Proposals
 from pyramid.tables.tree_embedding.readouts import tree_readout
 
 FORESTS = ("random_forest", "extra_trees")
+MOST_FAILED_JOBS = 8
+"""In a row: whatever it is (a full disk, say), the next ones would fail, too."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,13 @@ class Planner:
         self._max_candidates = max_candidates
         self._lookahead = lookahead
         self._halving = Halving()
-        self._jobs = self._candidates = self._told = 0
+        self._jobs = self._candidates = self._told = self._failed_in_a_row = 0
         self._outcomes: dict[int, list[Outcome]] = {}
+
+    @property
+    def has_given_up(self) -> bool:
+        """Whether so many jobs in a row have failed that there are no more."""
+        return self._failed_in_a_row >= MOST_FAILED_JOBS
 
     def next(self, max_seconds: float | None = None) -> PlannedJob | None:
         """The next job.
@@ -85,7 +92,7 @@ class Planner:
             None where there is none, or none before more outcomes are known.
         """
         room = VARIANTS if self._max_candidates is None else self._max_candidates - self._candidates
-        if room <= 0 or not self._learn():
+        if room <= 0 or not self._learn() or self.has_given_up:
             return None
         planned = self._choose(min(room, VARIANTS), max_seconds)
         if planned is not None:
@@ -109,6 +116,8 @@ class Planner:
         return True
 
     def _tell_all(self, outcomes: Sequence[Outcome]) -> None:
+        is_any_done = any(outcome.is_done for outcome in outcomes)
+        self._failed_in_a_row = 0 if is_any_done else self._failed_in_a_row + 1
         for outcome in outcomes:
             self._halving.tell(outcome)
             if self._proposals is not None:

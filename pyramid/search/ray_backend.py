@@ -105,7 +105,7 @@ class RayBackend:
                 _write(Path(job["output_directory"]), answer)
         except RayError as error:
             raise self._failure(error) from error
-        except (PyramidError, OSError) as error:
+        except Exception as error:  # whatever it is, it costs this job only
             raise JobFailed(type(error).__name__, str(error)) from error
         if "error" in answer.closing:
             raise JobFailed(answer.closing["error_type"], answer.closing["error_message"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,11 +12,13 @@ from pyramid.search.candidates import Outcome
 from pyramid.search.choices import FitChoices
 from pyramid.search.driver import Progress
 from pyramid.search.leaderboard import DONE, FAILED, settings_of
+from pyramid.search.output_folder import table_name
 
 
 def fit_report(
     table: Table,
     objective: str,
+    warnings: Sequence[str],
     choices: FitChoices,
     progress: Progress,
     test_metrics: Mapping[str, float] | None,
@@ -26,11 +28,12 @@ def fit_report(
 
     Args:
         objective: the name of its column.
+        warnings: of the table, of jobs, of the test rows.
         test_metrics: as `pyramid.train.metrics` gives them, in the objective's own units.
         seconds: that the fit took.
     """
     return {
-        "table": _table(table, objective),
+        "table": _table(table, objective, warnings),
         "candidates": [_candidate(one) for one in progress.outcomes],
         "history": [point for point in progress.history if math.isfinite(point[1])],
         "options": asdict(choices),
@@ -39,14 +42,15 @@ def fit_report(
     }
 
 
-def _table(table: Table, objective: str) -> dict[str, Any]:
+def _table(table: Table, objective: str, warnings: Sequence[str]) -> dict[str, Any]:
     return {
+        "source": table_name(table.source),
         "objective": objective,
         "rows": table.n_rows,
         "rows_without_objective": table.rows_without_objective,
         "columns": [column.dump() for column in table.columns],
         "left_out": dict(table.left_out),
-        "warnings": list(table.warnings),
+        "warnings": list(warnings),
     }
 
 

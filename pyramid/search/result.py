@@ -22,7 +22,7 @@ class FitResult:
         metrics: of the final model, out of fold, in the objective's own units: each row is predicted by networks, and
             by a choice of networks, that have not seen it. Empty where nothing was chosen.
         test_metrics: on rows held back; None without any.
-        warnings: what was told about the table.
+        warnings: what people should know of the table, of jobs, of the test rows.
         headline: the names of the metrics that tell most.
         seconds: that it took.
     """

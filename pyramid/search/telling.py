@@ -32,9 +32,8 @@ def _measured(where: str, metrics: Mapping[str, float]) -> str:
     return f"the final model {where}: {told}"
 
 
-def table_summary(table: Table) -> list[str]:
-    """What the table is taken for, and every warning, for people."""
+def table_summary(table: Table) -> str:
+    """What the table is taken for, for people."""
     kinds = Counter(column.kind or "left out" for column in table.columns)
     counted = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    rows = f"{table.n_rows} rows, {len(table.columns)} columns: {counted}"
-    return [rows, *(f"warning: {warning}" for warning in table.warnings)]
+    return f"{table.n_rows} rows, {len(table.columns)} columns: {counted}"

@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import orjson
 
@@ -22,6 +23,8 @@ IDLE_SECONDS = 30 * 24 * 3600
 """A worker waits for jobs as long as its search goes on; it ends with its input, or with us."""
 
 END_SECONDS = 3.0
+WARNING = "warning: "
+LINES_KEPT, LAST_LINES_SECONDS = 20, 1.0
 
 THREADS_VARIABLES = (
     "TF_NUM_INTRAOP_THREADS",
@@ -45,7 +48,7 @@ class Worker:
 
         Args:
             threads: of all its libraries together, about; None is as many as there are processors.
-            debug: whether what it logs goes to our standard error, else nowhere.
+            debug: whether what it logs goes to our standard error, else its last line is told if it ends.
             idle_seconds: without a job, after which it ends.
         """
         self._lock = threading.Lock()
@@ -55,10 +58,15 @@ class Worker:
             [sys.executable, "-P", "-m", "pyramid.search.launcher", str(os.getpid()), str(idle_seconds)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=None if debug else subprocess.DEVNULL,
+            stderr=None if debug else subprocess.PIPE,
             env=worker_environment(os.environ, threads),
             process_group=0,
         )
+        self._last_lines: deque[bytes] = deque(maxlen=LINES_KEPT)
+        self._listener = threading.Thread(
+            target=_keep, args=(self._process.stderr, self._last_lines), daemon=True
+        )
+        self._listener.start()
 
     @property
     def pid(self) -> int:
@@ -74,7 +82,7 @@ class Worker:
         """Run the job of a file.
 
         Returns:
-            the object of its closing line, of a failure, too.
+            the object of its closing line, of a failure, too; and `warnings`, those that it has given on the way.
 
         Raises:
             WorkerGoneError: it ended before it gave one.
@@ -83,12 +91,15 @@ class Worker:
         with self._lock:
             self._write(os.fspath(path))
             self._job_id = job_id
+        warnings: list[str] = []
         for line in self._process.stdout:
+            if not line.endswith(b"\n"):
+                break  # it was killed while it wrote
             if line.startswith(protocol.COMPLETE):
                 self._job_id = None
-                closing: dict[str, Any] = orjson.loads(line.removeprefix(protocol.COMPLETE))
-                return closing
-        raise WorkerGoneError(f"the worker {_how_it_ended(self._process.wait())}")
+                return {**orjson.loads(line.removeprefix(protocol.COMPLETE)), "warnings": warnings}
+            warnings += _warnings(line)
+        raise WorkerGoneError(f"the worker {_how_it_ended(self._process.wait())}{self._last_words()}")
 
     def end(self) -> None:
         """Cancel its job, and have it end; does not wait for that."""
@@ -107,13 +118,20 @@ class Worker:
                 self._process.wait(END_SECONDS)
                 return
 
+    def _last_words(self) -> str:
+        """What it has said last on its standard error; after a crash of Python that is the error."""
+        self._listener.join(LAST_LINES_SECONDS)
+        said = [line.decode(errors="replace").strip() for line in list(self._last_lines)]
+        last = next(filter(None, reversed(said)), "")
+        return f": {last}" if last else ""
+
     def _write(self, line: str) -> None:
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(os.fsencode(line) + b"\n")
             self._process.stdin.flush()
         except (OSError, ValueError) as error:
-            raise WorkerGoneError("the worker takes no jobs any more") from error
+            raise WorkerGoneError(f"the worker takes no jobs any more{self._last_words()}") from error
 
 
 def worker_environment(given: Mapping[str, str], threads: int | None) -> dict[str, str]:
@@ -122,6 +140,19 @@ def worker_environment(given: Mapping[str, str], threads: int | None) -> dict[st
     path = os.pathsep.join(filter(None, (root, given.get("PYTHONPATH", ""))))
     limits = {} if threads is None else dict.fromkeys(THREADS_VARIABLES, str(threads))
     return {**given, **limits, "PYTHONPATH": path}
+
+
+def _keep(stream: IO[bytes] | None, last_lines: deque[bytes]) -> None:
+    for line in stream or ():
+        last_lines.append(line)
+
+
+def _warnings(line: bytes) -> list[str]:
+    """The warning of a progress line, if it is one."""
+    if not line.startswith(protocol.PROGRESS):
+        return []
+    message = orjson.loads(line.removeprefix(protocol.PROGRESS)).get("message", "")
+    return [message.removeprefix(WARNING)] if message.startswith(WARNING) else []
 
 
 def _how_it_ended(code: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import traceback
@@ -54,13 +55,15 @@ def run_command(
     try:
         with hidden_notices(debug):
             command()
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         _say(program, "interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # nobody reads any more; what is left in the buffer must not be tried again at the end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     except Exception as error:
         if _was_interrupted(error):
@@ -82,4 +85,6 @@ def _was_interrupted(error: BaseException | None) -> bool:
 
 
 def _say(program: str, line: str) -> None:
-    print(f"{program}: error: {line}", file=sys.stderr, flush=True)
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            print(f"{program}: error: {line}", file=sys.stderr, flush=True)

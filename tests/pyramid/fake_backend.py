@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,10 +29,17 @@ def job_maker(timed: bool = False, n_rows: int = 1000, tree_inputs: int = 5) -> 
 
 
 class FakeBackend:
-    """Runs so many jobs at once, each for a random moment; every seventh job fails."""
+    """Runs so many jobs at once, each for a random moment; every seventh job fails, unless others are to."""
 
-    def __init__(self, slots: int, seconds: float = 0.004):
+    def __init__(
+        self,
+        slots: int,
+        seconds: float = 0.004,
+        job_time: float = 1.0,
+        fails: Callable[[int], bool] = lambda number: number % 7 == 0,
+    ):
         self.slots, self.jobs, self.closed = slots, [], False
+        self._job_time, self._fails = job_time, fails
         self._seconds, self._rng = seconds, random.Random(slots)
         self._pool = ThreadPoolExecutor(slots)
 
@@ -44,10 +53,33 @@ class FakeBackend:
 
     def _run(self, job: dict[str, Any], seconds: float, number: int) -> dict[str, Any]:
         time.sleep(seconds)
-        if number % 7 == 0:
+        if self._fails(number):
             raise JobFailed("TrainingError", "it never was finite")
         told = [result(job | variant) for variant in job.get("variants", [{}])]
-        return {"job_id": job["job_id"], "job_time": 1.0, "submodels": told}
+        return {"job_id": job["job_id"], "job_time": self._job_time, "submodels": told}
+
+
+ENDS = ("done", "TrainingError", "Cancelled")
+
+
+class StubbornBackend(FakeBackend):
+    """Ignores how long jobs may train: all but the first one end when it is closed, in turns as `ENDS` says."""
+
+    def __init__(self, slots: int):
+        super().__init__(slots, fails=lambda _: False)
+        self._closing = threading.Event()
+
+    def close(self) -> None:
+        self._closing.set()
+        super().close()
+
+    def _run(self, job: dict[str, Any], seconds: float, number: int) -> dict[str, Any]:
+        if number > 1:
+            self._closing.wait(60)
+            end = ENDS[(number - 2) % len(ENDS)]
+            if end != "done":
+                raise JobFailed(end, "it was closed")
+        return super()._run(job, seconds, number)
 
 
 def result(job: dict[str, Any]) -> dict[str, Any]:

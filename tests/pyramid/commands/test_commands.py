@@ -268,6 +268,20 @@ def test_a_standard_output_that_takes_no_more_does_not_end_the_work():
     assert done.stderr == "warning: standard output takes no more: No space left on device\n"
 
 
+@pytest.mark.parametrize("lost", [">&-", "2>&-", ">&- 2>&-", "2>/dev/full", "2> >(true)"])
+def test_streams_that_are_closed_or_lost_make_no_failure(lost):
+    code = (
+        "import sys, time; from pyramid.commands.console import answer, run_command\n"
+        "from pyramid.search.live import terminal_or_lines\n"
+        "def work():\n"
+        "    for _ in range(3): terminal_or_lines(sys.stderr).say('x'); time.sleep(.1)\n"
+        "    answer('done')\n"
+        "sys.exit(run_command('p', False, work))"
+    )
+    done = subprocess.run(["bash", "-c", f'"$0" -c "$1" {lost}', sys.executable, code], capture_output=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_an_interrupt_that_a_library_made_an_error_of_is_an_interrupt(capsys):
     def fail():
         try:

@@ -69,6 +69,8 @@ def test_a_job_whose_worker_dies_is_tried_once_more_on_a_new_worker(jobs: list[d
     with LocalBackend(1) as backend:
         backend.submit(caching).result(60)
         future = backend.submit(endless(training))
+        wait_until(job_path(training).is_file, 10, "it is about to begin")
+        time.sleep(0.2)
         for _ in range(2):
             assert not future.done()
             wait_until(worker_pids, 10, "a worker is there")
@@ -115,6 +117,59 @@ def test_workers_do_not_outlive_a_killed_driver(tmp_path: Path) -> None:
         driver.kill()
         driver.wait()
     wait_until(lambda: not any(map(is_alive, left)), END_SECONDS, "they are gone")
+
+
+FAKE_WORKER = """#!{python}
+import os, sys
+os.write(2, b"some notice\\nImportError: no library\\n")
+{begins}
+sys.stdin.readline()
+os.write(1, {written!r})
+"""
+
+
+def ran_by_a_fake(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, written: bytes, begins: str = ""
+) -> Future[dict[str, Any]]:
+    """What becomes of a job whose workers write something and end."""
+    script = folder / "worker"
+    script.write_text(
+        FAKE_WORKER.format(python=sys.executable, begins=begins, written=written), encoding="utf-8"
+    )
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+    job = {"job_type": "search_submodel", "job_id": "a", "output_directory": str(folder / "out")}
+    with LocalBackend(1) as backend:
+        future = backend.submit(job)
+        future.exception(30)
+    return future
+
+
+@pytest.mark.parametrize(
+    ("written", "begins", "error_type", "said"),
+    [
+        (b"", "sys.exit(3)", "WorkerDied", "ImportError: no library"),
+        (b'pyramid job complete - {"job_id": "a", "job_ti', "", "WorkerDied", "exit code 0"),
+        (b"pyramid job complete - nonsense\n", "", "JSONDecodeError", ""),
+    ],
+    ids=["cannot start", "half a line", "no JSON"],
+)
+def test_a_worker_that_answers_nothing_useful_costs_its_job(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, written: bytes, begins: str, error_type: str, said: str
+) -> None:
+    failed = failure(ran_by_a_fake(monkeypatch, tmp_path, written, begins))
+    assert failed.error_type == error_type
+    assert said in str(failed)
+
+
+def test_the_warnings_of_a_job_come_with_its_result(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    lines = (
+        b'pyramid progress - {"job_id": "a", "progress": 0.5, "message": "warning: few rows"}\n'
+        b'pyramid progress - {"job_id": "a", "progress": 0.6, "message": "going on"}\n'
+        b'pyramid job complete - {"job_id": "a"}\n'
+    )
+    result = ran_by_a_fake(monkeypatch, tmp_path, lines).result()
+    assert result == {"job_id": "a", "warnings": ["few rows"]}
 
 
 @pytest.mark.parametrize("threads", [1, 3, None])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -35,6 +34,7 @@ ray_backend = pytest.importorskip("pyramid.search.ray_backend")
 OBJECT_STORE_BYTES = 80 * 2**20
 SECONDS = 120
 END_SECONDS = 20
+MOMENT_SECONDS = 0.3
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -178,7 +178,7 @@ def test_a_node_killed_at_work_changes_nothing(three_nodes: Nodes, tmp_path: Pat
 
     def kill() -> None:
         wait_until(lambda: three_nodes.works(node_id), SECONDS, "the node works")
-        time.sleep(random.Random(0).random())
+        time.sleep(MOMENT_SECONDS)
         three_nodes.kill_one()
 
     killer = threading.Thread(target=kill)

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import os
+import pty
 import signal
+import struct
+import termios
 import threading
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+import pyramid
 from pyramid.errors import WorkspaceError
 from pyramid.fields import parse_objective
 from pyramid.search.candidates import Candidate, Outcome
-from pyramid.search.choices import ChoiceError, FitChoices
+from pyramid.search.choices import ChoiceError, FitChoices, n_processors
 from pyramid.search.clock import Clock
 from pyramid.search.driver import Progress
 from pyramid.search.interrupts import watched_interrupts
 from pyramid.search.leaderboard import leaderboard, shown_leaderboard, write_leaderboard
-from pyramid.search.live import LiveTable, PlainLines, terminal_or_lines
-from pyramid.search.output_folder import open_output
+from pyramid.search.live import LiveTable, PlainLines, Watcher, terminal_or_lines
+from pyramid.search.output_folder import check_model_replaced, check_output, open_output, reserved, table_name
 from pyramid.search.portfolio import Numbers, Structure
+from pyramid.workspace import write_json
+from sensenet.tables.source import open_table
 
 OBJECTIVE = parse_objective({"index": 0, "type": "numeric", "mean": 10.0, "stdev": 2.0})
 
@@ -89,14 +97,41 @@ def test_the_live_table_is_drawn_over_itself_and_messages_stay_above_it() -> Non
     assert stream.getvalue().endswith("\x1b[2A\r\x1b[J")
 
 
+class Gone(io.StringIO):
+    """A stream that nobody reads any more."""
+
+    def write(self, _text: str) -> int:
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("watcher", [LiveTable(Gone()), PlainLines(Gone()), terminal_or_lines(None)])
+def test_nothing_is_lost_but_words_where_nobody_reads(watcher: Watcher) -> None:
+    watcher.say("a warning")
+    watcher.phase("learning trees")
+    watcher.show(progress(), Clock(60.0))
+    watcher.close()
+
+
+def test_the_live_table_is_as_wide_as_its_terminal() -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 30, 0, 0))
+    with open(theirs, "w", encoding="utf-8") as stream:  # noqa: PTH123 - a descriptor
+        LiveTable(stream).show(progress(), Clock(None))
+        drawn = os.read(ours, 4096).decode()
+    os.close(ours)
+    assert max(map(len, drawn.removeprefix("\r\x1b[J").splitlines())) == 29
+
+
 def test_the_first_signal_asks_once_something_can_be_finished_and_the_second_ends() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with watched_interrupts() as interrupts:
+    told: list[str] = []
+    with watched_interrupts(told.append) as interrupts:
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
         interrupts.patient = True
         os.kill(os.getpid(), signal.SIGINT)
         assert interrupts.asked
+        assert ["once more gives up" in one for one in told] == [True]
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGTERM) == before
@@ -106,7 +141,7 @@ def test_a_thread_leaves_signals_alone() -> None:
     seen = []
 
     def run() -> None:
-        with watched_interrupts() as interrupts:
+        with watched_interrupts(print) as interrupts:
             seen.append((interrupts.asked, signal.getsignal(signal.SIGINT)))
 
     before = signal.getsignal(signal.SIGINT)
@@ -137,6 +172,67 @@ def test_an_output_directory_of_others_is_refused_and_our_own_is_emptied(tmp_pat
         open_output(root / "notes.txt")
 
 
+def test_a_directory_that_holds_a_table_which_is_read_is_refused(tmp_path: Path) -> None:
+    root = tmp_path / "out"
+    held_back = open_output(root).test_rows
+    pl.DataFrame({"a": [1]}).write_parquet(held_back)
+    with pytest.raises(WorkspaceError, match=r"test_rows\.parquet lies in .*--output"):
+        check_output(root, [open_table(held_back)])
+    check_output(root, [open_table(pl.DataFrame({"a": [1]}))])
+    with pytest.raises(WorkspaceError, match="line break"):
+        check_output(tmp_path / "two\nlines")
+
+
+def test_one_fit_at_a_time_writes_into_a_directory(tmp_path: Path) -> None:
+    root = tmp_path / "out"
+    with reserved(root):
+        with pytest.raises(WorkspaceError, match="another pyramid_fit writes into"), reserved(root):
+            pass
+        check_output(root)
+    assert not root.exists(), "nothing has come into it"
+    with reserved(root):
+        open_output(root)
+    assert root.exists()
+
+
+def test_only_images_with_short_names_are_removed_with_an_earlier_fit(tmp_path: Path) -> None:
+    open_output(tmp_path / "out")
+    images = tmp_path / "out" / "images"
+    images.mkdir()
+    for name in ("0123456789abcdef0123.png", "mine.png"):
+        (images / name).touch()
+    open_output(tmp_path / "out")
+    assert [path.name for path in images.iterdir()] == ["mine.png"]
+
+
+@pytest.mark.parametrize(
+    ("file", "objective", "folder"),
+    [
+        ("sales.2023.csv", "a/b", "sales.2023_model"),
+        ("sales.JSONL.gz", "x", "sales_model"),
+        (None, "a/b", "a_b_model"),
+    ],
+)
+def test_the_model_of_something_else_is_replaced_only_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str | None, objective: str, folder: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    frame = pl.DataFrame({"x": [1, 2], "a/b": [1, 2]})
+    if file is not None:
+        Path(file).write_text(
+            '{"x": 1, "a/b": 2}\n' if "JSON" in file else frame.write_csv(), encoding="utf-8"
+        )
+    workspace = open_output(Path(folder))
+    workspace.final_model.touch()
+    source = open_table(frame if file is None else file)
+    earlier = {"source": table_name(source), "objective": objective}
+    write_json(workspace.fit_report, {"table": earlier})
+    check_model_replaced(Path(folder), source, objective)
+    write_json(workspace.fit_report, {"table": earlier | {"objective": "other"}})
+    with pytest.raises(WorkspaceError, match=r'holds a model of "other" from .*--output'):
+        pyramid.fit(frame if file is None else file, objective)
+
+
 @pytest.mark.parametrize(
     ("choice", "said"),
     [
@@ -160,6 +256,15 @@ def test_only_a_search_that_nothing_else_ends_has_a_time_by_itself() -> None:
     assert FitChoices(quick=True).seconds is None
     assert FitChoices(max_candidates=5, time=7).seconds == 7
     assert FitChoices(workers=10**6).threads == 1
+
+
+def test_there_are_no_more_workers_than_jobs_at_once() -> None:
+    assert FitChoices(workers=64).n_workers == 64
+    assert FitChoices(workers=64, max_candidates=100).n_workers == 16
+    assert FitChoices(workers=64, max_candidates=100, time=9).n_workers == 64
+    assert FitChoices(workers=64, max_candidates=3).n_workers == 3
+    quick = FitChoices(workers=64, quick=True)
+    assert (quick.n_workers, quick.threads) == (1, n_processors())
 
 
 def test_a_slow_machine_has_more_time_kept_for_finalizing() -> None:
