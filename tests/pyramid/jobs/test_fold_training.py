@@ -210,7 +210,7 @@ def test_a_refitted_network_that_is_not_finite_gives_way_to_those_of_the_folds(t
     ("variants", "place"), [([], "/folds"), ([{"job_id": "a"}, {"job_id": "b"}], "/variants")]
 )
 def test_networks_that_memory_has_no_room_for_are_refused(tmp_path, monkeypatch, variants, place):
-    monkeypatch.setattr("pyramid.train.stacked.training.memory_bytes", lambda: 1e4)
+    monkeypatch.setattr("pyramid.train.stacked.training.memory_bytes", lambda: 5000.0)
     count = max(1, len(variants))
     with pytest.raises(SettingsError, match=f"{place}: found {count} submodels of 3 networks.*train fewer"):
         train(cached(tmp_path), **({"variants": variants} if variants else {}))
