@@ -25,6 +25,8 @@ from pyramid.submodels.greedy import repeats
 from pyramid.submodels.ranking import keep_best, rank_submodels
 from pyramid.workspace import Workspace, read_json
 
+MOST_ENTRIES = 256  # networks of a document
+
 # what the networks of one model have to agree on
 SHARED_KEYS = ("preprocess", "output_exposition", "class_index", "weight_index", "optypes")
 
@@ -79,8 +81,20 @@ def search_document(
 
 
 def repeated_networks(groups: Sequence[Sequence[dict[str, Any]]], counts: np.ndarray) -> list[dict[str, Any]]:
-    """Networks whose plain mean is that of the groups' means, each of which counts as often as `counts` say."""
-    times = repeats(counts, [len(group) for group in groups])
+    """Networks whose plain mean is that of the groups' means, each of which counts as often as `counts` say.
+
+    Raises:
+        WorkspaceError: they would be more than `MOST_ENTRIES`.
+    """
+    sizes = [len(group) for group in groups]
+    times = repeats(counts, sizes)
+    entries = int(np.dot(sizes, times))
+    if entries > MOST_ENTRIES:
+        raise WorkspaceError(
+            f"the kept submodels have {', '.join(map(str, sizes))} networks: that all count the same, the model would "
+            f"have {entries}, of {MOST_ENTRIES} at most; keep fewer (model_fraction), select greedily, or train all "
+            "with as many folds, or with refit"
+        )
     return [
         network for group, often in zip(groups, times, strict=True) for network in group for _ in range(often)
     ]

@@ -13,6 +13,8 @@ from pyramid.finalize.candidates import Candidates
 from pyramid.finalize.out_of_fold import JudgedRows
 from pyramid.finalize.readout import Attempt
 from pyramid.submodels.greedy import (
+    BAG_STEPS,
+    MOST_CANDIDATES,
     log_losses,
     mean_answer,
     mean_losses,
@@ -56,7 +58,7 @@ def forward_by_hand(answers: np.ndarray, losses) -> list[int]:
 
     best = sorted(range(len(answers)), key=lambda one: loss([one]))[:3]
     taken = min((best[:n] for n in range(1, len(best) + 1)), key=loss)
-    while len(taken) < 16:
+    while len(taken) < BAG_STEPS:
         more = min(([*taken, one] for one in range(len(answers))), key=loss)
         if loss(more) >= loss(taken):
             break
@@ -75,6 +77,15 @@ def test_forward_selection_takes_what_lowers_the_loss_of_the_mean_most(losses, s
     counts = select_forward(answers, losses)
     assert counts.tolist() == forward_by_hand(answers, losses)
     assert counts.max() > 1
+
+
+def test_of_many_candidates_the_best_alone_are_looked_at():
+    answers = errors_of(*np.linspace(1.0, 2.0, 2 * MOST_CANDIDATES))
+    single = mean_losses(answers, squared_errors)
+    everything = select_shares(answers, squared_errors, generator())
+    best = np.flatnonzero(single <= np.sort(single)[MOST_CANDIDATES - 1])
+    np.testing.assert_array_equal(everything[best], select_shares(answers[best], squared_errors, generator()))
+    assert everything[best].sum() == pytest.approx(1)
 
 
 def test_errors_that_cancel_out_are_joined_however_large_they_are():

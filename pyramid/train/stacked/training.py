@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from pyramid.errors import DataError
+from pyramid.errors import DataError, SettingsError, Violation
 from pyramid.fields import Objective
+from pyramid.memory import memory_bytes
 from pyramid.progress import Report
 from pyramid.settings.options import FitOptions, ReadoutOptions
 from pyramid.tables.splits import stratified_sample
@@ -31,6 +32,9 @@ from sensenet.layers.dropout import Dropout
 
 # what the seeds of networks are for, apart from those of the job's other generators
 NETWORKS, CHECKS = 3, 4
+
+STATES = 5
+"""Of all weights, in memory at least: a step's start and end, its gradients, those that are kept, a snapshot."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ def train_on_folds(
     Raises:
         sensenet.errors.ModelFormatError: layers that cannot be built.
         DataError: the training rows of a fold weigh nothing.
+        SettingsError: there is not enough memory for so many networks.
     """
     dataset, options = rows.dataset, variants[0].options
     stack = Stack(len(variants), rows.n_folds, refit)
@@ -126,6 +131,7 @@ def stacked_task(variants: Sequence[Variant], rows: FoldRows, stack: Stack) -> t
     dataset, options = rows.dataset, variants[0].options
     specs, columns = parse_layers(variants[0].readout.layers), rows.dataset.inputs.shape[1]
     networks = Architecture.of(specs, columns)
+    _check_memory(networks, stack, columns, options.sampling.batch_size)
     fold_of_net = np.where(np.arange(stack.each) < stack.folds, np.arange(stack.each), NO_FOLD)
     seeds = [_net_seed(variant.readout.seed, place) for variant in variants for place in range(stack.each)]
     optimizer = make_optimizer(options.optimizer)
@@ -151,6 +157,18 @@ def stacked_task(variants: Sequence[Variant], rows: FoldRows, stack: Stack) -> t
         lambda iteration: rate_share(options.optimizer, iteration),
     )
     return task, initial_weights(specs, columns, seeds)
+
+
+def _check_memory(networks: Architecture, stack: Stack, columns: int, batch_size: int) -> None:
+    kept = STATES * (networks.n_parameters + networks.n_statistics)
+    answers = columns + sum(shape[-1] for shape in networks.parameter_shapes if len(shape) == 2)
+    needed = stack.numbers.size * (kept + batch_size * answers) * np.dtype(np.float32).itemsize
+    if needed > memory_bytes():
+        message = (
+            f"found {stack.variants} submodels of {stack.each} networks with {networks.n_parameters} parameters each: "
+            f"at once they need at least {needed} bytes of memory, of {memory_bytes():.0f}; train fewer at once"
+        )
+        raise SettingsError([Violation("/variants" if stack.variants > 1 else "/folds", message)])
 
 
 def out_of_fold(fit: VariantFit, judge: Judge, rows: FoldRows) -> np.ndarray:

@@ -11,6 +11,7 @@ import pytest
 from fabricated import COLUMNS, FILES, FOREST, INPUTS, LEAF, fabricate_submodel, finalize, readout
 
 from pyramid.errors import SettingsError, WorkspaceError
+from pyramid.finalize.search import repeated_networks
 from pyramid.workspace import Workspace, write_json
 from sensenet import create_model
 from sensenet.formats.h5 import write_weights
@@ -202,6 +203,12 @@ def test_submodels_count_the_same_however_many_networks_they_have(workspace):
     mean = np.mean([expected_predictions(model, False) for model in pair], axis=0)
     assert_all_forms_predict(result, (expected_predictions(alone, False) + mean) / 2)
     assert len(json.loads(workspace.final_model.read_bytes())["networks"]) == 4
+
+
+def test_submodels_that_would_need_hundreds_of_networks_to_count_the_same_are_refused():
+    assert len(repeated_networks([[{}] * 15, [{}] * 12], np.ones(2, int))) == 120
+    with pytest.raises(WorkspaceError, match="have 16, 15, 13 networks.*would have 9360, of 256 at most"):
+        repeated_networks([[{}] * 16, [{}] * 15, [{}] * 13], np.ones(3, int))
 
 
 def test_one_of_several_weight_files_that_is_missing_is_named(workspace):

@@ -206,6 +206,16 @@ def test_a_refitted_network_that_is_not_finite_gives_way_to_those_of_the_folds(t
     assert len(networks(workspace, "one")) == FOLDS
 
 
+@pytest.mark.parametrize(
+    ("variants", "place"), [([], "/folds"), ([{"job_id": "a"}, {"job_id": "b"}], "/variants")]
+)
+def test_networks_that_memory_has_no_room_for_are_refused(tmp_path, monkeypatch, variants, place):
+    monkeypatch.setattr("pyramid.train.stacked.training.memory_bytes", lambda: 5000.0)
+    count = max(1, len(variants))
+    with pytest.raises(SettingsError, match=f"{place}: found {count} submodels of 3 networks.*train fewer"):
+        train(cached(tmp_path), **({"variants": variants} if variants else {}))
+
+
 def test_labels_that_mean_nothing_are_not_predicted_however_well_they_are_memorised(tmp_path):
     labels = np.random.default_rng(3).integers(0, 2, 300)
     job = cached(tmp_path, labels=labels, n_rows=300)
