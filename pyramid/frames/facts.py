@@ -146,12 +146,14 @@ def add_rows(facts: Mapping[str, ColumnFacts], rows: np.ndarray, frame: pl.DataF
         rows: their numbers.
         frame: (rows, columns), see `plain_types`.
     """
-    for name, n_missing in zip(frame.columns, frame.null_count().row(0), strict=True):
-        if not is_usable(frame.schema[name]):
+    schema = frame.schema
+    for name, n_missing in zip(schema, frame.null_count().row(0), strict=True):
+        if not is_usable(schema[name]):
             facts[name].n_present += len(frame) - n_missing
-    usable = {name: dtype for name, dtype in frame.schema.items() if is_usable(dtype)}
+    usable = {name: dtype for name, dtype in schema.items() if is_usable(dtype)}
     clean = frame.select([present(pl.col(name), dtype).alias(name) for name, dtype in usable.items()])
-    written = clean.select([texts(pl.col(name), dtype).alias(name) for name, dtype in usable.items()])
+    others = {name: dtype for name, dtype in usable.items() if dtype != pl.String}
+    written = clean.with_columns([texts(pl.col(name), dtype).alias(name) for name, dtype in others.items()])
     for name, n_missing in zip(clean.columns, clean.null_count().row(0), strict=True):
         facts[name].n_present += len(clean) - n_missing
         facts[name].values.add(written[name])

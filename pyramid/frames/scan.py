@@ -24,6 +24,7 @@ MIN_COUNTED = 600
 FEW_SPELLINGS = 60
 """Of more different texts there are more than a few numbers, however these are written."""
 
+GATHERED_BYTES = 2**26
 COLUMNS_AT_ONCE = 250
 """Polars needs some kilobytes to plan an expression, and there are several a column."""
 
@@ -56,12 +57,23 @@ class Scan:
 def numbered_batches(source: Source) -> Iterator[tuple[np.ndarray, pl.DataFrame]]:
     """The rows of a table, some at a time: their numbers from 0 on, and a frame with all columns in few types."""
     start = 0
+    for frame in _gathered(source):
+        yield np.arange(start, start + len(frame)), frame
+        start += len(frame)
+
+
+def _gathered(source: Source) -> Iterator[pl.DataFrame]:
+    """The rows of a table, all columns in few types; of wide tables several batches, which have few rows, at once."""
+    parts: list[pl.DataFrame] = []
     for batch in source.batches():
-        rows = np.arange(start, start + len(batch))
-        start += len(batch)
         there = set(batch.columns)
         absent = [pl.lit(None, pl.String).alias(name) for name in source.columns if name not in there]
-        yield rows, plain_types(batch.with_columns(absent).select(source.columns))
+        parts.append(plain_types(batch.with_columns(absent).select(source.columns)))
+        if sum(part.estimated_size() for part in parts) >= GATHERED_BYTES:
+            yield pl.concat(parts)
+            parts = []
+    if parts:
+        yield pl.concat(parts)
 
 
 def without(

@@ -225,6 +225,7 @@ def test_memory_does_not_change_what_is_found(tmp_path, monkeypatch):
     frame.write_csv(tmp_path / "t.csv")
     whole = prepare(frame, "y")
     monkeypatch.setattr("sensenet.tables.text.PIECE_BYTES", 50)
+    monkeypatch.setattr(scan, "GATHERED_BYTES", 1)
     pieces = prepare(tmp_path / "t.csv", "y")
     assert pieces.info_list == whole.info_list
     assert [c.dump() for c in pieces.columns] == [c.dump() for c in whole.columns]
