@@ -207,7 +207,7 @@ def test_submodels_count_the_same_however_many_networks_they_have(workspace):
 
 def test_submodels_that_would_need_hundreds_of_networks_to_count_the_same_are_refused():
     assert len(repeated_networks([[{}] * 15, [{}] * 12], np.ones(2, int))) == 120
-    with pytest.raises(WorkspaceError, match="have 16, 15, 13 networks.*would have 9360, of 256 at most"):
+    with pytest.raises(WorkspaceError, match=r"have 16, 15, 13 networks.*would have 9360, of 256 at most"):
         repeated_networks([[{}] * 16, [{}] * 15, [{}] * 13], np.ones(3, int))
 
 
