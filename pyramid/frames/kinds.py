@@ -8,8 +8,9 @@ from pathlib import Path, PurePath
 import polars as pl
 
 from pyramid.frames.facts import ColumnFacts, Seen
+from sensenet.document.wording import counted
 from sensenet.files import is_file
-from sensenet.tables.values import is_usable
+from sensenet.tables.values import MOSTLY, is_usable
 
 FEW_INTEGERS = 4
 """Up to so many different integers are categories: codes as well as counts can be learnt of one column each, and
@@ -22,9 +23,6 @@ REGRESSION_VALUES = 20
 
 MIN_ID_ROWS = 20
 """With fewer rows, all values may well be different by chance."""
-
-MOSTLY = 0.95
-"""Where so many values are numbers, or dates, the others are missing."""
 
 MOSTLY_DIFFERENT = 0.9
 TEXT_CHARACTERS = 40
@@ -137,9 +135,10 @@ def _told_of_others(facts: ColumnFacts, what: str, n_known: int, first: Seen | N
     if n_known == facts.n_present or first is None:
         return ()
     row, text = first
+    rows = counted(facts.n_present - n_known, "row")
     return (
-        f'"{facts.name}": {facts.n_present - n_known} of its values are no {what}, which the others are; they count as '
-        f'missing (the first is "{text:.40}", in row {row + 1})',
+        f'"{facts.name}": what is not written as {what} counts as missing in {rows} (the first is "{text:.40}", in row '
+        f"{row + 1})",
     )
 
 

@@ -72,7 +72,7 @@ def summarize(
     known = np.empty(0) if values is None else values[~np.isnan(values)]
     if moments is None or not len(known):
         return summary
-    counts, edges = np.histogram(known, HISTOGRAM_BINS)
+    counts, edges = _histogram(known)
     return ColumnSummary(
         **asdict(summary)
         | {
@@ -84,6 +84,15 @@ def summarize(
             "counts": counts.tolist(),
         }
     )
+
+
+def _histogram(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Counts and edges; one bin where there are not as many floats as bins between the numbers."""
+    low, high = known.min(), known.max()
+    least = 2 * HISTOGRAM_BINS * np.spacing(max(abs(low), abs(high)))
+    if high - low >= least:
+        return np.histogram(known, HISTOGRAM_BINS)
+    return np.histogram(known, 1, (low - least, high + least))
 
 
 def _moments(facts: ColumnFacts, kind: Kind) -> Moments | None:

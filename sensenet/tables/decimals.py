@@ -7,13 +7,11 @@ from typing import NamedTuple
 
 import polars as pl
 
-from sensenet.tables.values import numbers, present
+from sensenet.tables.values import MOSTLY, numbers, present
 
 DECIMAL_COMMA = r"^\s*([+-]?\d*),(\d+(?:[eE][+-]?\d+)?)\s*$"
 THOUSANDS = r"^\s*[+-]?[1-9]\d{0,2},\d{3}\s*$"
 """What may as well be thousands as a number with three digits behind its comma."""
-
-MOSTLY = 0.95
 
 
 class DecimalColumns(NamedTuple):

@@ -29,6 +29,9 @@ WRITTEN_NUMBER = (
 EXACT = 2**53
 """Up to here a float is every integer."""
 
+MOSTLY = 0.95
+"""The share of numbers, or dates, in a column whose other values are missing ones."""
+
 TRUTH = ("false", "true")
 
 

@@ -62,7 +62,7 @@ def dates(form):
 def test_one_value_that_is_no_date_is_missing_and_told():
     prepared = understood(["2024-01-01", "unknown", *dates("2024-{month}-{day}")[2:]])
     assert kind_of(prepared) == "date"
-    assert "1 of its values are no dates" in told_of(prepared)
+    assert "not written as dates counts as missing in 1 row" in told_of(prepared)
     assert 'the first is "unknown", in row 2' in told_of(prepared)
     assert next(column.missing for column in prepared.columns if column.name == "c") == 1
 
@@ -119,7 +119,7 @@ def test_seconds_are_a_part_of_the_hour_and_near_times_no_number_of_their_own():
 
 def test_numbers_by_choice_are_told_where_words_are_lost():
     prepared = understood(["few", "many", *map(str, range(2, N))], types={"c": "numeric"})
-    assert "2 of its values are no numbers" in told_of(prepared)
+    assert "not written as numbers counts as missing in 2 rows" in told_of(prepared)
     assert 'the first is "few", in row 1' in told_of(prepared)
     assert next(column.missing for column in prepared.columns if column.name == "c") == 2
 
@@ -236,3 +236,13 @@ def test_without_header_a_model_finds_its_columns_among_others(tmp_path):
     (tmp_path / "u.csv").write_text("a,b,c,d\n" + rows)
     with pytest.raises(InputError, match="no column has the name of a field"):
         match_columns(codecs, open_table(tmp_path / "u.csv"))
+
+
+@pytest.mark.parametrize(
+    "values", [[2.0**60, 2.0**60 + 256] * (N // 2), [None, 2.0**60] * (N // 2), [0.0, 5e-324] * 50]
+)
+def test_numbers_too_near_for_many_bins_have_a_histogram(values):
+    prepared = understood(values, types={"c": "numeric"})
+    summary = next(column for column in prepared.columns if column.name == "c")
+    assert sum(summary.counts) == N - summary.missing
+    assert (np.diff(summary.edges) > 0).all()
