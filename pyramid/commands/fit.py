@@ -109,7 +109,7 @@ def _add_table_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="COLUMN=KIND,...",
-        help="numeric, categorical, date or image; may be repeated, for a name with a comma in it",
+        help="numeric, categorical, date (date:day_first, date:month_first) or image; may be repeated, for a name with a comma in it",
     )
     group.add_argument(
         "--ignore",
@@ -125,7 +125,7 @@ def _add_table_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--delimiter", metavar="CHARACTER", help="between values (default: what is found)")
     group.add_argument("--encoding", metavar="NAME", help="of the text (default: what is found)")
     group.add_argument(
-        "--no-header", action="store_true", help="the first line is a row; columns are called field1, ..."
+        "--no-header", action="store_true", help="the first line is a row; columns are called column_1, ..."
     )
 
 
