@@ -46,8 +46,8 @@ def fit(
         output: the directory of everything; None is one in the current directory, called after the table and `_model`,
             unless an earlier fit of another table or objective has left a model there.
         test: a table that the final model is measured on.
-        types: column -> "numeric", "categorical", "date" ("date:day_first", "date:month_first") or "image", in place of what
-            its values say.
+        types: column -> "numeric", "categorical", "date" ("date:day_first", "date:month_first") or "image", in place of
+            what its values say.
         ignore: columns that are no inputs.
         weights: the column that tells how much a row counts.
         task: "classification" or "regression", in place of what the objective says.
