@@ -109,8 +109,8 @@ def _add_table_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="COLUMN=KIND,...",
-        help="numeric, categorical, date (date:day_first, date:month_first) or image; may be repeated, for a name with a "
-        "comma in it",
+        help="numeric, categorical, date (date:day_first, date:month_first) or image; may be repeated, for a name with "
+        "a comma in it",
     )
     group.add_argument(
         "--ignore",
