@@ -102,9 +102,7 @@ def test_a_table_becomes_a_model_and_all_that_is_told_of_it(table: Path, tmp_pat
 def test_the_same_seed_gives_the_same_model_whatever_the_workers(table: Path, tmp_path: Path) -> None:
     for workers in (1, 3):
         output = tmp_path / str(workers)
-        pyramid.fit(
-            table, "kind", output=output, workers=workers, trees="windows", folds=2, max_candidates=12
-        )
+        pyramid.fit(table, "kind", output=output, workers=workers, trees="windows", folds=2, max_candidates=8)
     assert networks(tmp_path / "1" / "final_model.json") == networks(tmp_path / "3" / "final_model.json")
 
 
