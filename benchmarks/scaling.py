@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyramid.tensorflow_setup import tensorflow_environment
+from sensenet.tensorflow_setup import tensorflow_environment
 
 os.environ.update(tensorflow_environment(os.environ))
 
