@@ -243,18 +243,6 @@ def test_no_worker_outlives_a_killed_driver(
         shutil.rmtree(folder)
 
 
-def test_who_is_connected_stays_connected(three_nodes: Nodes, training: dict[str, Any]) -> None:
-    ray.init(three_nodes.address, log_to_driver=False)
-    try:
-        with ray_backend.RayBackend("auto", n_workers=2) as backend:
-            assert backend.slots == 2
-            assert backend.submit(training).result(SECONDS)["job_id"] == training["job_id"]
-        assert ray.is_initialized()
-        assert not three_nodes.folders()
-    finally:
-        ray.shutdown()
-
-
 @pytest.mark.parametrize("address", ["ray://127.0.0.1:1", "127.0.0.1:1", "nonsense"])
 def test_a_cluster_that_cannot_be_reached_is_told_in_one_line(address: str) -> None:
     with pytest.raises(ray_backend.ClusterError) as raised:
