@@ -13,12 +13,12 @@ from pyramid.search.choices import LARGEST_SEED, NO_TREES
 from pyramid.search.portfolio import (
     PATIENCE,
     REFIT,
-    Layer,
     Numbers,
     Structure,
     network_layers,
     rung_iterations,
 )
+from pyramid.tables.recipe import Layer
 from pyramid.workspace import Workspace
 
 MAX_DATA_SIZE = 512_000_000

@@ -17,12 +17,12 @@ from pyramid.search.portfolio import (
     LAST_RUNG,
     PORTFOLIO,
     VARIANTS,
-    Layer,
     Numbers,
     Structure,
     first_rung,
 )
 from pyramid.search.space import Proposals
+from pyramid.tables.recipe import Layer
 from pyramid.tables.tree_embedding.readouts import tree_readout
 
 FORESTS = ("random_forest", "extra_trees")

@@ -12,8 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from pyramid.fields.objective import Objective
-
-Layer = dict[str, Any]
+from pyramid.tables.recipe import Layer, dense_layer, hidden_layers
 
 
 @dataclass(frozen=True)
@@ -184,33 +183,10 @@ def network_layers(structure: Structure, dropout_rate: float, objective: Objecti
     return [*layers, dense_layer(objective.n_outputs, objective.activation, seed + structure.layers)]
 
 
-def dense_layer(nodes: int, activation_function: str | None, seed: int) -> Layer:
-    """An untrained dense layer."""
-    return {
-        "type": "dense",
-        "number_of_nodes": nodes,
-        "weights": "glorot_uniform",
-        "offset": "zeros",
-        "activation_function": activation_function,
-        "seed": seed,
-    }
-
-
 def _hidden(structure: Structure, dropout_rate: float, seed: int) -> list[Layer]:
-    layers = [dense_layer(structure.width, None, seed)]
-    if structure.batch_normalization:
-        layers.append(
-            {
-                "type": "batch_normalization",
-                "gamma": "ones",
-                "beta": "zeros",
-                "mean": "zeros",
-                "variance": "ones",
-            }
-        )
-    layers.append({"type": "activation", "activation_function": structure.activation_function})
-    layers.append({"type": "dropout", "dropout_type": "zero", "rate": dropout_rate})
-    return layers
+    return hidden_layers(
+        structure.width, structure.activation_function, structure.batch_normalization, dropout_rate, seed
+    )
 
 
 def _residual_block(path: list[Layer]) -> Layer:

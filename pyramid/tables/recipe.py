@@ -13,6 +13,7 @@ from pyramid.tables.ser import write_ser
 
 Field = dict[str, Any]
 Job = dict[str, Any]
+Layer = dict[str, Any]
 
 # small tables overfit: strong dropout and a modest rate did best on scikit-learn's data sets (benchmarks/quality.py)
 HIDDEN_NODES = (64, 64)
@@ -43,26 +44,48 @@ def readout_layers(
     batch_normalization: bool = True,
     dropout_rate: float = 0.0,
     seed: int = 0,
-) -> list[dict[str, Any]]:
+) -> list[Layer]:
     """Untrained dense layers of the sizes `hidden`, and the output layer that the objective needs."""
-    layers: list[dict[str, Any]] = []
+    layers: list[Layer] = []
     for position, nodes in enumerate(hidden):
-        layers.append(_dense(nodes, None, seed + position))
-        if batch_normalization:
-            layers.append(
-                {
-                    "type": "batch_normalization",
-                    "gamma": "ones",
-                    "beta": "zeros",
-                    "mean": "zeros",
-                    "variance": "ones",
-                }
-            )
-        layers.append({"type": "activation", "activation_function": activation_function})
-        if dropout_rate:
-            layers.append({"type": "dropout", "dropout_type": "zero", "rate": dropout_rate})
+        layers += hidden_layers(
+            nodes, activation_function, batch_normalization, dropout_rate or None, seed + position
+        )
     answers = parse_objective(objective)
-    return [*layers, _dense(answers.n_outputs, answers.activation, seed + len(hidden))]
+    return [*layers, dense_layer(answers.n_outputs, answers.activation, seed + len(hidden))]
+
+
+def hidden_layers(
+    nodes: int, activation_function: str, batch_normalization: bool, dropout_rate: float | None, seed: int
+) -> list[Layer]:
+    """An untrained hidden layer with what belongs to it; a dropout layer where there is a rate, be it 0."""
+    layers = [dense_layer(nodes, None, seed)]
+    if batch_normalization:
+        layers.append(
+            {
+                "type": "batch_normalization",
+                "gamma": "ones",
+                "beta": "zeros",
+                "mean": "zeros",
+                "variance": "ones",
+            }
+        )
+    layers.append({"type": "activation", "activation_function": activation_function})
+    if dropout_rate is not None:
+        layers.append({"type": "dropout", "dropout_type": "zero", "rate": dropout_rate})
+    return layers
+
+
+def dense_layer(nodes: int, activation_function: str | None, seed: int) -> Layer:
+    """An untrained dense layer."""
+    return {
+        "type": "dense",
+        "number_of_nodes": nodes,
+        "weights": "glorot_uniform",
+        "offset": "zeros",
+        "activation_function": activation_function,
+        "seed": seed,
+    }
 
 
 def tabular_jobs(
@@ -121,14 +144,3 @@ def tabular_jobs(
     }
     finalizing = {"job_type": "finalize_output"}
     return [shared | job | keys for job in (caching, training, finalizing)]
-
-
-def _dense(nodes: int, activation_function: str | None, seed: int) -> dict[str, Any]:
-    return {
-        "type": "dense",
-        "number_of_nodes": nodes,
-        "weights": "glorot_uniform",
-        "offset": "zeros",
-        "activation_function": activation_function,
-        "seed": seed,
-    }
