@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pyramid.commands.console import CommandError, answer, make_parser, run_command
 from pyramid.search.choices import DEFAULT_SECONDS, LOOKAHEAD, TREE_KINDS
-from sensenet.commands.predict import reading_of, warn
+from sensenet.commands.predict import add_reading_options, reading_of, warn
 
 PROGRAM = "pyramid_fit"
 
@@ -123,11 +123,7 @@ def _add_table_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--task", choices=("classification", "regression"), help="what the objective is, if it is unclear"
     )
-    group.add_argument("--delimiter", metavar="CHARACTER", help="between values (default: what is found)")
-    group.add_argument("--encoding", metavar="NAME", help="of the text (default: what is found)")
-    group.add_argument(
-        "--no-header", action="store_true", help="the first line is a row; columns are called column_1, ..."
-    )
+    add_reading_options(group)
 
 
 def _run(parsed: argparse.Namespace) -> None:

@@ -63,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_command(PROGRAM, parsed.debug, lambda: _run(parsed))
 
 
-def add_reading_options(parser: argparse.ArgumentParser) -> None:
-    """The options that say how a table is read."""
+def add_reading_options(parser: argparse._ActionsContainer) -> None:
+    """The options that say how a table is read, for a parser or a group of one."""
     parser.add_argument(
         "--delimiter", metavar="CHARACTER", help='what stands between values, such as ";" or tab'
     )
