@@ -104,7 +104,7 @@ def _run(parsed: argparse.Namespace) -> None:
 def _evaluate_table(parsed: argparse.Namespace) -> None:
     source = import_module("sensenet.tables.source").open_table(parsed.data, reading_of(parsed), warn)
     model = _labelling_model(parsed.model, parsed.image_root or str(source.folder))
-    evaluation = import_module("pyramid.commands.table_evaluation")
+    evaluation = import_module("pyramid.tables.evaluation")
     found = evaluation.evaluate_table(model, source, parsed.objective, parsed.no_header)
     for warning in found.warnings:
         warn(warning)

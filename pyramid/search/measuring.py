@@ -12,7 +12,7 @@ from pyramid.train.metrics import evaluate_classes, evaluate_numbers
 from sensenet.document.wording import counted
 from sensenet.tables.source import Source
 
-EVALUATION = "pyramid.commands.table_evaluation"
+EVALUATION = "pyramid.tables.evaluation"
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 import sensenet
-from pyramid.commands.table_evaluation import evaluate_table
 from pyramid.errors import DataError
+from pyramid.tables.evaluation import evaluate_table
 from sensenet.tables import source
 from sensenet.tables.source import open_table
 
