@@ -26,7 +26,6 @@ class NetImportances:
         self._parameters = tf.Variable(tf.zeros((1, networks.n_parameters)))
         self._statistics = tf.Variable(tf.zeros((1, networks.n_statistics)))
 
-        @tf.function(input_signature=[tf.TensorSpec((None, points.shape[1]))], autograph=False)
         def predict(inputs: tf.Tensor) -> tf.Tensor:
             weights = self._parameters.value(), self._statistics.value()
             return predict_forward(networks, *weights, inputs[None]).predictions
