@@ -16,7 +16,11 @@ setup(
     long_description_content_type="text/markdown",
     python_requires=">=3.11",
     packages=find_packages(include=["pyramid*", "sensenet*"]),
-    package_data={"pyramid.settings": ["schema/*.json"], "pyramid": ["py.typed"], "sensenet": ["py.typed"]},
+    package_data={
+        "pyramid.settings": ["schema/*.json"],
+        "pyramid": ["py.typed"],
+        "sensenet": ["py.typed", "formats/czmodel/*.txt"],
+    },
     install_requires=[
         "tensorflow>=2.21,<2.22",
         "numpy>=1.26",
@@ -61,6 +65,7 @@ setup(
             "pyramid_generate = pyramid.commands.generate:main",
             "pyramid_evaluate = pyramid.commands.evaluate:main",
             "pyramid_fit = pyramid.commands.fit:main",
+            "savedmodel2czmodel = sensenet.commands.savedmodel2czmodel:main",
             "sensenet_predict = sensenet.commands.predict:main",
         ],
     },

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)(?: title=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = (
     *("README.md", "docs/tables.md", "docs/training.md", "docs/formats.md", "docs/sensenet.md"),
-    *("docs/reading-tables.md", "docs/fitting.md"),
+    *("docs/reading-tables.md", "docs/fitting.md", "docs/czmodel.md"),
 )
 LINKING_PAGES = (
     *PAGES,

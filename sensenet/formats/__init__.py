@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import sensenet
+from sensenet.formats.czmodel.segmentation import write_segmentation
 
 PathLike = str | os.PathLike[str]
 
@@ -43,6 +44,10 @@ def _read_h5(path: PathLike, like: Any) -> Any:
 
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
-    {"h5": Format(_write_h5, _read_h5), "smbundle": Format(_write_bundle, _read_bundle)}
+    {
+        "h5": Format(_write_h5, _read_h5),
+        "smbundle": Format(_write_bundle, _read_bundle),
+        "czmodel": Format(write_segmentation, _read_h5),
+    }
 )
 """Format name -> how it is written and read."""
