@@ -20,6 +20,7 @@ from sensenet.errors import ModelFormatError
 from sensenet.files import open_regular, write_whole
 
 FILE_NAME = "label_map.pbtxt"
+FIRST_CLASS = 1
 MAX_BYTES = 16 << 20
 _PACKAGE, _FILE, _ITEM = "sensenet", "StringIntLabelMap", "StringIntLabelMapItem"
 
@@ -123,7 +124,7 @@ def write_label_map(labels: Iterable[Label], path: str | os.PathLike[str]) -> No
 
 def class_labels(classes: Iterable[str]) -> tuple[Label, ...]:
     """The classes of a model as its exports number them: from 1."""
-    return tuple(Label(number, name) for number, name in enumerate(classes, start=1))
+    return tuple(Label(number, name) for number, name in enumerate(classes, FIRST_CLASS))
 
 
 def shown_names(labels: Iterable[Label]) -> Mapping[int, str]:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import orjson
 import tensorflow as tf
-from google.protobuf.text_encoding import CEscape
 
 from sensenet.detection import Suppression
 from sensenet.directories import write_directory
@@ -17,11 +16,11 @@ from sensenet.formats.base import FACTS_FILE, Arrays, Format, PathLike
 from sensenet.formats.consumers import tensorflow_consumers
 from sensenet.formats.exported import Exported, exported, freeze
 from sensenet.formats.smbundle.serving import IMAGE_INPUT, kept_boxes
+from sensenet.label_map import FILE_NAME as LABELS_FILE
+from sensenet.label_map import FIRST_CLASS, class_labels, label_map_text
 
 GRAPH_FILE = "frozen_inference_graph.pb"
-LABELS_FILE = "label_map.pbtxt"
 IMAGE_TENSOR = "image_tensor"
-FIRST_CLASS = 1
 DETECTION_OUTPUTS = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
 
 
@@ -42,18 +41,9 @@ def write_frozen_graph(model: Any, path: PathLike) -> str:
     function = made.function
     if made.facts["detection"] is not None:
         function = _detection(made)
-        files[LABELS_FILE] = label_map(made.facts["classes"]).encode()
+        files[LABELS_FILE] = label_map_text(class_labels(made.facts["classes"])).encode()
     definition = function.graph.as_graph_def()
     return write_directory(path, {GRAPH_FILE: definition.SerializeToString(), **files}, GRAPH_FILE)
-
-
-def label_map(classes: Sequence[str]) -> str:
-    """Names of classes as text of the protocol buffer that programs for such graphs read."""
-    items = (
-        f'item {{\n  id: {number}\n  name: "{CEscape(name, as_utf8=True)}"\n}}\n'
-        for number, name in enumerate(classes, FIRST_CLASS)
-    )
-    return "".join(items)
 
 
 def _detection(made: Exported) -> Any:

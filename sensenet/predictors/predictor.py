@@ -11,6 +11,7 @@ import numpy as np
 from sensenet.detection import Boxes, as_dicts
 from sensenet.document.fields import ImageField
 from sensenet.errors import InputError
+from sensenet.label_map import FIRST_CLASS
 from sensenet.models.deepnet import Deepnet
 from sensenet.models.detector import Detector
 
@@ -76,7 +77,7 @@ def wrong_fields(place: str) -> InputError:
 
 def renamed(classes: Sequence[str], names: Names) -> tuple[str, ...]:
     """The classes of a model by other names; one that has none keeps its own."""
-    return tuple(names.get(number, name) for number, name in enumerate(classes, start=1))
+    return tuple(names.get(number, name) for number, name in enumerate(classes, FIRST_CLASS))
 
 
 def distinct(classes: tuple[str, ...]) -> tuple[str, ...]:

@@ -26,6 +26,13 @@ def test_what_is_written_is_read_again(labels):
     assert parse_label_map(label_map_text(labels)) == tuple(labels)
 
 
+def test_names_are_escaped_and_numbers_begin_with_1():
+    text = label_map_text(class_labels(["cat", 'a "big"\n\\ dog', "čača"]))
+    assert text.startswith('item {\n  name: "cat"\n  id: 1\n}\n')
+    assert '  name: "a \\"big\\"\\n\\\\ dog"\n' in text
+    assert 'name: "čača"\n  id: 3' in text
+
+
 def test_any_order_comments_both_quotes_and_other_attributes():
     text = """
     # of the models repository
