@@ -67,27 +67,26 @@ def _line(predictor: ImagePredictor, name: str, number: int, parsed: argparse.Na
     data = fetch_image(name) if is_address(name) else read_named_file("", name)
     try:
         pixels = np.asarray(decode_image(data, predictor.exif_rotation))
+        answer = predictor.answer(pixels)
+        line = {"file": name, **_said(predictor, answer)}
+        if parsed.draw is not None:
+            picture = draw(data, answer, classes=predictor.classes, exif_rotation=predictor.exif_rotation)
+            called = name.partition("?")[0] if is_address(name) else name
+            path = write_picture(picture, parsed.draw, number, len(parsed.inputs), called, data)
+            line["image"] = str(path)
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
-    answer = predictor.answer(pixels)
-    if predictor.kind == CLASSIFICATION:
-        shares = dict(zip(predictor.classes, answer.tolist(), strict=True))
-        return {"file": name, "probabilities": shares}
-    if predictor.kind != DETECTION:
-        return {"file": name, "prediction": float(answer[0])}
-    line = {"file": name, "boxes": [_box(box) for box in answer]}
-    if parsed.draw is not None:
-        picture = draw(data, answer, classes=predictor.classes, exif_rotation=predictor.exif_rotation)
-        path = write_picture(picture, parsed.draw, number, len(parsed.inputs), _path_of(name), data)
-        line["image"] = str(path)
     return line
+
+
+def _said(predictor: ImagePredictor, answer: Any) -> dict[str, Any]:
+    if predictor.kind == DETECTION:
+        return {"boxes": [_box(box) for box in answer]}
+    if predictor.kind == CLASSIFICATION:
+        return {"probabilities": dict(zip(predictor.classes, answer.tolist(), strict=True))}
+    return {"prediction": float(answer[0])}
 
 
 def _box(box: Mapping[str, Any]) -> dict[str, Any]:
     coordinates = dict(zip(("x0", "y0", "x1", "y1"), box["box"], strict=True))
     return {"coordinates": coordinates, "label": box["label"], "confidence": box["score"]}
-
-
-def _path_of(name: str) -> str:
-    """What a picture is called after: of an address without its query."""
-    return name.partition("?")[0] if is_address(name) else name

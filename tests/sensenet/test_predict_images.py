@@ -215,6 +215,19 @@ def test_any_detector_of_the_models_repository_finds_boxes(run, tmp_path):
     assert Image.open(found["image"]).size == (48, 64)
 
 
+def test_graphs_and_savedmodels_that_predict_no_images_are_refused(run, tmp_path):
+    with tf.Graph().as_default() as graph:
+        tf.identity(tf.compat.v1.placeholder(tf.float32, (None, 2), name="columns"), name="sums")
+        (tmp_path / "graph.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    module = tf.Module()
+    signature = tf.function(lambda columns: {"sums": columns}, input_signature=[tf.TensorSpec((None, 2))])
+    tf.saved_model.save(module, tmp_path / "saved", signatures=signature.get_concrete_function())
+    for name, message in (("graph.pb", "expected a graph with image_tensor"), ("saved", "was exported here")):
+        code, _, error = run(tmp_path / name, "boxes.png")
+        assert code == 1
+        assert message in error
+
+
 def test_images_that_are_none_are_named_and_others_predicted(run):
     code, lines, error = run("detector.json", "none.png", "boxes.png", "missing.png", "empty.png")
     assert code == 1
