@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import sensenet
-from pyramid.commands.box_pictures import draw_rows, prepare_folder
+from pyramid.commands.box_pictures import draw_rows, prepare_for_rows
 from pyramid.commands.console import CommandError
 from pyramid.commands.image_batches import predict_batches
 from pyramid.commands.labelled_rows import BoxRows
@@ -40,7 +40,7 @@ def evaluate_detector(path: Path, rows: BoxRows, threshold: float, folder: Path 
     detector = _detector(path)
     truth = _true_boxes(rows, detector.classes)
     if folder is not None:
-        prepare_folder(folder, rows)
+        prepare_for_rows(folder, rows)
     found = _found(detector, rows)
     print(f"{len(truth)} images, {sum(len(each.classes) for each in truth)} boxes")
     print(box_report(evaluate_boxes(truth, found, len(detector.classes)), detector.classes, threshold))

@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-import io
-import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
-from pyramid.commands.console import CommandError
 from pyramid.commands.labelled_rows import BoxRows
 from pyramid.images.root import image_source
-from pyramid.workspace import write_bytes
 from sensenet.detection import Boxes, as_dicts
 from sensenet.drawing import draw
+from sensenet.drawn_pictures import prepare_folder, write_picture
 from sensenet.errors import InputError
 from sensenet.models.detector import Detector
-from sensenet.preprocess.pillow_decoding import image_format
 from sensenet.preprocess.reading import file_bytes
 
-MOST_CHARACTERS = 40
-JPEG_QUALITY = 90
 
-
-def prepare_folder(folder: Path, rows: BoxRows) -> None:
+def prepare_for_rows(folder: Path, rows: BoxRows) -> None:
     """Make the folder of the pictures.
 
     Raises:
-        CommandError: images of the rows are in it, which a picture could replace, or it cannot be made.
+        InputError: images of the rows are in it, which a picture could replace, or it cannot be made.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CommandError(f"{folder} cannot be made: {error.strerror or error}") from error
-    # what has a null character names no file
-    folders = {Path(rows.image_root, name).parent for name in rows.files if "\0" not in name}
-    if os.path.realpath(folder) in map(os.path.realpath, folders):
-        raise CommandError(f"--draw: {folder} holds images of the rows; name another folder")
+    prepare_folder(folder, (str(Path(rows.image_root, name)) for name in rows.files))
 
 
 def draw_rows(rows: BoxRows, found: Sequence[Boxes], detector: Detector, folder: Path) -> None:
@@ -55,9 +40,9 @@ def draw_rows(rows: BoxRows, found: Sequence[Boxes], detector: Detector, folder:
 
     Raises:
         InputError: an image that cannot be read any more, or drawn on; names it.
-        WorkspaceError: a picture that cannot be written.
+        OSError: a picture that cannot be written.
     """
-    source, digits = image_source(rows), len(str(len(rows.files) - 1))
+    source = image_source(rows)
     columns = zip(rows.files, rows.boxes, found, strict=True)
     bar = tqdm(columns, total=len(rows.files), desc="drawing", unit="image", leave=False, file=sys.stderr)
     for number, (name, boxes, found_boxes) in enumerate(bar):
@@ -72,12 +57,4 @@ def draw_rows(rows: BoxRows, found: Sequence[Boxes], detector: Detector, folder:
             )
         except InputError as error:
             raise InputError(f"row {number}: {name}: {error}") from error
-        kind = "JPEG" if image_format(data) == "JPEG" else "PNG"
-        file = io.BytesIO()
-        picture.save(file, kind, quality=JPEG_QUALITY, subsampling=0)
-        write_bytes(folder / f"{number:0{digits}}_{_stem(name)}.{kind.lower()}", file.getvalue())
-
-
-def _stem(name: str) -> str:
-    """The name of a file without folders and suffix, in letters, digits, "-" and "_" alone."""
-    return re.sub(r"[^\w-]+", "_", Path(name).stem)[:MOST_CHARACTERS]
+        write_picture(picture, folder, number, len(rows.files), name, data)

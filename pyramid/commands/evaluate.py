@@ -17,7 +17,7 @@ from pyramid.commands.image_batches import predict_batches
 from pyramid.commands.labelled_rows import BoxRows, LabelledRows, read_rows
 from pyramid.commands.scores import class_indices, confusion_report, metrics_report, numbers
 from pyramid.train.metrics import evaluate_classes, evaluate_numbers
-from sensenet.commands.predict import add_reading_options, reading_of, warn
+from sensenet.commands.reading_options import add_reading_options, reading_of, warn
 from sensenet.document.wording import counted
 from sensenet.errors import ModelFormatError
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pyramid.commands.console import CommandError, answer, make_parser, run_command
 from pyramid.search.choices import DEFAULT_SECONDS, LOOKAHEAD, TREE_KINDS
-from sensenet.commands.predict import add_reading_options, reading_of, warn
+from sensenet.commands.reading_options import add_reading_options, reading_of, warn
 
 PROGRAM = "pyramid_fit"
 

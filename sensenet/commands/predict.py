@@ -1,26 +1,26 @@
-"""The command `sensenet_predict MODEL TABLE`: what a model says of every row of a table."""
+"""The command `sensenet_predict MODEL INPUT...`: what a model says of every row of a table, or of images."""
 
 from __future__ import annotations
 
 import argparse
+import mimetypes
+import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
-from tqdm import tqdm
-
-from sensenet.commands.console import make_parser, run_command
-from sensenet.document.wording import counted
+from sensenet.commands.console import installed_version, make_parser, run_command
+from sensenet.commands.predict_table import predict_table
+from sensenet.commands.reading_options import add_reading_options
 from sensenet.errors import InputError
-from sensenet.files import whole_file
+from sensenet.files import open_regular
 
 PROGRAM = "sensenet_predict"
-DISTRIBUTION = "pyramid"
+ISOLATE = "--isolate"
+SIGNATURE_BYTES = 16
+FOR_TABLES = ("probabilities", "delimiter", "encoding", "no_header", "image_root")
+FOR_IMAGES = ("min_score", "draw", "labels")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,104 +35,128 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: 2 on wrong arguments, 0 after `--help` and `--version`.
     """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parsed = _parser().parse_args(given)
+    if not parsed.isolate:
+        return run_command(PROGRAM, parsed.debug, lambda: _run(parsed))
+    codes: list[int] = []
+    rest = [argument for argument in given if argument != ISOLATE]
+    return run_command(PROGRAM, parsed.debug, lambda: codes.append(_isolated(rest))) or codes[0]
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = make_parser(
         PROGRAM,
-        "Predicts every row of a table with a model. The columns are found by their names; others are ignored. What a "
-        "column lacks or the model does not know counts as missing, and is told on standard error.",
-        _version(),
+        "Predicts every row of a table, or images, with a model. The columns of a table are found by their names; "
+        "others are ignored. What a column lacks or the model does not know counts as missing, and is told on standard "
+        "error. An image gives a line of JSON.",
+        installed_version(),
     )
-    parser.add_argument("model", type=Path, help="a model document (.json, .json.gz) or a bundle (.smbundle)")
     parser.add_argument(
-        "table",
+        "model",
         type=Path,
-        help="CSV with any delimiter, JSON lines, a JSON list of objects, each perhaps gzipped, or Parquet",
+        help="a model document (.json, .json.gz) or a bundle (.smbundle); for images also a SavedModel, a TFLite or "
+        "ONNX file of ours, or a detector's frozen graph",
     )
     parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="where the CSV goes (default: standard output)"
+        "inputs",
+        nargs="+",
+        metavar="input",
+        help="one table: CSV with any delimiter, JSON lines, a JSON list of objects, each perhaps gzipped, or Parquet; "
+        "or images, files or addresses (http, https)",
     )
     parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="where the answers go (default: standard output)"
+    )
+    parser.add_argument(
+        ISOLATE,
+        action="store_true",
+        help="predict in a process of its own, so that all memory, of an accelerator too, is free afterwards",
+    )
+    tables = parser.add_argument_group("tables")
+    tables.add_argument(
         "--probabilities",
         action="store_true",
         help="of a classifier: a column for the probability of each class",
     )
-    add_reading_options(parser)
-    parser.add_argument(
+    add_reading_options(tables)
+    tables.add_argument(
         "--image-root", metavar="DIR", help="the folder of image files (default: that of the table)"
     )
-    parsed = parser.parse_args(arguments)
-    return run_command(PROGRAM, parsed.debug, lambda: _run(parsed))
-
-
-def add_reading_options(parser: argparse._ActionsContainer) -> None:
-    """The options that say how a table is read, for a parser or a group of one."""
-    parser.add_argument(
-        "--delimiter", metavar="CHARACTER", help='what stands between values, such as ";" or tab'
+    images = parser.add_argument_group("images")
+    images.add_argument(
+        "--min-score",
+        type=float,
+        metavar="SCORE",
+        help="a box's score has to be above it (default: 0.5, or what the model was exported with)",
     )
-    parser.add_argument(
-        "--encoding", metavar="NAME", help="of a file of text, such as cp1252 (default: UTF-8)"
+    images.add_argument(
+        "--draw",
+        type=Path,
+        metavar="DIR",
+        help="of a detector: the folder for pictures with the boxes on them",
     )
-    parser.add_argument(
-        "--no-header",
-        action="store_true",
-        help="the first line is a row: columns are called column_1, column_2, ...",
+    images.add_argument(
+        "--labels", type=Path, metavar="FILE", help="a label map (.pbtxt) with other names for the classes"
     )
-
-
-def reading_of(parsed: argparse.Namespace) -> Any:
-    """What these options ask for, as a `sensenet.tables.source.Reading`."""
-    source = import_module("sensenet.tables.source")
-    return source.Reading(parsed.delimiter, parsed.encoding, not parsed.no_header)
-
-
-def warn(message: str) -> None:
-    """Tell people something on standard error."""
-    print(f"warning: {message}", file=sys.stderr, flush=True)
+    return parser
 
 
 def _run(parsed: argparse.Namespace) -> None:
-    sources = import_module("sensenet.tables.source")
-    source = sources.open_table(parsed.table, reading_of(parsed), warn)
-    root = str(source.folder) if parsed.image_root is None else parsed.image_root
-    model = import_module("sensenet").create_model(parsed.model, {"image_path_prefix": root})
-    if not hasattr(model, "predict"):
-        raise InputError(f"{parsed.model} finds boxes in images; it does not predict tables")
-    columns_of = import_module("sensenet.tables.model_columns")
-    columns = columns_of.match_columns(model.codecs, source, parsed.no_header)
-    for name in columns.missing:
-        warn(f'there is no column "{name}"; it counts as missing in every row')
-    odd = columns_of.Oddities()
-    predictions = import_module("sensenet.tables.predictions")
-    start, n_rows = time.monotonic(), 0
-    with _written_to(parsed.output) as write, tqdm(unit=" rows", leave=False, disable=None) as bar:
-        for predicted in predictions.predict_table(model, source, columns, odd):
-            frame = predictions.predictions_frame(model, predicted.outputs, parsed.probabilities)
-            write(frame.write_csv(include_header=n_rows == 0).encode())
-            n_rows += len(frame)
-            bar.update(len(frame))
-        if not n_rows:
-            raise InputError(f"{source.name}: there are no rows")
-    for line in odd.lines():
-        warn(line)
-    seconds = time.monotonic() - start
-    rate = f"{n_rows / max(seconds, 1e-9):,.0f} a second"
-    print(f"{counted(n_rows, 'row')} in {seconds:.1f} seconds, {rate}", file=sys.stderr)
-
-
-@contextmanager
-def _written_to(path: Path | None) -> Iterator[Callable[[bytes], Any]]:
-    """What writes to a file, which is there when all was written, or to standard output."""
-    if path is None:
-        yield sys.stdout.buffer.write
+    if _is_table(parsed.inputs):
+        _refuse(parsed, FOR_IMAGES, "images")
+        predict_table(parsed, Path(parsed.inputs[0]))
         return
-    with whole_file(path) as file:
-        yield file.write
+    _refuse(parsed, FOR_TABLES, "tables")
+    predict_images = import_module("sensenet.commands.predict_images").predict_images
+    predict_images(parsed)
 
 
-def _version() -> str:
+def _is_table(inputs: Sequence[str]) -> bool:
+    """Whether the inputs are a table: one file that neither is an image nor is called like one.
+
+    Raises:
+        OSError, InputError: it cannot be read.
+    """
+    if len(inputs) > 1 or import_module("sensenet.preprocess.remote_images").is_address(inputs[0]):
+        return False
     try:
-        return version(DISTRIBUTION)
-    except PackageNotFoundError:
-        return "(not installed)"
+        with open_regular(inputs[0]) as file:
+            head = file.read(SIGNATURE_BYTES)
+    except ValueError as error:  # a null character
+        raise InputError(f"{inputs[0]!r}: cannot be read: {error}") from error
+    kind, _ = mimetypes.guess_type(inputs[0])
+    is_called_image = kind is not None and kind.startswith("image/")
+    image_format = import_module("sensenet.preprocess.pillow_decoding").image_format
+    return image_format(head) is None and not is_called_image
+
+
+def _refuse(parsed: argparse.Namespace, names: Sequence[str], what: str) -> None:
+    """Refuse options that would change nothing.
+
+    Raises:
+        InputError: names the first of them.
+    """
+    for name in names:
+        if getattr(parsed, name) not in (None, False):
+            raise InputError(f"--{name.replace('_', '-')}: it is for {what}")
+
+
+def _isolated(arguments: Sequence[str]) -> int:
+    """Run the command in a process of its own; its exit code.
+
+    Raises:
+        InputError: the process was killed.
+    """
+    command = [sys.executable, "-m", "sensenet.commands.predict", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None, "it was asked for"
+        for line in process.stdout:
+            sys.stdout.buffer.write(line)
+            sys.stdout.buffer.flush()
+    if process.returncode < 0:
+        raise InputError(f"{ISOLATE}: the process that predicted was ended by signal {-process.returncode}")
+    return process.returncode
 
 
 if __name__ == "__main__":

@@ -18,11 +18,12 @@ from sensenet.document.model import ModelSpec, parse_model
 from sensenet.document.parsing import text_list
 from sensenet.errors import ModelFormatError
 from sensenet.forks import check_fork
+from sensenet.formats.facts import model_facts
 from sensenet.formats.h5 import write_weights
 from sensenet.formats.smbundle.functions import SavedFunctions, check_outputs, save_bundle
-from sensenet.formats.smbundle.serving import box_function, rescaled
+from sensenet.formats.smbundle.serving import all_boxes_function, box_function, rescaled
 from sensenet.inputs import encode_images
-from sensenet.models.bundled import no_layers
+from sensenet.models.bundled import no_layers, only_finished
 from sensenet.models.copies import bundle_bytes, model_of_bundle, remade
 from sensenet.models.deepnet import merged_settings, refuse_settings, refuse_tfjs
 from sensenet.models.keras_model import build_detector, detector_with_weights
@@ -165,13 +166,26 @@ class Detector:
         return found if several else found[0]
 
     def _arrays(self, values: Sequence[Any]) -> list[Any]:
-        if isinstance(self._finder, BoxFinder):
-            if self.settings.output_unfiltered_boxes:
-                return [_arrays(boxes) for boxes in self._finder.find_all(values)]
-            if self.settings.pad_bounding_box_output:
-                found = self._finder.find_padded(values)
-                return [PaddedBoxArrays(*_arrays(boxes), valid) for boxes, valid in found]
-        return [_arrays(boxes) for boxes in self._finder.find(values)]
+        finder = self._finder
+        if isinstance(finder, BoxFinder) and self.settings.output_unfiltered_boxes:
+            return [_arrays(boxes) for boxes in finder.find_all(values)]
+        if isinstance(finder, BoxFinder) and self.settings.pad_bounding_box_output:
+            return [PaddedBoxArrays(*_arrays(boxes), valid) for boxes, valid in finder.find_padded(values)]
+        return [_arrays(boxes) for boxes in finder.find(values)]
+
+    def kept_boxes(self, images: Sequence[Any]) -> list[BoxArrays]:
+        """Of each of several images the boxes that the rule of the settings keeps, whatever form they ask for."""
+        check_fork()
+        return [_arrays(boxes) for boxes in self._finder.find(images)]
+
+    def all_boxes(self, images: Sequence[Any]) -> list[BoxArrays]:
+        """Of each of several images all boxes, in the order: branches, rows, columns, anchors.
+
+        Raises:
+            ModelFormatError: see `raw_function`.
+        """
+        check_fork()
+        return [_arrays(boxes) for boxes in self._box_finder().find_all(images)]
 
     def save_bundle(
         self, path: str | os.PathLike[str], tfjs_path: str | os.PathLike[str] | None = None
@@ -197,6 +211,30 @@ class Detector:
         raw = box_function(rescaled(finder.function, finder.loader), finder.rule)
         functions = SavedFunctions(raw, None, finder.function, None, BoxArrays._fields)
         return save_bundle(functions, saved, path)
+
+    def raw_function(self) -> Any:
+        """The concrete function that exports are made of: see `formats.smbundle.serving.all_boxes_function`.
+
+        Raises:
+            ModelFormatError: the detector came from a bundle of the published package, which has only a finished one.
+        """
+        check_fork()
+        finder = self._box_finder()
+        return all_boxes_function(rescaled(finder.function, finder.loader))
+
+    def facts(self) -> dict[str, Any]:
+        """What a consumer of an exported detector needs to know of it.
+
+        Raises:
+            ModelFormatError: see `raw_function`.
+        """
+        finder = self._box_finder()
+        return model_facts(self._fields, self._output, finder.loader, finder.rule)
+
+    def _box_finder(self) -> BoxFinder:
+        if not isinstance(self._finder, BoxFinder):
+            raise only_finished()
+        return self._finder
 
     def save_weights(self, path: str | os.PathLike[str]) -> None:
         """Write the weights in Keras' legacy HDF5 layout.

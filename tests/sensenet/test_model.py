@@ -235,7 +235,7 @@ def test_compressed_documents_are_read(tmp_path: Path) -> None:
     assert sensenet.create_model(str(path))(documents.POINTS).shape == (6, 3)
 
 
-@pytest.mark.parametrize("to_format", sorted(FORMATS))
+@pytest.mark.parametrize("to_format", sorted(FORMATS.keys() - {"czmodel"}))  # which takes no tables
 def test_convert_writes_every_format(tmp_path: Path, to_format: str) -> None:
     path = Path(sensenet.convert(documents.classifier(), None, tmp_path / f"model.{to_format}", to_format))
     assert path.stat().st_size > 1000
@@ -243,8 +243,8 @@ def test_convert_writes_every_format(tmp_path: Path, to_format: str) -> None:
 
 
 def test_convert_refuses_unknown_formats_and_settings_that_come_too_late(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match='to_format: expected one of h5, smbundle, got "onnx"'):
-        sensenet.convert(documents.classifier(), None, tmp_path / "x", "onnx")
+    with pytest.raises(SettingsError, match=r'to_format: expected one of .*onnx, .*, got "onyx"'):
+        sensenet.convert(documents.classifier(), None, tmp_path / "x", "onyx")
     made = sensenet.create_model(documents.regression())
     with pytest.raises(SettingsError, match="made already"):
         sensenet.convert(made, {"regression_normalize": True}, tmp_path / "x", "h5")

@@ -72,7 +72,7 @@ def _forward(spec: ModelSpec, inputs: tf.Tensor) -> tf.Tensor:
     with_trees = inputs
     if any(network.uses_trees for network in spec.networks) and forests:
         with_trees = tf.concat([tree_features(forests, inputs), inputs], axis=1)
-    counted = _counted(spec.networks)
+    counted = counted_networks(spec.networks)
     outputs = [
         forward_layers(network.layers, with_trees if network.uses_trees else inputs) for network, _ in counted
     ]
@@ -82,7 +82,7 @@ def _forward(spec: ModelSpec, inputs: tf.Tensor) -> tf.Tensor:
     return tf.add_n(summed) / len(spec.networks)
 
 
-def _counted(networks: Sequence[NetworkSpec]) -> list[tuple[NetworkSpec, int]]:
+def counted_networks(networks: Sequence[NetworkSpec]) -> list[tuple[NetworkSpec, int]]:
     """The networks that differ, and how often each is there: repeats are how a plain mean has weights."""
     contents = [(network.uses_trees, content(network.layers)) for network in networks]
     of_content = dict(zip(contents, networks, strict=True))

@@ -151,7 +151,7 @@ def test_pictures_never_go_where_images_are(model, folder, capsys):
     link.symlink_to(folder)
     for place in (folder, link):
         assert run(model, folder, ALL, "--draw", place) == 1
-        assert "holds images of the rows" in failure(capsys)
+        assert "holds images that are drawn on" in failure(capsys)
     (folder.parent / "file").write_text("")
     assert run(model, folder, ALL, "--draw", folder.parent / "file") == 1
     assert "file cannot be made" in failure(capsys)
