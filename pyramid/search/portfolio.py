@@ -73,7 +73,7 @@ REFIT = False
 MAX_NETWORKS = 120
 """Entries of a final model; a candidate of five networks takes five."""
 
-PATIENCE = 24
+PATIENCE = 16
 
 _LINEAR = tuple(Numbers(rate, weight_decay=decay) for rate in (0.01, 0.002) for decay in (0.0, 0.03))
 _SMALL = (
