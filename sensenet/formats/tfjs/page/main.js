@@ -1,0 +1,114 @@
+// The page of a model: its fields, and under them or beside them what it says.
+
+import { ANSWERS } from "./answers.js";
+import { element } from "./dom.js";
+import { categoryWidget, numberWidget } from "./fields.js";
+import { loadModel } from "./model.js";
+import { pictureWidget } from "./pictures.js";
+
+const MODEL_URL = "model.json";
+const TITLES = {
+  classification: (facts) => facts.objective ?? "Classification",
+  regression: (facts) => facts.objective ?? "Regression",
+  detection: () => "Object detection",
+};
+const byId = (id) => document.getElementById(id);
+
+function tell(message) {
+  byId("problem").textContent = message;
+}
+
+function widgets(facts, changed) {
+  const turned = facts.image?.exif_rotation ?? false;
+  const makers = {
+    numeric: (field) => numberWidget(field, changed),
+    categorical: (field) => categoryWidget(field, changed),
+    image: (field) => pictureWidget(field, turned, changed, tell),
+  };
+  return new Map(facts.fields.map((field) => [field, makers[field.type](field)]));
+}
+
+/** Runs `work` once at a time; what is asked for meanwhile is done once, afterwards. */
+function oneAtATime(work) {
+  let running = false;
+  let again = false;
+  return async () => {
+    again = true;
+    if (running) return;
+    running = true;
+    while (again) {
+      again = false;
+      await work();
+    }
+    running = false;
+  };
+}
+
+function subtitle(facts) {
+  if (facts.type === "detection") return `Finds ${list(facts.classes)} in pictures.`;
+  const count = facts.fields.length === 1 ? "one field" : `${facts.fields.length} fields`;
+  if (facts.type === "regression") return `Predicts a number from ${count}.`;
+  return `Tells ${list(facts.classes)} apart, from ${count}.`;
+}
+
+function list(names) {
+  if (names.length > 6) return `${names.length} classes`;
+  return names.length === 1 ? names[0] : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+}
+
+function build(model) {
+  const { facts } = model;
+  const predict = oneAtATime(async () => {
+    tell("");
+    try {
+      await answer(model, shown);
+    } catch (error) {
+      tell(error.message);
+    }
+    document.body.dataset.state = "answered";
+  });
+  const shown = widgets(facts, predict);
+  const pictures = facts.fields.filter((field) => field.type === "image").map((field) => shown.get(field));
+  const others = facts.fields.filter((field) => field.type !== "image").map((field) => shown.get(field).element);
+  byId("inputs").append(...pictures.map((widget) => widget.element), element("div", { className: "fields" }, ...others));
+  byId("inputs").addEventListener("submit", (event) => event.preventDefault());
+  if (pictures.length === 1) takeAnywhere(pictures[0]);
+  if (others.length > 0) predict();
+  else byId("prediction").append(element("p", { className: "hint" }, "Give it a picture."));
+}
+
+/** Pictures that are dropped or pasted beside the only place for one go there, too. */
+function takeAnywhere(picture) {
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", (event) => { event.preventDefault(); picture.take(event.dataTransfer.files); });
+  document.addEventListener("paste", (event) => picture.take(event.clipboardData.files));
+}
+
+async function answer({ facts, predict }, shown) {
+  const values = new Map([...shown].map(([field, widget]) => [field, widget.value()]));
+  const started = performance.now();
+  const given = await predict(values);
+  const took = performance.now() - started;
+  const overlay = [...shown.values()].find((widget) => widget.overlay)?.overlay;
+  byId("prediction").replaceChildren(...ANSWERS[facts.type](facts, given, overlay));
+  byId("measured").textContent = `Answered in ${took.toFixed(0)} ms (TensorFlow.js ${tf.version_core}, ${tf.getBackend()}).`;
+}
+
+async function main() {
+  try {
+    const model = await loadModel(MODEL_URL, (share) => {
+      byId("status").textContent = `Loading the model … ${Math.round(100 * share)} %`;
+    });
+    document.title = byId("title").textContent = TITLES[model.facts.type](model.facts);
+    byId("subtitle").textContent = subtitle(model.facts);
+    build(model);
+    byId("status").textContent = "";
+    document.querySelector("main").hidden = false;
+    document.body.dataset.state ??= "ready";
+  } catch (error) {
+    byId("status").textContent = "";
+    tell(`The model cannot be loaded: ${error.message}`);
+  }
+}
+
+main();
