@@ -28,7 +28,7 @@ from sensenet.inputs import Points
 from sensenet.models.predict.images import ImageFeatures, RawImages, raw_images
 from sensenet.models.predict.tables import run
 from sensenet.models.settings import Settings
-from sensenet.models.sources import Source, denormalized
+from sensenet.models.sources import Source, around, denormalized
 from sensenet.preprocess.tabular import column_codecs, raw_codecs, total_columns
 
 
@@ -77,6 +77,10 @@ class BundleSource(_FunctionSource):
         predicted = run(partial(apply, self.saved.preprocessed), matrix)
         return denormalized(predicted, self.output, self.settings)
 
+    @override
+    def raw_function(self) -> Any:
+        return around(self, partial(apply, self.saved.preprocessed), self.output, self.settings)
+
 
 @dataclass(frozen=True, eq=False)
 class RawBundleSource(_FunctionSource):
@@ -87,6 +91,10 @@ class RawBundleSource(_FunctionSource):
     """
 
     raw_images: RawImages | None
+
+    @override
+    def raw_function(self) -> NoReturn:
+        raise only_finished()
 
     @override
     def predict(self, points: Points) -> np.ndarray:
@@ -172,3 +180,10 @@ def _check_columns(function: Any, name: str | None, columns: int) -> None:
 def no_layers() -> WeightsError:
     """The error of what needs the layers of a model that came from a bundle."""
     return WeightsError("a model that was read from a bundle has no layers; make it from its JSON document")
+
+
+def only_finished() -> ModelFormatError:
+    """The error of what needs more than the finished function of a bundle of the published package."""
+    return ModelFormatError(
+        "this bundle holds one finished function, which no other format can take; convert the model's JSON document"
+    )

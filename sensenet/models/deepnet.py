@@ -26,6 +26,7 @@ from sensenet.document.model import ModelSpec, dump_model, parse_model
 from sensenet.document.parsing import text_list
 from sensenet.errors import ModelFormatError, SettingsError
 from sensenet.forks import check_fork
+from sensenet.formats.facts import model_facts
 from sensenet.formats.h5 import write_weights
 from sensenet.formats.smbundle.functions import SavedFunctions, save_bundle
 from sensenet.inputs import Points, encode_points
@@ -128,6 +129,23 @@ class Deepnet:
         check_fork()
         refuse_tfjs(tfjs_path)
         return save_bundle(self._source.functions(), self._saved(), path)
+
+    def raw_function(self) -> Any:
+        """The concrete function of raw values that exports are made of: see `formats.smbundle.serving.raw_function`.
+
+        Raises:
+            ModelFormatError: the model came from a bundle of the published package, which has only a finished one.
+        """
+        check_fork()
+        return self._source.raw_function()
+
+    def facts(self) -> dict[str, Any]:
+        """What a consumer of an exported model needs to know of it."""
+        images = self._source.images
+        loader = None if images is None else images.loader
+        return model_facts(
+            self._fields, self._output, loader, normalized=bool(self.settings.regression_normalize)
+        )
 
     def save_weights(self, path: str | os.PathLike[str]) -> None:
         """Write the weights in Keras' legacy HDF5 layout.

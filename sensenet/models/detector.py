@@ -18,11 +18,12 @@ from sensenet.document.model import ModelSpec, parse_model
 from sensenet.document.parsing import text_list
 from sensenet.errors import ModelFormatError
 from sensenet.forks import check_fork
+from sensenet.formats.facts import model_facts
 from sensenet.formats.h5 import write_weights
 from sensenet.formats.smbundle.functions import SavedFunctions, check_outputs, save_bundle
-from sensenet.formats.smbundle.serving import box_function, rescaled
+from sensenet.formats.smbundle.serving import all_boxes_function, box_function, rescaled
 from sensenet.inputs import encode_images
-from sensenet.models.bundled import no_layers
+from sensenet.models.bundled import no_layers, only_finished
 from sensenet.models.copies import bundle_bytes, model_of_bundle, remade
 from sensenet.models.deepnet import merged_settings, refuse_settings, refuse_tfjs
 from sensenet.models.keras_model import build_detector, detector_with_weights
@@ -197,6 +198,30 @@ class Detector:
         raw = box_function(rescaled(finder.function, finder.loader), finder.rule)
         functions = SavedFunctions(raw, None, finder.function, None, BoxArrays._fields)
         return save_bundle(functions, saved, path)
+
+    def raw_function(self) -> Any:
+        """The concrete function that exports are made of: see `formats.smbundle.serving.all_boxes_function`.
+
+        Raises:
+            ModelFormatError: the detector came from a bundle of the published package, which has only a finished one.
+        """
+        check_fork()
+        finder = self._box_finder()
+        return all_boxes_function(rescaled(finder.function, finder.loader))
+
+    def facts(self) -> dict[str, Any]:
+        """What a consumer of an exported detector needs to know of it.
+
+        Raises:
+            ModelFormatError: see `raw_function`.
+        """
+        finder = self._box_finder()
+        return model_facts(self._fields, self._output, finder.loader, finder.rule)
+
+    def _box_finder(self) -> BoxFinder:
+        if not isinstance(self._finder, BoxFinder):
+            raise only_finished()
+        return self._finder
 
     def save_weights(self, path: str | os.PathLike[str]) -> None:
         """Write the weights in Keras' legacy HDF5 layout.

@@ -54,6 +54,14 @@ class Source(ABC):
         """
 
     @abstractmethod
+    def raw_function(self) -> Any:
+        """The concrete function of raw values: see `formats.smbundle.serving.raw_function`.
+
+        Raises:
+            ModelFormatError: the model came from a bundle that has only a finished one.
+        """
+
+    @abstractmethod
     def functions(self) -> SavedFunctions:
         """What a SavedModel of the model holds."""
 
@@ -117,12 +125,13 @@ class DocumentSource(Source):
         return denormalized(run(self.compiled, matrix), self.document.output, self.settings)
 
     @override
+    def raw_function(self) -> Any:
+        return around(self, self.compiled, self.document.output, self.settings)
+
+    @override
     def functions(self) -> SavedFunctions:
-        pixels = None if self.images is None else rescaled(self.images.function, self.images.loader)
-        normalized = bool(self.settings.regression_normalize)
-        raw = raw_function(self.document, self.codecs, self.compiled, normalized, pixels)
         features = None if self.images is None else self.images.function
-        return SavedFunctions(raw, self.compiled, features, None)
+        return SavedFunctions(self.raw_function(), self.compiled, features, None)
 
     @override
     def keras_model(self) -> keras.Model:
@@ -144,3 +153,9 @@ def denormalized(predicted: np.ndarray, output: Output, settings: Settings) -> n
     if not isinstance(output, NumericOutput) or settings.regression_normalize:
         return predicted
     return predicted * np.float32(output.stdev) + np.float32(output.mean)
+
+
+def around(source: Source, predict: Any, output: Output, settings: Settings) -> Any:
+    """The concrete function of raw values around `predict`, (rows, columns) -> (rows, outputs), of `source`."""
+    pixels = None if source.images is None else rescaled(source.images.function, source.images.loader)
+    return raw_function(output, source.codecs, predict, bool(settings.regression_normalize), pixels)

@@ -6,7 +6,7 @@ and in an exported model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -14,74 +14,19 @@ import numpy as np
 import tensorflow as tf
 
 from sensenet.document.wording import hint
-from sensenet.errors import ModelFormatError, SettingsError
+from sensenet.errors import ModelFormatError
+from sensenet.preprocess.geometry import NUMPY, RESCALE_TYPES, TENSORS, geometry, nearest
 
-
-class _Arithmetic(NamedTuple):
-    """The operations of the geometry below on float32 scalars, which are NumPy's or tensors."""
-
-    divide: Callable[[Any, Any], Any]
-    minimum: Callable[[Any, Any], Any]
-    maximum: Callable[[Any, Any], Any]
-    round: Callable[[Any], Any]
-
-
-_NUMPY = _Arithmetic(np.divide, np.minimum, np.maximum, np.round)
-# the optimiser turns a plain division by a constant into a multiplication by its reciprocal, which rounds differently
-_TENSORS = _Arithmetic(tf.math.divide_no_nan, tf.math.minimum, tf.math.maximum, tf.math.round)
-
-
-class _Side(NamedTuple):
-    """How one side of an image is resized, in whole pixels that are held as float32.
-
-    Attributes:
-        size: what it is scaled to.
-        offset: how many of these pixels are cut off before the first one of the result.
-        kept: how many are in the result.
-    """
-
-    size: Any
-    offset: Any
-    kept: Any
-
-
-def _warp(
-    source: tuple[Any, Any], target: tuple[np.float32, np.float32], ops: _Arithmetic
-) -> tuple[_Side, ...]:
-    return tuple(_Side(side, np.float32(0), side) for side in target)
-
-
-def _pad(
-    source: tuple[Any, Any], target: tuple[np.float32, np.float32], ops: _Arithmetic
-) -> tuple[_Side, ...]:
-    ratio = ops.minimum(*(ops.divide(side, size) for side, size in zip(target, source, strict=True)))
-    sizes = [ops.maximum(ops.round(size * ratio), np.float32(1)) for size in source]
-    return tuple(_Side(size, np.float32(0), size) for size in sizes)
-
-
-def _crop(
-    source: tuple[Any, Any], target: tuple[np.float32, np.float32], ops: _Arithmetic
-) -> tuple[_Side, ...]:
-    ratio = ops.maximum(*(ops.divide(side, size) for side, size in zip(target, source, strict=True)))
-    sides = []
-    for size, kept in zip(source, target, strict=True):
-        scaled = size * ratio
-        resized = ops.maximum(ops.round(scaled), kept)
-        offset = ops.maximum(ops.round((scaled - kept) * np.float32(0.5)), np.float32(0))
-        sides.append(_Side(resized, ops.minimum(offset, resized - kept), kept))
-    return tuple(sides)
-
-
-_GEOMETRIES: Mapping[str, Callable[..., tuple[_Side, ...]]] = MappingProxyType(
-    {"warp": _warp, "pad": _pad, "crop": _crop}
-)
-RESCALE_TYPES = tuple(_GEOMETRIES)
-
-
-def _geometry(rescale_type: str) -> Callable[..., tuple[_Side, ...]]:
-    if rescale_type not in _GEOMETRIES:
-        raise SettingsError(f"rescale_type: there is no {rescale_type!r}{hint(rescale_type, RESCALE_TYPES)}")
-    return _GEOMETRIES[rescale_type]
+__all__ = [
+    "LOADING_METHODS",
+    "RESCALE_TYPES",
+    "Placement",
+    "normalize",
+    "placement",
+    "rescale",
+    "rescale_all",
+    "to_rgb",
+]
 
 
 def rescale(image: Any, width: int, height: int, rescale_type: str) -> tf.Tensor:
@@ -103,18 +48,18 @@ def rescale(image: Any, width: int, height: int, rescale_type: str) -> tf.Tensor
     Raises:
         SettingsError: an unknown rescale type.
     """
-    geometry = _geometry(rescale_type)
+    sides = geometry(rescale_type)
     image = tf.convert_to_tensor(image)
     static = image.shape[:2].as_list()
     if None in static:
         sizes = tf.unstack(tf.shape(image)[:2])
-        source, ops = tuple(tf.cast(size, tf.float32) for size in sizes), _TENSORS
+        source, ops = tuple(tf.cast(size, tf.float32) for size in sizes), TENSORS
     else:
         sizes = static
-        source, ops = tuple(np.float32(size) for size in static), _NUMPY
-    down, across = geometry(source, (np.float32(height), np.float32(width)), ops)
-    rows = _nearest(sizes[0], source[0], down, height, ops)
-    columns = _nearest(sizes[1], source[1], across, width, ops)
+        source, ops = tuple(np.float32(size) for size in static), NUMPY
+    down, across = sides(source, (np.float32(height), np.float32(width)), ops)
+    rows = nearest(sizes[0], source[0], down, height, ops)
+    columns = nearest(sizes[1], source[1], across, width, ops)
     # converted between the two: fewer numbers than before, and wider ones are quicker to gather than bytes
     picture = tf.gather(tf.cast(tf.gather(image, rows), tf.float32), columns, axis=1)
     if rescale_type == "pad":
@@ -124,16 +69,38 @@ def rescale(image: Any, width: int, height: int, rescale_type: str) -> tf.Tensor
     return picture
 
 
-def _nearest(n_in: Any, size: Any, side: _Side, target: int, ops: _Arithmetic) -> tf.Tensor:
-    """The source indices of one side's kept pixels, (kept,) int32; `size` is `n_in` as float32."""
-    centres = np.arange(target, dtype=np.float32) + np.float32(0.5)
-    if isinstance(side.kept, tf.Tensor):
-        centres = tf.constant(centres)[: tf.cast(side.kept, tf.int32)]
-    else:
-        centres = centres[: int(side.kept)]
-    positions = (side.offset + centres) * ops.divide(size, side.size)
-    # positions are not negative, so that the conversion is the floor
-    return tf.minimum(tf.cast(positions, tf.int32), n_in - 1)
+def rescale_all(images: tf.Tensor, width: int, height: int, rescale_type: str) -> tf.Tensor:
+    """`rescale` for several images of one size at once, in operations that every runtime of exported models has.
+
+    Shapes are known in spite of images of any size: indices reach beyond the resized picture, and a mask fills up.
+
+    Args:
+        images: (n, h, w, channels) float32, h and w at least 1, channels static.
+        width, height: of the result.
+        rescale_type: one of `RESCALE_TYPES`.
+
+    Returns:
+        (n, height, width, channels) float32 in the range of `images`; what pad fills in is good to 1e-6 of its value.
+
+    Raises:
+        SettingsError: an unknown rescale type.
+    """
+    sizes = tf.unstack(tf.shape(images)[1:3])
+    source = [tf.cast(size, tf.float32) for size in sizes]
+    down, across = geometry(rescale_type)(
+        (source[0], source[1]), (np.float32(height), np.float32(width)), TENSORS
+    )
+    rows = nearest(sizes[0], source[0], down._replace(kept=height), height, TENSORS)
+    columns = nearest(sizes[1], source[1], across._replace(kept=width), width, TENSORS)
+    pictures = tf.gather(tf.gather(images, rows, axis=1), columns, axis=2)
+    if rescale_type != "pad":
+        return pictures
+    above = np.arange(height, dtype=np.float32)[:, None, None] < down.kept
+    left = np.arange(width, dtype=np.float32)[None, :, None] < across.kept
+    inside = tf.cast(above, tf.float32) * tf.cast(left, tf.float32)  # (height, width, 1)
+    count = down.kept * across.kept * np.float32(images.shape[3])
+    mean = tf.reduce_sum(pictures * inside, axis=(1, 2, 3), keepdims=True) / count
+    return pictures * inside + mean * (1.0 - inside)
 
 
 def to_rgb(pixels: Any, color_space: str) -> Any:
@@ -246,11 +213,11 @@ def placement(height: Any, width: Any, target_height: int, target_width: int, re
         SettingsError: an unknown rescale type.
     """
     target = np.float32(target_height), np.float32(target_width)
-    ops = _TENSORS if tf.is_tensor(height) else _NUMPY
-    source = [tf.cast(size, tf.float32) if ops is _TENSORS else np.float32(size) for size in (height, width)]
+    ops = TENSORS if tf.is_tensor(height) else NUMPY
+    source = [tf.cast(size, tf.float32) if ops is TENSORS else np.float32(size) for size in (height, width)]
     if rescale_type == "pad":
         ratio = ops.maximum(*(ops.divide(size, side) for size, side in zip(source, target, strict=True)))
         return Placement(ops.minimum(ratio, source[1]), ops.minimum(ratio, source[0]), 0.0, 0.0)
-    down, across = _geometry(rescale_type)(tuple(source), target, ops)
+    down, across = geometry(rescale_type)(tuple(source), target, ops)
     scales = ops.divide(source[1], across.size), ops.divide(source[0], down.size)
     return Placement(*scales, across.offset, down.offset)

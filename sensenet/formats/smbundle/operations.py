@@ -10,10 +10,10 @@ LOOPS = frozenset({"StatelessWhile", "While"})
 # fmt: off
 OURS = frozenset({
     "Abs", "AddN", "AddV2", "ArgMax", "AvgPool", "BiasAdd", "Cast", "ConcatV2", "Const", "Conv2D",
-    "Cumsum", "DepthwiseConv2dNative", "DivNoNan", "Elu", "EnsureShape", "Equal", "Erfc", "Exp",
+    "Cumsum", "DepthwiseConv2dNative", "DivNoNan", "Elu", "Equal", "Erfc", "Exp",
     "ExpandDims", "Expm1", "Floor", "GatherV2", "Greater", "GreaterEqual", "Identity", "IdentityN",
     "IsNan", "LeakyRelu", "Less", "LessEqual", "LogSoftmax", "LogicalAnd", "MatMul", "Max", "MaxPool",
-    "Maximum", "Mean", "Minimum", "Mul", "Neg", "NonMaxSuppressionV3", "Pack", "Pad", "PadV2",
+    "Maximum", "Mean", "Minimum", "Mul", "Neg", "NonMaxSuppressionV3", "Pack", "Pad",
     "PartitionedCall", "Placeholder", "Pow", "Prod", "Range", "RealDiv", "Relu", "Relu6", "Reshape",
     "ResizeBilinear", "ResizeNearestNeighbor", "Round", "SelectV2", "Selu", "Shape", "Sigmoid", "Softmax",
     "Softplus", "Softsign", "Sqrt", "Square", "Squeeze", "StatelessWhile", "StridedSlice", "Sub", "Sum",
@@ -37,7 +37,7 @@ PUBLISHED = frozenset({
 """Those of the published package's bundles (bigml-sensenet 0.7.5 on TensorFlow 2.16), collected in the same way."""
 
 OTHER_VERSIONS = frozenset({
-    "BatchToSpaceND", "CombinedNonMaxSuppression", "FusedBatchNorm", "FusedBatchNormV2", "Log", "Log1p",
+    "BatchToSpaceND", "CombinedNonMaxSuppression", "EnsureShape", "FusedBatchNorm", "FusedBatchNormV2", "Log", "Log1p",
     "NonMaxSuppressionV4", "NonMaxSuppressionV5", "OneHot", "SpaceToBatchND", "SquaredDifference", "StopGradient",
     "While",
 })

@@ -12,9 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from sensenet.detection import MAX_COORDINATE, Suppression
-from sensenet.document.fields import CategoricalField, ImageField, NumericOutput
-from sensenet.document.model import ModelSpec
-from sensenet.preprocess.image import placement, rescale, to_rgb
+from sensenet.document.fields import CategoricalField, ImageField, NumericOutput, Output
+from sensenet.preprocess.image import placement, rescale_all, to_rgb
 from sensenet.preprocess.reading import ImageLoader
 from sensenet.preprocess.tabular import ColumnCodec
 
@@ -50,9 +49,7 @@ class Rescaled:
 
     def __call__(self, pixels: tf.Tensor) -> Any:
         """(n, h, w, channels) float32 of 0 to 255 -> what the function gives."""
-        one = lambda image: rescale(image, self.width, self.height, self.rescale_type)  # noqa: E731
-        shape = (self.height, self.width, self.channels)
-        sized = tf.map_fn(one, pixels, fn_output_signature=tf.TensorSpec(shape, tf.float32))
+        sized = rescale_all(pixels, self.width, self.height, self.rescale_type)
         return self.function(to_rgb(sized, self.color_space))
 
 
@@ -62,7 +59,7 @@ def rescaled(function: Any, loader: ImageLoader) -> Rescaled:
 
 
 def raw_function(
-    spec: ModelSpec,
+    output: Output,
     codecs: Sequence[ColumnCodec],
     predict: Any,
     normalized: bool,
@@ -76,7 +73,7 @@ def raw_function(
     h, w, channels) where there are several. An input that no field needs is left out.
 
     Args:
-        spec: the model.
+        output: of the model.
         codecs: of its fields.
         predict: (rows, columns) float32 -> (rows, outputs).
         normalized: whether a numeric output stays standardised.
@@ -86,8 +83,8 @@ def raw_function(
     def serve(image_pixel_inputs: tf.Tensor | None, numeric_inputs: tf.Tensor | None) -> dict[str, tf.Tensor]:
         matrix = tf.concat(_blocks(codecs, image_pixel_inputs, numeric_inputs, images), axis=1)
         predicted = predict(matrix)
-        if isinstance(spec.output, NumericOutput) and not normalized:
-            predicted = predicted * spec.output.stdev + spec.output.mean
+        if isinstance(output, NumericOutput) and not normalized:
+            predicted = predicted * output.stdev + output.mean
         return {"output": predicted}
 
     n_images = sum(isinstance(codec.field, ImageField) for codec in codecs)
@@ -144,11 +141,36 @@ def _features(pixels: tf.Tensor, images: Rescaled) -> list[tf.Tensor]:
     """One (rows, features) tensor for each image field."""
     if pixels.shape.rank == 4:
         return [images(pixels)]
-    n_images = pixels.shape[1]
-    shape = tf.shape(pixels)
-    flat = tf.reshape(pixels, tf.concat([[-1], shape[2:]], axis=0))
-    features = images(tf.ensure_shape(flat, (None, None, None, images.channels)))
+    n_images, shape = pixels.shape[1], tf.shape(pixels)
+    features = images(tf.reshape(pixels, (-1, shape[2], shape[3], images.channels)))
     return tf.unstack(tf.reshape(features, (-1, n_images, features.shape[1])), axis=1)
+
+
+def all_boxes(images: Rescaled, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+    """All boxes of (n, h, w, channels) float32 `pixels`, in the order: branches, rows, columns, anchors.
+
+    Args:
+        images: the function (n, height, width, 3) -> `detection.Decoded`, as a dict.
+        pixels: 0 to 255.
+
+    Returns:
+        `boxes` (n, boxes, 4) float32, x1, y1, x2, y2 in whole pixels of the images, `scores` (n, boxes) float32 and
+        `classes` (n, boxes) int32.
+    """
+    shape = tf.shape(pixels)
+    place = placement(shape[1], shape[2], images.height, images.width, images.rescale_type)
+    decoded = images(pixels)
+    corners = tf.round(place.to_original(decoded["corners"]))
+    # a far too large exponent gives infinity, and damaged weights NaN
+    corners = tf.where(
+        tf.math.is_nan(corners), 0.0, tf.clip_by_value(corners, -MAX_COORDINATE, MAX_COORDINATE)
+    )
+    return {"boxes": corners, "scores": decoded["scores"], "classes": decoded["classes"]}
+
+
+def all_boxes_function(images: Rescaled) -> Any:
+    """The concrete function of a detector: `image_pixel_inputs`, as `box_function`, to what `all_boxes` gives."""
+    return _of_pixels(lambda image_pixel_inputs: all_boxes(images, image_pixel_inputs), images)
 
 
 def box_function(images: Rescaled, rule: Suppression) -> Any:
@@ -163,25 +185,25 @@ def box_function(images: Rescaled, rule: Suppression) -> Any:
     """
 
     def serve(image_pixel_inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        shape = tf.shape(image_pixel_inputs)
-        place = placement(shape[1], shape[2], images.height, images.width, images.rescale_type)
-        decoded = images(image_pixel_inputs)
-        corners = tf.round(place.to_original(decoded["corners"]))
-        # a far too large exponent gives infinity, and damaged weights NaN
-        corners = tf.where(
-            tf.math.is_nan(corners), 0.0, tf.clip_by_value(corners, -MAX_COORDINATE, MAX_COORDINATE)
-        )
-        kept = partial(_suppressed, rule=rule)
-        shapes = (rule.max_objects, 4), (rule.max_objects,), (rule.max_objects,), ()
-        dtypes = tf.float32, tf.float32, tf.int32, tf.int32
-        types = tuple(tf.TensorSpec(*each) for each in zip(shapes, dtypes, strict=True))
-        boxes = (corners, decoded["scores"], decoded["classes"])
-        found = tf.map_fn(kept, boxes, fn_output_signature=types)
-        k = tf.reduce_max(found[3])
-        return {"boxes": found[0][:, :k], "scores": found[1][:, :k], "classes": found[2][:, :k]}
+        return kept_boxes(all_boxes(images, image_pixel_inputs), rule)
 
+    return _of_pixels(serve, images)
+
+
+def _of_pixels(function: Any, images: Rescaled) -> Any:
     signature = tf.TensorSpec((None, None, None, images.channels), tf.float32, name=IMAGE_INPUT)
-    return _concrete(serve, [signature])
+    return _concrete(function, [signature])
+
+
+def kept_boxes(found: dict[str, tf.Tensor], rule: Suppression) -> dict[str, tf.Tensor]:
+    """Those of `all_boxes` that are kept, in the same form: of each image the best first, and zeros behind fewer."""
+    shapes = (rule.max_objects, 4), (rule.max_objects,), (rule.max_objects,), ()
+    dtypes = tf.float32, tf.float32, tf.int32, tf.int32
+    types = tuple(tf.TensorSpec(*each) for each in zip(shapes, dtypes, strict=True))
+    boxes = (found["boxes"], found["scores"], found["classes"])
+    *kept, counts = tf.map_fn(partial(_suppressed, rule=rule), boxes, fn_output_signature=types)
+    k = tf.reduce_max(counts)
+    return {name: column[:, :k] for name, column in zip(("boxes", "scores", "classes"), kept, strict=True)}
 
 
 def _suppressed(boxes: tuple[tf.Tensor, ...], rule: Suppression) -> tuple[tf.Tensor, ...]:
