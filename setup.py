@@ -16,7 +16,12 @@ setup(
     long_description_content_type="text/markdown",
     python_requires=">=3.11",
     packages=find_packages(include=["pyramid*", "sensenet*"]),
-    package_data={"pyramid.settings": ["schema/*.json"], "pyramid": ["py.typed"], "sensenet": ["py.typed"]},
+    package_data={
+        "pyramid.settings": ["schema/*.json"],
+        "pyramid": ["py.typed"],
+        "sensenet": ["py.typed"],
+        "sensenet.formats.tfjs": ["predict.js", "page/*"],
+    },
     install_requires=[
         "tensorflow>=2.21,<2.22",
         "numpy>=1.26",

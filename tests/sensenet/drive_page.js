@@ -13,7 +13,7 @@ async function drop(path) {
 }
 
 function type(name, value) {
-  const input = document.querySelector(`[name="${name}"]`);
+  const input = document.forms.inputs.elements[name];
   const option = [...(input.options ?? [])].find((one) => one.text === value);
   input.value = option ? option.value : value;
   input.dispatchEvent(new Event(option ? "change" : "input", { bubbles: true }));

@@ -15,7 +15,8 @@ from sensenet.errors import SettingsError
 from sensenet.formats.tfjs.operations import check_operations
 from sensenet.formats.tfjs.rewriting import NARROWED, rewritten
 
-PASSES = ("debug_stripper", "pruning", "constfold", "arithmetic", "dependency", "pruning")
+PASSES = ("function", "debug_stripper", "pruning", "constfold", "arithmetic", "dependency", "pruning")
+LOOPS = ("StatelessWhile", "While")
 
 
 class Tensor(NamedTuple):
@@ -49,10 +50,12 @@ def make_graph(function: Any) -> Graph:
     Raises:
         SettingsError: it needs operations that TensorFlow.js lacks; names them.
     """
-    # loops as single operations: as functions they would hold constants of their own
-    frozen = convert_variables_to_constants_v2(function, lower_control_flow=True)
+    frozen = convert_variables_to_constants_v2(function)
     _refuse_grouped_convolutions(frozen.graph)
     definition = frozen.graph.as_graph_def()
+    for node in definition.node:
+        if node.op in LOOPS:  # into plain operations: a function would have constants of its own
+            node.attr["_lower_using_switch_merge"].b = True
     outputs = {}
     for name, tensor in zip(sorted(function.structured_outputs), frozen.outputs, strict=True):
         # of its own: TensorFlow.js takes two names of one node for one output

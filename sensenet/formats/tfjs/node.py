@@ -16,7 +16,7 @@ import numpy as np
 
 from sensenet.errors import SettingsError, WeightsError
 from sensenet.formats.tfjs.files import MODEL_FILE
-from sensenet.formats.tfjs.runtime import find_package
+from sensenet.formats.tfjs.runtime import find_runtime
 
 SECONDS = 600
 
@@ -36,14 +36,14 @@ def node_predictions(
         SettingsError: there is no Node, or no TensorFlow.js: says how to get it.
         WeightsError: a model cannot be loaded, or fails; says why.
     """
-    node, package = shutil.which("node"), find_package()
+    node, runtime = shutil.which("node"), find_runtime()
     if node is None:
         raise SettingsError("there is no command node: install Node.js 18 or newer")
     asked = "".join(f"{json.dumps(_request(path, inputs))}\n" for path, inputs in requests)
     script = resources.files("sensenet.formats.tfjs").joinpath("predict.js")
     with resources.as_file(script) as file:
         done = subprocess.run(
-            [node, str(file), str(package)], input=asked, capture_output=True, text=True, timeout=SECONDS
+            [node, str(file), str(runtime)], input=asked, capture_output=True, text=True, timeout=SECONDS
         )
     if done.returncode != 0:
         raise WeightsError(f"TensorFlow.js in Node failed: {done.stderr.strip()[-2000:]}")

@@ -1,4 +1,4 @@
-// Answers requests with TensorFlow.js: node predict.js DIRECTORY_OF_@tensorflow/tfjs
+// Answers requests with TensorFlow.js: node predict.js FILE_OF_TENSORFLOW_JS
 // A request is a line of JSON on stdin, {model, inputs: {name: {shape, data}}}: the path of a model.json, and float32
 // numbers in base64. The answer is a line on stdout: {outputs: {name: {shape, dtype, data}}}, or {error}.
 "use strict";

@@ -4,7 +4,7 @@ import { element, shape } from "./dom.js";
 import { short } from "./fields.js";
 
 const SHOWN_CLASSES = 10;
-const HUES = 47; // degrees between the colours of neighbouring classes
+const HUES = 137.5; // degrees between the colours of neighbouring classes: the golden angle
 
 /** What shows an answer of each type of model: (facts, answer, overlay) -> elements. */
 export const ANSWERS = { classification: bars, regression: number, detection: boxes };
@@ -41,9 +41,9 @@ function number(facts, answer) {
 
 function boxes(facts, answer, overlay) {
   const found = answer.boxes.map((box, i) => ({ box, score: answer.scores[i], label: answer.classes[i] }));
-  const { width, height } = overlay.viewBox.baseVal;
-  const size = Math.max(width, height) / 100;
-  const drawn = found.map((one) => drawing(one, facts.classes[one.label], size));
+  // in pixels of the picture, one of the screen
+  const unit = overlay.viewBox.baseVal.width / (overlay.clientWidth || 1);
+  const drawn = found.map((one) => drawing(one, facts.classes[one.label], unit));
   overlay.replaceChildren(...drawn);
   if (found.length === 0) {
     return [element("p", {}, `Nothing is found with a score above ${short(facts.detection.threshold)}.`)];
@@ -57,18 +57,19 @@ function colour(label) {
   return `hsl(${(210 + label * HUES) % 360} 75% 38%)`;
 }
 
-function drawing({ box: [x1, y1, x2, y2], score, label }, name, size) {
+function drawing({ box: [x1, y1, x2, y2], score, label }, name, unit) {
   const paint = colour(label);
   const frame = shape("rect", {
     x: x1, y: y1, width: Math.max(x2 - x1, 0), height: Math.max(y2 - y1, 0),
-    fill: "none", stroke: paint, "stroke-width": size / 2,
+    fill: "none", stroke: paint, "stroke-width": 2.5 * unit,
   });
   const text = `${name} ${score.toFixed(2)}`;
-  const top = Math.max(y1 - 3.4 * size, 0);
+  const top = Math.max(y1 - 18 * unit, 0);
   const plate = shape("rect", {
-    x: x1 - size / 4, y: top, width: (0.58 * 2.6 * text.length + 1) * size, height: 3.4 * size, fill: paint,
+    x: x1 - 1.25 * unit, y: top, width: (8 * text.length + 8) * unit, height: 18 * unit, fill: paint,
   });
-  const words = shape("text", { x: x1 + size / 4, y: top + 2.5 * size, "font-size": 2.6 * size, fill: "#fff" }, text);
+  const place = { x: x1 + 4 * unit, y: top + 13.5 * unit, textLength: 8 * text.length * unit };
+  const words = shape("text", { ...place, lengthAdjust: "spacingAndGlyphs", "font-size": 13 * unit, fill: "#fff" }, text);
   return shape("g", {}, frame, plate, words);
 }
 

@@ -23,7 +23,7 @@ function widgets(facts, changed) {
   const makers = {
     numeric: (field) => numberWidget(field, changed),
     categorical: (field) => categoryWidget(field, changed),
-    image: (field) => pictureWidget(field, turned, changed, tell),
+    image: (field) => pictureWidget(field, turned, facts.fields.length > 1, changed, tell),
   };
   return new Map(facts.fields.map((field) => [field, makers[field.type](field)]));
 }
@@ -46,9 +46,15 @@ function oneAtATime(work) {
 
 function subtitle(facts) {
   if (facts.type === "detection") return `Finds ${list(facts.classes)} in pictures.`;
-  const count = facts.fields.length === 1 ? "one field" : `${facts.fields.length} fields`;
-  if (facts.type === "regression") return `Predicts a number from ${count}.`;
-  return `Tells ${list(facts.classes)} apart, from ${count}.`;
+  const pictures = facts.fields.filter((field) => field.type === "image").length;
+  const counted = [counting(pictures, "a picture", "pictures"), counting(facts.fields.length - pictures, "a value", "values")];
+  const from = counted.filter(Boolean).join(" and ");
+  return facts.type === "regression" ? `Predicts a number from ${from}.` : `Tells ${list(facts.classes)} apart, from ${from}.`;
+}
+
+function counting(count, one, many) {
+  if (count === 0) return "";
+  return count === 1 ? one : `${count} ${many}`;
 }
 
 function list(names) {

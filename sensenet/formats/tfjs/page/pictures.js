@@ -7,17 +7,27 @@ import { fieldName } from "./fields.js";
  * A picture, which may be missing.
  * @param {object} field
  * @param {boolean} turned whether the model sees pictures turned as their EXIF orientation says
+ * @param {boolean} removable whether it may be taken away again
  * @param {() => void} changed is called with every new picture
  * @param {(message: string) => void} tell shows what went wrong
  * @returns {{element: HTMLElement, overlay: SVGElement, value: () => ImageData | null, take: (files) => void}}
  */
-export function pictureWidget(field, turned, changed, tell) {
-  const canvas = element("canvas", { hidden: true, width: 1, height: 1 });
+export function pictureWidget(field, turned, removable, changed, tell) {
+  const canvas = element("canvas");
   canvas.setAttribute("role", "img");
   const overlay = shape("svg", { "aria-hidden": "true" });
   const hint = element("p", { className: "hint" }, "Drop a picture here");
-  const stage = element("div", { className: "stage" }, hint, element("div", { className: "shown" }, canvas, overlay));
+  const shown = element("div", { className: "shown", hidden: true }, canvas, overlay);
+  const stage = element("div", { className: "stage" }, hint, shown);
+  const remove = element("button", { type: "button", hidden: true }, "Remove the picture");
   const context = canvas.getContext("2d", { willReadFrequently: true });
+
+  function reveal(present) {
+    shown.hidden = !present;
+    hint.hidden = present;
+    remove.hidden = !(present && removable);
+    changed();
+  }
 
   function show(source, width, height, name) {
     [canvas.width, canvas.height] = [width, height];
@@ -25,9 +35,8 @@ export function pictureWidget(field, turned, changed, tell) {
     overlay.setAttribute("viewBox", `0 0 ${width} ${height}`);
     overlay.replaceChildren();
     canvas.setAttribute("aria-label", `${name}, ${width} by ${height} pixels`);
-    canvas.hidden = false;
-    hint.hidden = true;
-    changed();
+    canvas.classList.toggle("small", width < 200);
+    reveal(true);
   }
 
   async function read(file) {
@@ -44,6 +53,7 @@ export function pictureWidget(field, turned, changed, tell) {
     }
   }
 
+  remove.addEventListener("click", () => reveal(false));
   const take = (files) => { if (files.length > 0) read(files[0]); };
   stage.addEventListener("dragover", (event) => { event.preventDefault(); stage.classList.add("over"); });
   stage.addEventListener("dragleave", () => stage.classList.remove("over"));
@@ -56,8 +66,8 @@ export function pictureWidget(field, turned, changed, tell) {
   });
 
   const camera = cameraButtons(stage, (video) => show(video, video.videoWidth, video.videoHeight, "camera picture"), tell);
-  const buttons = element("div", { className: "buttons" }, ...fileButton(field, take), ...camera);
-  const value = () => (canvas.hidden ? null : context.getImageData(0, 0, canvas.width, canvas.height));
+  const buttons = element("div", { className: "buttons" }, ...fileButton(field, take), ...camera, remove);
+  const value = () => (shown.hidden ? null : context.getImageData(0, 0, canvas.width, canvas.height));
   const legend = element("legend", {}, fieldName(field));
   return { element: element("fieldset", { className: "picture" }, legend, stage, buttons), overlay, value, take };
 }
