@@ -5,38 +5,42 @@ async function until(condition) {
   while (!condition()) await new Promise((resume) => setTimeout(resume, 20));
 }
 
+const problem = () => document.getElementById("problem").textContent !== "";
+const busy = () => document.querySelector("[aria-busy=true]") !== null;
+const pictures = () => [...document.querySelectorAll("canvas")].map((canvas) => canvas.ariaLabel ?? "");
+
 async function drop(path) {
   const content = await (await fetch(path)).blob();
   const dataTransfer = new DataTransfer();
   dataTransfer.items.add(new File([content], path.slice(1), { type: content.type }));
   document.querySelector(".stage").dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
-}
-
-function type(name, value) {
-  const input = document.forms.inputs.elements[name];
-  const option = [...(input.options ?? [])].find((one) => one.text === value);
-  input.value = option ? option.value : value;
-  input.dispatchEvent(new Event(option ? "change" : "input", { bubbles: true }));
+  await until(() => pictures().some((name) => name.startsWith(path.slice(1))) || problem());
 }
 
 async function useCamera() {
   const [start, shoot] = document.querySelectorAll(".buttons button");
   start.click();
   const video = document.querySelector("video");
-  await until(() => video.videoWidth > 0);
+  await until(() => video.videoWidth > 0 || problem());
   shoot.click();
 }
 
+async function type(name, value) {
+  const input = document.forms.inputs.elements[name];
+  const option = [...(input.options ?? [])].find((one) => one.text === value);
+  input.value = option ? option.value : value;
+  input.dispatchEvent(new Event(option ? "change" : "input", { bubbles: true }));
+}
+
+const ACTIONS = { picture: drop, camera: useCamera };
+
 async function drive() {
-  const problem = () => document.getElementById("problem").textContent !== "";
-  await until(() => document.body.dataset.state || problem());
+  await until(() => !document.querySelector("main").hidden || problem());
   for (const [name, value] of new URLSearchParams(location.search)) {
-    delete document.body.dataset.state;
-    if (name === "picture") await drop(value);
-    else if (name === "camera") await useCamera();
-    else type(name, value);
-    await until(() => document.body.dataset.state === "answered" || problem());
+    await until(() => !busy());
+    await (ACTIONS[name] ? ACTIONS[name](value) : type(name, value));
   }
+  await until(() => !busy());
   await fetch("/done");
 }
 

@@ -28,19 +28,19 @@ function widgets(facts, changed) {
   return new Map(facts.fields.map((field) => [field, makers[field.type](field)]));
 }
 
-/** Runs `work` once at a time; what is asked for meanwhile is done once, afterwards. */
-function oneAtATime(work) {
+/** Runs `work` once at a time; what is asked for meanwhile is done once, afterwards. `busy` is told whether it runs. */
+function oneAtATime(work, busy) {
   let running = false;
   let again = false;
   return async () => {
     again = true;
     if (running) return;
-    running = true;
+    busy((running = true));
     while (again) {
       again = false;
       await work();
     }
-    running = false;
+    busy((running = false));
   };
 }
 
@@ -71,8 +71,7 @@ function build(model) {
     } catch (error) {
       tell(error.message);
     }
-    document.body.dataset.state = "answered";
-  });
+  }, (running) => byId("prediction").setAttribute("aria-busy", running));
   const shown = widgets(facts, predict);
   const pictures = facts.fields.filter((field) => field.type === "image").map((field) => shown.get(field));
   const others = facts.fields.filter((field) => field.type !== "image").map((field) => shown.get(field).element);
@@ -110,7 +109,6 @@ async function main() {
     build(model);
     byId("status").textContent = "";
     document.querySelector("main").hidden = false;
-    document.body.dataset.state ??= "ready";
   } catch (error) {
     byId("status").textContent = "";
     tell(`The model cannot be loaded: ${error.message}`);

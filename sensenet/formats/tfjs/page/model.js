@@ -12,11 +12,18 @@ const PIXELS = "image_pixel_inputs";
  */
 export async function loadModel(url, onProgress) {
   await tf.ready();
-  const graph = await tf.loadGraphModel(url, { onProgress });
+  const graph = await tf.loadGraphModel(url, { onProgress, fetchFunc: fetchWhole });
   const facts = graph.metadata?.sensenet;
   if (facts === undefined) throw new Error(`${url} says nothing of its fields: it was written by another program`);
   await chooseBackend(facts);
   return { facts, predict: (values) => predict(graph, facts, values) };
+}
+
+/** `fetch`, of which TensorFlow.js would take the page of an error for weights. */
+async function fetchWhole(...request) {
+  const response = await fetch(...request);
+  if (!response.ok) throw new Error(`${response.url}: ${response.status} ${response.statusText}`);
+  return response;
 }
 
 /** The graphics chip for images; the processor for tables, where it is quicker and forests decide by the last bit. */
