@@ -203,6 +203,11 @@ class Workspace:
         """The final model as a bundle."""
         return self.root / "final_model_bundle.smbundle"
 
+    @property
+    def final_javascript(self) -> Path:
+        """The final model for TensorFlow.js, a directory."""
+        return self.root / "final_model_js_export"
+
 
 @dataclass(frozen=True)
 class Submodel:

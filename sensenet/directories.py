@@ -1,4 +1,4 @@
-"""Whole directories: a reader never sees half of one."""
+"""Whole directories: a reader never sees half of one, and nothing of somebody else's is replaced."""
 
 from __future__ import annotations
 
@@ -6,47 +6,69 @@ import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from sensenet.files import write_whole
 from sensenet.partial_files import remove, temporary_path
 
 
-def write_directory(path: str | os.PathLike[str], files: Mapping[str, bytes], marker: str) -> None:
-    """Write `files` as the directory `path`: under a temporary name, which is renamed when all are on the disk.
+def write_directory(path: str | os.PathLike[str], files: Mapping[str, Any], marker: str) -> str:
+    """Write files as the new directory `path`; the directories above it are made where they are missing.
+
+    It is written under a temporary name and renamed. An empty directory is replaced, and one that holds the file
+    `marker`: an earlier export. Between its leaving and the coming of the new one there is none for a moment.
 
     Args:
-        path: what stands there already is replaced, if it is an empty directory or one that holds `marker`.
-        files: content by path below the directory, "page/main.js" say.
-        marker: a file that every such directory has.
+        path: of the directory.
+        files: bytes-like contents by their paths in it.
+        marker: one of these paths, which tells such a directory from others.
+
+    Returns:
+        The path of the directory.
 
     Raises:
-        OSError: something else stands there, or a file cannot be written; in both cases all stays as it was.
+        OSError: it cannot be written, or something else stands there (`filename` is the final path).
     """
     final = Path(path)
     _check_replaceable(final, marker)
-    new = temporary_path(final)
-    old = new.with_name(f"{new.name}.old")
+    partial = temporary_path(final)
     try:
         for name, content in files.items():
-            place = new / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(place, content)
-        if final.exists():
-            final.rename(old)
-        new.rename(final)
+            _write(partial / name, content, final / name)
+        _publish(partial, final)
     except BaseException:
-        if old.exists() and not final.exists():
-            old.rename(final)
+        remove(partial)
         raise
-    finally:
-        remove(new)
-        remove(old)
+    return os.fspath(path)
 
 
 def _check_replaceable(final: Path, marker: str) -> None:
-    if not final.exists() or (final / marker).is_file():
+    if not os.path.lexists(final):
         return
-    if not final.is_dir():
-        raise OSError(errno.ENOTDIR, "a file stands there, expected a directory, or nothing", str(final))
-    if any(final.iterdir()):
-        raise OSError(errno.ENOTEMPTY, f"the directory is not empty, and holds no {marker}", str(final))
+    if final.is_symlink() or not final.is_dir():
+        raise OSError(errno.ENOTDIR, "expected a new directory, but there is something else", str(final))
+    if any(final.iterdir()) and not (final / marker).is_file():
+        reason = f"expected a new or empty directory, or an earlier export, which has {marker}"
+        raise OSError(errno.ENOTEMPTY, reason, str(final))
+
+
+def _write(target: Path, content: Any, final: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, content)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(final)) from error
+
+
+def _publish(partial: Path, final: Path) -> None:
+    if not final.exists():
+        partial.rename(final)
+        return
+    old = temporary_path(final.with_name(f"{final.name}.old"))
+    final.rename(old)
+    try:
+        partial.rename(final)
+    except OSError:
+        old.rename(final)
+        raise
+    remove(old)

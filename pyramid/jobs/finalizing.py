@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyramid.errors import WorkspaceError
+from pyramid.finalize.exports import check_exports, javascript_paths, write_javascript
 from pyramid.finalize.greedy import greedy_document
 from pyramid.finalize.image import (
     image_job_to_finalize,
@@ -39,7 +40,8 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     image job brings its own.
 
     Returns:
-        The result (docs/formats.md, "Results"): paths as text, sizes in bytes; the TensorFlow.js keys are None.
+        The result (docs/formats.md, "Results"): paths as text, sizes in bytes, receipts of the exports; the
+        TensorFlow.js keys are None where there is no such model.
 
     Raises:
         WorkspaceError: a piece that is missing, unreadable or does not fit, a number that is not finite, or a file
@@ -65,7 +67,10 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
             model, document[HOLDOUT_KEY], job_fields(settings).objective, RootOptions.of(settings)
         )
     _write(document, honest, model, workspace, report)
-    return _result(workspace)
+    warn = lambda warning: report(0.9, message=warning)  # noqa: E731
+    write_javascript(model, workspace, warn)
+    report(0.95, message="trying what was written")
+    return {**_result(workspace), "export_report": check_exports(model, workspace, warn)}
 
 
 def _write(
@@ -116,13 +121,14 @@ def _result(workspace: Workspace) -> dict[str, Any]:
         "bundle": workspace.final_bundle,
     }
     check_there(files.values())
+    javascript_model, javascript_weights = javascript_paths(workspace)
     return {
         "final_model_path": str(workspace.final_model),
         "short_model_path": str(workspace.short_model),
         "weight_path": str(workspace.final_weights),
         "bundle_path": str(workspace.final_bundle),
-        "tfjs_model_path": None,
-        "tfjs_weight_paths": None,
+        "tfjs_model_path": javascript_model,
+        "tfjs_weight_paths": javascript_weights,
         **{f"{name}_size": path.stat().st_size for name, path in files.items()},
     }
 

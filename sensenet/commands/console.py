@@ -8,10 +8,12 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 
 from sensenet.errors import SensenetError
 from sensenet.tensorflow_setup import hidden_notices, prepare_tensorflow
 
+DISTRIBUTION = "pyramid"
 EXIT_FINE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 
 
@@ -33,6 +35,14 @@ def make_parser(program: str, description: str, version: str) -> argparse.Argume
         "--debug", action="store_true", help="show the traceback of an error, and what libraries log, too"
     )
     return parser
+
+
+def installed_version() -> str:
+    """The version of what is installed, for `make_parser`."""
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return "(not installed)"
 
 
 def run_command(

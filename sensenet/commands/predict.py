@@ -8,19 +8,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from sensenet.commands.console import make_parser, run_command
+from sensenet.commands.console import installed_version, make_parser, run_command
 from sensenet.document.wording import counted
 from sensenet.errors import InputError
 from sensenet.files import whole_file
 
 PROGRAM = "sensenet_predict"
-DISTRIBUTION = "pyramid"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         PROGRAM,
         "Predicts every row of a table with a model. The columns are found by their names; others are ignored. What a "
         "column lacks or the model does not know counts as missing, and is told on standard error.",
-        _version(),
+        installed_version(),
     )
     parser.add_argument("model", type=Path, help="a model document (.json, .json.gz) or a bundle (.smbundle)")
     parser.add_argument(
@@ -126,13 +124,6 @@ def _written_to(path: Path | None) -> Iterator[Callable[[bytes], Any]]:
         return
     with whole_file(path) as file:
         yield file.write
-
-
-def _version() -> str:
-    try:
-        return version(DISTRIBUTION)
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 if __name__ == "__main__":

@@ -1,27 +1,25 @@
-"""Models in other people's formats: what writes and what reads each, by name."""
+"""Models in other people's formats: what writes, what reads and what runs each, by name."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
+
+import numpy as np
 
 import sensenet
+from sensenet.formats.base import Arrays, Consumer, Format, PathLike
+from sensenet.formats.consumers import tensorflow_consumers
+from sensenet.formats.frozen_graph import FROZEN_GRAPH
+from sensenet.formats.onnx import ONNX
+from sensenet.formats.savedmodel import SAVEDMODEL, run_savedmodel
+from sensenet.formats.smbundle.container import read_bundle
+from sensenet.formats.tflite.writing import TFLITE
 
-PathLike = str | os.PathLike[str]
-
-
-class Format(NamedTuple):
-    """How a model becomes a file and a file predicts again.
-
-    Attributes:
-        write: writes a model (`sensenet.models.deepnet.Deepnet`, or a detector) to a path; gives the path written.
-        read: the model in such a file; takes a model of the same layers, whose document says what the format does not.
-    """
-
-    write: Callable[[Any, PathLike], str]
-    read: Callable[[PathLike, Any], Any]
+__all__ = ["FORMATS", "Consumer", "Format"]
 
 
 def _write_bundle(model: Any, path: PathLike) -> str:
@@ -30,6 +28,11 @@ def _write_bundle(model: Any, path: PathLike) -> str:
 
 def _read_bundle(path: PathLike, like: Any) -> Any:
     return sensenet.create_model(path)
+
+
+def _run_bundle(run: Callable[..., Any], path: str, calls: Sequence[Arrays]) -> list[dict[str, np.ndarray]]:
+    with tempfile.TemporaryDirectory(prefix="sensenet.") as folder:
+        return run_savedmodel(run, read_bundle(path, folder), calls)
 
 
 def _write_h5(model: Any, path: PathLike) -> str:
@@ -43,6 +46,15 @@ def _read_h5(path: PathLike, like: Any) -> Any:
 
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
-    {"h5": Format(_write_h5, _read_h5), "smbundle": Format(_write_bundle, _read_bundle)}
+    {
+        "frozen_graph": FROZEN_GRAPH,
+        "h5": Format(_write_h5, _read_h5),
+        "onnx": ONNX,
+        "savedmodel": SAVEDMODEL,
+        "smbundle": Format(
+            _write_bundle, _read_bundle, consumers=tensorflow_consumers(_run_bundle), keeps_boxes=True
+        ),
+        "tflite": TFLITE,
+    }
 )
-"""Format name -> how it is written and read."""
+"""Format name -> how it is written, read and run."""

@@ -167,13 +167,26 @@ class Detector:
         return found if several else found[0]
 
     def _arrays(self, values: Sequence[Any]) -> list[Any]:
-        if isinstance(self._finder, BoxFinder):
-            if self.settings.output_unfiltered_boxes:
-                return [_arrays(boxes) for boxes in self._finder.find_all(values)]
-            if self.settings.pad_bounding_box_output:
-                found = self._finder.find_padded(values)
-                return [PaddedBoxArrays(*_arrays(boxes), valid) for boxes, valid in found]
-        return [_arrays(boxes) for boxes in self._finder.find(values)]
+        finder = self._finder
+        if isinstance(finder, BoxFinder) and self.settings.output_unfiltered_boxes:
+            return [_arrays(boxes) for boxes in finder.find_all(values)]
+        if isinstance(finder, BoxFinder) and self.settings.pad_bounding_box_output:
+            return [PaddedBoxArrays(*_arrays(boxes), valid) for boxes, valid in finder.find_padded(values)]
+        return [_arrays(boxes) for boxes in finder.find(values)]
+
+    def kept_boxes(self, images: Sequence[Any]) -> list[BoxArrays]:
+        """Of each of several images the boxes that the rule of the settings keeps, whatever form they ask for."""
+        check_fork()
+        return [_arrays(boxes) for boxes in self._finder.find(images)]
+
+    def all_boxes(self, images: Sequence[Any]) -> list[BoxArrays]:
+        """Of each of several images all boxes, in the order: branches, rows, columns, anchors.
+
+        Raises:
+            ModelFormatError: see `raw_function`.
+        """
+        check_fork()
+        return [_arrays(boxes) for boxes in self._box_finder().find_all(images)]
 
     def save_bundle(
         self, path: str | os.PathLike[str], tfjs_path: str | os.PathLike[str] | None = None

@@ -22,6 +22,7 @@ from sensenet.forks import check_fork
 from sensenet.formats import FORMATS
 from sensenet.formats.smbundle.container import MAGIC, unpack
 from sensenet.formats.smbundle.functions import load_functions, load_settings
+from sensenet.formats.tflite.predicting import tflite_predict
 from sensenet.models.deepnet import (
     DEEPNET_TYPE,
     Deepnet,
@@ -34,6 +35,8 @@ from sensenet.models.detector import DETECTOR_TYPE, Detector, detector_of_bundle
 from sensenet.models.extractor import FeatureExtractor, extractor_of_model, pooled
 from sensenet.models.settings import Settings
 from sensenet.pretrained import NETWORKS, image_network, pretrained_layers
+
+__all__ = ["convert", "create_image_feature_extractor", "create_model", "tflite_predict"]
 
 DocumentOrPath = Mapping[str, Any] | str | os.PathLike[str]
 Model = Deepnet | Detector | FeatureExtractor
@@ -128,25 +131,53 @@ def convert(
     settings: Mapping[str, Any] | None,
     output_path: str | os.PathLike[str],
     to_format: str,
+    **options: Any,
 ) -> str:
     """Write a model in another format.
 
     Args:
         model: a model, or what `create_model` takes.
         settings: for making the model; None for one that is made already.
-        output_path: the file to write.
+        output_path: the file, or directory, to write.
         to_format: one of `sensenet.formats.FORMATS`.
+        options: of the format, such as `quantize="float16"` of tflite; None counts as not given.
 
     Returns:
-        The path of the file written.
+        The path of what was written.
 
     Raises:
-        SettingsError: an unknown format, or settings for a model that is made already.
-        ModelFormatError: see `create_model`.
+        SettingsError: an unknown format or option, settings for a model that is made already, or a model that the
+            format cannot say.
+        ModelFormatError: see `create_model`; also a bundle that only has a finished function.
         OSError: the file cannot be written.
+    """
+    given = check_options(to_format, options)
+    return FORMATS[to_format].write(convertible(model, settings), output_path, **given)
+
+
+def check_options(to_format: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a format that are given.
+
+    Raises:
+        SettingsError: an unknown format, an unknown option, or a wrong value.
     """
     if to_format not in FORMATS:
         raise SettingsError(f"to_format: expected one of {', '.join(FORMATS)}, got {shown(to_format)}")
+    known = FORMATS[to_format].options
+    given = {name: value for name, value in options.items() if value is not None}
+    for name, value in given.items():
+        if name not in known:
+            raise SettingsError(
+                f"{name}: {to_format} has no such option; it has {', '.join(known) or 'none'}"
+            )
+        if value not in known[name]:
+            expectation = ", ".join(map(str, known[name]))
+            raise SettingsError(f"{name}: expected one of {expectation}, got {shown(value)}")
+    return given
+
+
+def convertible(model: Model | DocumentOrPath, settings: Mapping[str, Any] | None) -> Deepnet | Detector:
+    """The model that is to be converted: see `convert`."""
     if isinstance(model, Model):
         if settings:
             raise SettingsError("settings: a model that is made already cannot take other settings")
@@ -157,7 +188,7 @@ def convert(
         raise SettingsError(
             "extract_image_features: an extractor has no other format; convert the model itself"
         )
-    return FORMATS[to_format].write(made, output_path)
+    return made
 
 
 @contextmanager

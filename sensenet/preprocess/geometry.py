@@ -26,7 +26,7 @@ class Arithmetic(NamedTuple):
 
 
 NUMPY = Arithmetic(np.divide, np.minimum, np.maximum, np.round)
-# the optimiser turns a plain division by a constant into a multiplication by its reciprocal, which rounds differently
+# TensorFlow's optimiser, too, leaves this division as it is
 TENSORS = Arithmetic(tf.math.divide_no_nan, tf.math.minimum, tf.math.maximum, tf.math.round)
 
 
@@ -47,7 +47,10 @@ class Side(NamedTuple):
 def _warp(
     source: tuple[Any, Any], target: tuple[np.float32, np.float32], ops: Arithmetic
 ) -> tuple[Side, ...]:
-    return tuple(Side(side, np.float32(0), side) for side in target)
+    # 0 is added that only a run can know: compilers turn a division by a constant into a multiplication by its
+    # reciprocal, which rounds differently
+    nothing = [ops.minimum(size, np.float32(0)) for size in source]
+    return tuple(Side(side + zero, np.float32(0), side) for side, zero in zip(target, nothing, strict=True))
 
 
 def _pad(source: tuple[Any, Any], target: tuple[np.float32, np.float32], ops: Arithmetic) -> tuple[Side, ...]:

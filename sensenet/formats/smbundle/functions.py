@@ -64,22 +64,31 @@ def save_bundle(functions: SavedFunctions, settings: dict[str, Any], path: str |
 
 
 def saved_files(functions: SavedFunctions) -> dict[str, bytes]:
-    """The files of a SavedModel of the functions, by their paths in it.
-
-    They are made in memory: what TensorFlow says of a full disk names no file of ours.
-    """
+    """The files of a SavedModel of the functions, by their paths in it; a model for Keras 2, too."""
     module = tf.Module()
     module.tracked = functions.tracked
     module.keras_api = keras_api(functions.raw, functions.raw_outputs)
     optional = {PREPROCESSED_SIGNATURE: functions.preprocessed, FEATURES_SIGNATURE: functions.features}
     signatures = {RAW_SIGNATURE: functions.raw}
     signatures |= {name: function for name, function in optional.items() if function is not None}
+    return {**saved_model_files(module, signatures), METADATA_FILE: encoded_metadata()}
+
+
+def saved_model_files(module: tf.Module, signatures: Mapping[str, Any]) -> dict[str, bytes]:
+    """The files of a SavedModel, by their paths in it.
+
+    They are made in memory: what TensorFlow says of a full disk names no file of ours.
+
+    Args:
+        module: its root object.
+        signatures: concrete functions by their names.
+    """
     # a prediction needs no gradients: without this, those of some activations are saved as functions of their own
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     folder = f"ram://{secrets.token_hex(16)}"
     try:
-        tf.saved_model.save(module, folder, signatures=signatures, options=options)
-        return {**_files_below(folder), METADATA_FILE: encoded_metadata()}
+        tf.saved_model.save(module, folder, signatures=dict(signatures), options=options)
+        return _files_below(folder)
     finally:
         tf.io.gfile.rmtree(folder)
 

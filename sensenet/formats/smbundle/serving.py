@@ -116,8 +116,10 @@ def _blocks(
     )
     if numbers is not None:
         moved = tf.where(tf.math.is_nan(numbers), missing, numbers) - offset
-        # no plain division: servers make a product of it, and the last bit decides on which side of a threshold
-        standardised = tf.math.divide_no_nan(moved, scale)
+        # 0, as only a run can know: servers and converters make a product of a division by a constant, and the last bit
+        # decides on which side of a threshold a number is
+        nothing = tf.minimum(tf.cast(tf.shape(numbers)[0], tf.float32), 0.0)
+        standardised = tf.math.divide_no_nan(moved, scale + nothing)
         whole = numbers == tf.floor(numbers)  # NaN is not
         codes = tf.cast(tf.where(whole, numbers, tf.constant(-1.0)), tf.int32)
     blocks = []

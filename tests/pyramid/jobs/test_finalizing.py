@@ -14,7 +14,10 @@ from pyramid.errors import SettingsError, WorkspaceError
 from pyramid.finalize.search import repeated_networks
 from pyramid.workspace import Workspace, write_json
 from sensenet import create_model
+from sensenet.errors import WeightsError
+from sensenet.formats import FORMATS
 from sensenet.formats.h5 import write_weights
+from sensenet.formats.receipt import Receipt
 from sensenet.layers import parse_layers
 from sensenet.network import build_network
 from sensenet.partial_files import remove_partial_files
@@ -23,6 +26,7 @@ POINTS = [["a", None, 4.0, 1.5], ["b", None, 9.0, -1.0], [None, None, 5.5, 0.1]]
 RESULT_KEYS = {
     *("final_model_path", "short_model_path", "weight_path", "bundle_path", "tfjs_model_path"),
     *("tfjs_weight_paths", "final_model_size", "short_model_size", "weights_size", "bundle_size"),
+    "export_report",
 }
 
 
@@ -77,7 +81,11 @@ def test_the_result_names_the_files_and_their_sizes(workspace):
     fabricate_submodel(workspace)
     result = finalize(workspace)
     assert result.keys() == RESULT_KEYS
-    assert result["tfjs_model_path"] is result["tfjs_weight_paths"] is None
+    if "tfjs" in FORMATS:
+        assert json.loads(Path(result["tfjs_model_path"]).read_bytes())["format"] == "graph-model"
+        assert all(Path(path).stat().st_size for path in result["tfjs_weight_paths"])
+    else:
+        assert result["tfjs_model_path"] is result["tfjs_weight_paths"] is None
     for path, size in (
         ("final_model_path", "final_model_size"),
         ("short_model_path", "short_model_size"),
@@ -86,6 +94,34 @@ def test_the_result_names_the_files_and_their_sizes(workspace):
     ):
         assert Path(result[path]).stat().st_size == result[size] > 0
     assert {path.name for path in workspace.root.iterdir()} == {*FILES, "submodel_m1"}
+
+
+def test_the_bundle_is_tried_by_tensorflow_and_a_receipt_given(workspace):
+    fabricate_submodel(workspace, uses_trees=True)
+    (receipt, *_) = finalize(workspace)["export_report"]
+    assert (receipt["format"], receipt["path"]) == ("smbundle", str(workspace.final_bundle))
+    assert receipt["consumer"] == "tensorflow in this process"
+    assert receipt["points"] > 3
+    assert receipt["largest_difference"] < 1e-5
+    assert receipt["agrees"]
+
+
+def test_an_export_that_cannot_be_tried_or_differs_is_a_warning(workspace, monkeypatch):
+    fabricate_submodel(workspace)
+    told = []
+    differs = Receipt("smbundle", "bundle", "tensorflow", 24, 0.5, None, 0.1)
+    monkeypatch.setattr("pyramid.finalize.exports.check_export", lambda *_: differs)
+    result = finalize(workspace, report=lambda progress, **facts: told.append(facts["message"]))
+    assert not result["export_report"][0]["agrees"]
+    assert any("says something else than the model, as tensorflow runs it" in message for message in told)
+
+    def fail(*_):
+        raise WeightsError("it has run away")
+
+    monkeypatch.setattr("pyramid.finalize.exports.check_export", fail)
+    result = finalize(workspace, report=lambda progress, **facts: told.append(facts["message"]))
+    assert result["export_report"] == []
+    assert told[-1].endswith("cannot be tried: it has run away")
 
 
 def test_the_document_says_what_the_training_job_left(workspace):

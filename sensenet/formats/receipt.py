@@ -1,0 +1,149 @@
+"""Whether an export says what its model says: an independent program runs it, on points made from the facts."""
+
+from __future__ import annotations
+
+import copy
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from sensenet.errors import SettingsError
+from sensenet.formats import FORMATS
+from sensenet.formats.base import Arrays, Consumer, Format, PathLike
+from sensenet.formats.samples import Call, sample_calls
+
+TOLERANCE = 1e-5
+"""Of float32 numbers; of numbers above 1 as a share of them."""
+
+MAX_MOVED_PIXELS = 1.0
+READ_BACK = "sensenet"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What came of trying an export.
+
+    Attributes:
+        format: of the file.
+        path: of the file.
+        consumer: the program that ran it; "sensenet" where we read it ourselves; None where nothing could.
+        points: how many rows or images were tried.
+        largest_difference: of an output (of detectors a score) from what the model says, of numbers above 1 as a
+            share of them; None where nothing ran. Infinite, in JSON null, for NaN or another number of outputs.
+        moved_boxes: of detectors, how many boxes lie more than a pixel elsewhere, or are of another class.
+        seconds: that it took.
+    """
+
+    format: str
+    path: str
+    consumer: str | None
+    points: int
+    largest_difference: float | None
+    moved_boxes: int | None
+    seconds: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it ran, and gave the same within `TOLERANCE`."""
+        difference = self.largest_difference
+        return difference is not None and difference <= TOLERANCE and not self.moved_boxes
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**asdict(self), "agrees": self.agrees}
+
+
+def check_export(
+    model: Any, path: PathLike, to_format: str, max_start_seconds: float | None = None, seed: int = 0
+) -> Receipt:
+    """Try an exported file on sample points.
+
+    The first consumer of the format runs it that is installed (and starts in time); where there is none we read it
+    back, if we can.
+
+    Args:
+        model: what was exported.
+        path: the file or directory.
+        to_format: a name in `FORMATS`.
+        max_start_seconds: consumers that take longer to start are passed over; None: none is.
+        seed: of the points.
+
+    Raises:
+        SettingsError: an unknown format.
+        WeightsError: the consumer fails; says why.
+    """
+    if to_format not in FORMATS:
+        raise SettingsError(f"to_format: expected one of {', '.join(FORMATS)}, got {to_format!r}")
+    start = time.monotonic()
+    chosen, calls = FORMATS[to_format], sample_calls(model.facts(), seed)
+    consumer = _consumer(chosen, max_start_seconds)
+    difference, moved, name = None, None, None
+    if consumer is not None or chosen.read is not None:
+        wanted = [_answer(model, call, chosen.keeps_boxes) for call in calls]
+        given = _given(chosen, consumer, model, path, calls)
+        pairs = [_difference(*pair) for pair in zip(wanted, given, strict=True)]
+        difference = max(pair[0] for pair in pairs)
+        moved = sum(pair[1] for pair in pairs) if _is_detector(model) else None
+        name = READ_BACK if consumer is None else consumer.name
+    seconds = round(time.monotonic() - start, 3)
+    n_points = sum(len(call.points) for call in calls)
+    return Receipt(to_format, os.fspath(path), name, n_points, difference, moved, seconds)
+
+
+def _consumer(chosen: Format, max_start_seconds: float | None) -> Consumer | None:
+    for consumer in chosen.consumers:
+        in_time = max_start_seconds is None or consumer.start_seconds <= max_start_seconds
+        if in_time and consumer.is_installed():
+            return consumer
+    return None
+
+
+def _given(
+    chosen: Format, consumer: Consumer | None, model: Any, path: PathLike, calls: Sequence[Call]
+) -> list[Arrays]:
+    if consumer is not None:
+        return [*consumer.run(os.fspath(path), [call.inputs for call in calls])]
+    assert chosen.read is not None, "nobody else reads it"
+    again = chosen.read(path, copy.copy(model))
+    return [_answer(again, call, chosen.keeps_boxes) for call in calls]
+
+
+def _is_detector(model: Any) -> bool:
+    return hasattr(model, "all_boxes")
+
+
+def _answer(model: Any, call: Call, keeps_boxes: bool) -> Arrays:
+    """What a model of ours says, as its exports say it."""
+    if not _is_detector(model):
+        return {"output": model(call.points)}
+    found = model.kept_boxes(call.points) if keeps_boxes else model.all_boxes(call.points)
+    return {name: np.concatenate([getattr(one, name) for one in found])[None] for name in found[0]._fields}
+
+
+def _difference(wanted: Arrays, given: Arrays) -> tuple[float, int]:
+    """The largest difference of a number, and how many boxes are elsewhere."""
+    if "output" in wanted:
+        return _largest(wanted["output"], given["output"]), 0
+    if given["scores"].shape != wanted["scores"].shape:
+        return np.inf, abs(given["scores"].size - wanted["scores"].size)
+    return _largest(wanted["scores"], given["scores"]), _moved(wanted, given)
+
+
+def _largest(wanted: np.ndarray, given: np.ndarray) -> float:
+    if wanted.shape != given.shape:
+        return np.inf
+    with np.errstate(invalid="ignore"):
+        shares = np.abs(given - wanted) / np.maximum(1.0, np.abs(wanted))
+    return float(np.nan_to_num(shares, nan=np.inf, posinf=np.inf).max(initial=0.0))
+
+
+def _moved(wanted: Mapping[str, np.ndarray], given: Mapping[str, np.ndarray]) -> int:
+    boxes = wanted["boxes"].astype(np.float64)
+    # rounded numbers may fall to either side of a half; of huge ones float32 has fewer digits
+    allowed = np.maximum(MAX_MOVED_PIXELS, TOLERANCE * np.abs(boxes))
+    elsewhere = ~(np.abs(given["boxes"] - boxes) <= allowed).all(axis=-1)
+    return int((elsewhere | (given["classes"] != wanted["classes"])).sum())

@@ -1,0 +1,1 @@
+"""TFLite files: one for phones, small boards and everything that LiteRT runs on."""

@@ -1,0 +1,344 @@
+"""Each kind of model in each format: an independent program gives the numbers that the model gives."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from importlib import import_module
+from pathlib import Path
+
+import image_documents as images
+import model_documents as documents
+import numpy as np
+import pytest
+import tensorflow as tf
+from exported_models import MODELS, cross_fitted
+from PIL import Image
+from raw_bundles import raw_bundle
+
+import sensenet
+from sensenet.errors import ModelFormatError, SettingsError
+from sensenet.formats import FORMATS
+from sensenet.formats.consumers import is_importable
+from sensenet.formats.exported import exported
+from sensenet.formats.frozen_graph import label_map
+from sensenet.formats.receipt import TOLERANCE, check_export
+from sensenet.formats.samples import sample_calls
+from sensenet.models.wrappers import tflite_predict
+
+RUN_BY_OTHERS = sorted(name for name, one in FORMATS.items() if one.consumers)
+IN_THIS_PROCESS_SECONDS = 5.0
+WRITTEN_BEFORE = Path(__file__).parents[2] / "written_before"
+LOOPS = {
+    "While",
+    "StatelessWhile",
+    "MapDataset",
+    "TensorListReserve",
+    "PartitionedCall",
+    "StatefulPartitionedCall",
+}
+
+
+@pytest.fixture(scope="module")
+def models():
+    """Each of MODELS, made once."""
+    return {name: make() for name, make in MODELS.items()}
+
+
+@pytest.fixture(scope="module")
+def converted(models, tmp_path_factory):
+    """The path of a model of MODELS in a format; each is converted once."""
+    folder, paths = tmp_path_factory.mktemp("exports"), {}
+
+    def path_of(name, to_format):
+        needed = {"onnx": "tf2onnx"}.get(to_format)
+        if needed and not is_importable(needed):
+            pytest.skip(f"{needed}, which writes {to_format}, is not installed")
+        if (name, to_format) not in paths:
+            target = folder / f"{len(paths)}.{to_format}"
+            paths[name, to_format] = sensenet.convert(models[name], None, target, to_format)
+        return paths[name, to_format]
+
+    return path_of
+
+
+def confirmed(model, path, to_format, max_start_seconds=IN_THIS_PROCESS_SECONDS):
+    receipt = check_export(model, path, to_format, max_start_seconds)
+    if receipt.consumer in (None, "sensenet"):
+        names = ", ".join(consumer.name for consumer in FORMATS[to_format].consumers)
+        pytest.skip(f"none of {names} is installed")
+    return receipt
+
+
+@pytest.mark.parametrize("to_format", RUN_BY_OTHERS)
+@pytest.mark.parametrize("name", MODELS)
+def test_every_export_says_what_its_model_says(models, converted, name, to_format):
+    receipt = confirmed(models[name], converted(name, to_format), to_format)
+    assert receipt.largest_difference <= TOLERANCE, receipt
+    assert not receipt.moved_boxes
+    assert receipt.agrees
+    assert receipt.points >= 3
+
+
+@pytest.mark.parametrize("to_format", ["frozen_graph", "smbundle"])
+def test_a_process_without_our_packages_confirms_a_detector(models, converted, to_format):
+    receipt = check_export(models["detector"], converted("detector", to_format), to_format)
+    assert receipt.consumer == "tensorflow"
+    assert receipt.agrees, receipt
+
+
+@pytest.mark.parametrize("to_format", [*RUN_BY_OTHERS, "h5"])
+@pytest.mark.parametrize("name", ["legacy", "detector"])
+def test_a_receipt_tells_of_another_model(models, converted, name, to_format):
+    path = converted(name, to_format)
+    other = MODELS[name]()
+    keras_model = other.keras_model()
+    keras_model.set_weights([weight * 0.9 for weight in keras_model.get_weights()])
+    sensenet.formats.h5.write_weights(keras_model, f"{path}.other.h5")
+    other.load_weights(f"{path}.other.h5")
+    receipt = check_export(other, path, to_format, IN_THIS_PROCESS_SECONDS)
+    assert receipt.consumer is not None
+    assert not receipt.agrees
+    assert receipt.largest_difference > 1e-3
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_function_of_a_model_stands_alone(models, name):
+    made = exported(models[name])
+    definition = made.function.graph.as_graph_def()
+    assert not made.function.captured_inputs
+    assert not definition.library.function
+    assert LOOPS.isdisjoint(node.op for node in definition.node)
+    nodes = {node.name: node.op for node in definition.node}
+    assert {nodes[name] for name in made.inputs} == {"Placeholder"}
+    assert {nodes[name] for name in made.outputs} == {"Identity"}
+    assert json.loads(json.dumps(made.facts)) == made.facts
+
+
+def test_the_facts_say_what_a_consumer_needs(models):
+    facts = exported(models["images and fields"]).facts
+    assert facts["type"] == "classification"
+    assert facts["classes"] == ["cat", "dog"]
+    assert [(field["type"], field["input"], field["position"]) for field in facts["fields"]] == [
+        ("numeric", "numeric_inputs", 0),
+        ("image", "image_pixel_inputs", 0),
+        ("categorical", "numeric_inputs", 2),
+        ("image", "image_pixel_inputs", 1),
+    ]
+    assert facts["fields"][0]["mean"] == facts["fields"][0]["missing_value"] == 1.0
+    assert facts["image"]["rescale_type"] == "crop"
+    detector = exported(models["detector"]).facts
+    assert detector["detection"]["threshold"] == 0.05
+    assert [output["name"] for output in detector["outputs"]] == ["boxes", "classes", "scores"]
+    assert exported(models["image in BGRA"]).facts["image"]["colour_order"] == "bgra"
+
+
+def test_facts_come_along_in_every_format(models, converted):
+    facts = json.loads(json.dumps(exported(models["detector"]).facts))
+    with zipfile.ZipFile(converted("detector", "tflite")) as archive:
+        assert json.loads(archive.read("facts.json")) == facts
+        assert archive.read("labels.txt").decode().split() == facts["classes"]
+    for to_format, file in (("savedmodel", "assets.extra/facts.json"), ("frozen_graph", "facts.json")):
+        assert json.loads((Path(converted("detector", to_format)) / file).read_bytes()) == facts
+
+
+def test_facts_are_metadata_of_an_onnx_file_whose_tensors_have_their_names(models, converted):
+    path = converted("detector", "onnx")
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(path)
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    assert json.loads(properties["sensenet_facts"])["classes"] == ["cat", "dog"]
+    onnx.checker.check_model(model)
+    assert [value.name for value in model.graph.input] == ["image_pixel_inputs"]
+    assert {value.name for value in model.graph.output} == {"boxes", "classes", "scores"}
+    sizes = model.graph.input[0].type.tensor_type.shape.dim
+    assert [size.dim_param or size.dim_value for size in sizes] == ["rows", "height", "width", 3]
+
+
+@pytest.mark.parametrize("to_format", ["tflite", "onnx"])
+@pytest.mark.parametrize("rescale_type", ["warp", "pad", "crop"])
+def test_images_of_any_size_are_rescaled_as_here(tmp_path, rescale_type, to_format):
+    """Every pixel of the rescaled image shows in the prediction."""
+    if to_format == "onnx" and not is_importable("tf2onnx"):
+        pytest.skip("tf2onnx is not installed")
+    model = sensenet.create_model(images.flat(13), {"rescale_type": rescale_type})
+    path = sensenet.convert(model, None, tmp_path / "model", to_format)
+    consumer = next((one for one in FORMATS[to_format].consumers if one.is_installed()), None)
+    if consumer is None:
+        pytest.skip(f"nothing that runs {to_format} is installed")
+    rng = np.random.default_rng(0)
+    sizes = [(13, 13), (1, 1), (1, 40), (200, 7), (31, 57), (480, 640), *rng.integers(2, 300, (20, 2))]
+    pictures = [rng.integers(0, 256, (*size, 3), np.uint8) for size in sizes]
+    calls = [{"image_pixel_inputs": picture[None].astype(np.float32)} for picture in pictures]
+    given = np.concatenate([answer["output"] for answer in consumer.run(path, calls)])
+    expected = model([[picture] for picture in pictures])
+    np.testing.assert_allclose(given, expected, rtol=TOLERANCE, atol=TOLERANCE * 255)
+
+
+@pytest.mark.parametrize("to_format", ["tflite", "onnx"])
+def test_numbers_are_standardised_to_the_last_bit(tmp_path, to_format):
+    """The last bit decides on which side of a tree's threshold a number is; the network passes one column through."""
+    if to_format == "onnx" and not is_importable("tf2onnx"):
+        pytest.skip("tf2onnx is not installed")
+    rng = np.random.default_rng(0)
+    fields = [
+        {"type": "numeric", "index": i, "mean": float(rng.normal()), "stdev": float(rng.uniform(0.1, 9))}
+        for i in range(20)
+    ]
+    document = documents.regression(
+        preprocess=fields,
+        output_exposition={"type": "categorical", "values": [str(i) for i in range(20)]},
+        layers=[{"type": "dense", "weights": np.eye(20).tolist(), "offset": [0.0] * 20}],
+    )
+    model = sensenet.create_model(document)
+    path = sensenet.convert(model, None, tmp_path / "model", to_format)
+    consumer = next((one for one in FORMATS[to_format].consumers if one.is_installed()), None)
+    if consumer is None:
+        pytest.skip(f"nothing that runs {to_format} is installed")
+    values = rng.normal(0, 5, (2000, 20)).astype(np.float32)
+    (answer,) = consumer.run(path, [{"numeric_inputs": values}])
+    np.testing.assert_array_equal(answer["output"], model(values))
+
+
+@pytest.mark.parametrize("name", ["image in BGRA", "detector"])
+def test_a_savedmodel_takes_compressed_images_of_several_sizes(models, converted, name):
+    rng = np.random.default_rng(0)  # no two boxes with the same score, whose order nobody could tell
+    pictures = [rng.integers(0, 256, (*size, 3), np.uint8) for size in ((30, 41), (7, 19))]
+    texts = []
+    for picture in pictures:
+        content = io.BytesIO()
+        Image.fromarray(picture).save(content, "PNG")
+        texts.append(content.getvalue())
+    loaded = tf.saved_model.load(converted(name, "savedmodel"))
+    found = loaded.signatures["image_bytes"](image_bytes=tf.constant(texts))
+    if name == "detector":
+        for kept, boxes, scores in zip(
+            models[name].kept_boxes(pictures), found["boxes"], found["scores"], strict=True
+        ):
+            n = len(kept.scores)
+            np.testing.assert_array_equal(boxes[:n], kept.boxes)
+            assert not scores[n:].numpy().any()
+        return
+    expected = models[name]([[text] for text in texts])
+    np.testing.assert_allclose(found["output"], expected, rtol=TOLERANCE)
+
+
+def test_tflite_predicts_an_image_file(models, converted, tmp_path):
+    file = tmp_path / "picture.png"
+    Image.fromarray(images.picture(33, 47)).save(file)
+    boxes, scores, classes = tflite_predict(converted("detector", "tflite"), file)
+    (expected,) = models["detector"].all_boxes([str(file)])
+    np.testing.assert_array_equal(boxes[0], expected.boxes)
+    np.testing.assert_allclose(scores[0], expected.scores, atol=TOLERANCE)
+    np.testing.assert_array_equal(classes[0], expected.classes)
+    (output,) = tflite_predict(converted("simple", "tflite"), file)
+    np.testing.assert_allclose(output, models["simple"](str(file)), atol=TOLERANCE)
+    with pytest.raises(ModelFormatError, match="one image and nothing else"):
+        tflite_predict(converted("legacy", "tflite"), file)
+    with pytest.raises(ModelFormatError, match="not a TFLite file that was written here"):
+        tflite_predict(file, file)
+
+
+def narrow_tensors(path, interpreter):
+    details = interpreter(model_path=str(path)).get_tensor_details()
+    return [one["name"] for one in details if one["dtype"] in (np.int8, np.float16)]
+
+
+@pytest.mark.parametrize(("quantize", "share", "tolerance"), [("float16", 0.62, 1e-3), ("int8", 0.4, 0.03)])
+def test_quantized_weights_are_smaller_and_say_almost_the_same(models, tmp_path, quantize, share, tolerance):
+    model = models["simple"]
+    full = Path(sensenet.convert(model, None, tmp_path / "full", "tflite"))
+    small = Path(sensenet.convert(model, None, tmp_path / "small", "tflite", quantize=quantize))
+    assert small.stat().st_size < share * full.stat().st_size
+    receipt = confirmed(model, small, "tflite")
+    assert 0 < receipt.largest_difference < tolerance
+
+
+@pytest.mark.parametrize("quantize", ["float16", "int8"])
+def test_forests_and_statistics_stay_as_they_are_where_weights_are_quantized(tmp_path, quantize):
+    """Numbers beyond what float16 can hold, and 1,000 thresholds; the readout's weights are 0 and 1."""
+    document = cross_fitted()
+    document["preprocess"] = [{**document["preprocess"][0], "mean": 100_000.25}, *document["preprocess"][1:]]
+    passes = np.eye(documents.COLUMNS + 7, 3).tolist()
+    readout = {"type": "dense", "weights": passes, "offset": [0.0] * 3, "activation_function": None}
+    document["networks"] = [{"layers": [readout], "trees": True}]
+    model = sensenet.create_model(document)
+    path = sensenet.convert(model, None, tmp_path / "model", "tflite", quantize=quantize)
+    assert confirmed(model, path, "tflite").agrees
+    if is_importable("ai_edge_litert"):
+        interpreter = import_module("ai_edge_litert.interpreter").Interpreter
+        assert all("Const" not in name for name in narrow_tensors(path, interpreter))
+
+
+@pytest.mark.parametrize("to_format", ["frozen_graph", "savedmodel"])
+def test_an_export_replaces_an_earlier_one_and_nothing_else(tmp_path, to_format):
+    model = sensenet.create_model(documents.classifier())
+    target = tmp_path / "new" / "model"
+    sensenet.convert(model, None, target, to_format)
+    (target / "stale").write_text("from before")
+    assert sensenet.convert(model, None, target, to_format) == str(target)
+    assert not (target / "stale").exists()
+    assert [path.name for path in target.parent.iterdir()] == ["model"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("precious")
+    with pytest.raises(OSError, match="expected a new or empty directory, or an earlier export"):
+        sensenet.convert(model, None, tmp_path / "mine", to_format)
+    with pytest.raises(OSError, match="there is something else"):
+        sensenet.convert(model, None, tmp_path / "mine" / "thesis.txt", to_format)
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "new"]
+
+
+@pytest.mark.parametrize("name", ["classifier", "image_and_number"])
+def test_models_from_our_bundles_are_exported(tmp_path, name):
+    model = sensenet.create_model(WRITTEN_BEFORE / f"{name}.smbundle")
+    path = sensenet.convert(model, None, tmp_path / "model", "tflite")
+    assert confirmed(model, path, "tflite").agrees
+
+
+@pytest.mark.parametrize("document", [documents.classifier(), images.only_image(), images.bright_detector()])
+def test_finished_functions_of_the_published_package_are_refused(tmp_path, document):
+    model = sensenet.create_model(raw_bundle(document, tmp_path))
+    with pytest.raises(
+        ModelFormatError, match=r"holds one finished function.*convert the model's JSON document"
+    ):
+        sensenet.convert(model, None, tmp_path / "model", "tflite")
+
+
+def test_labels_are_escaped_as_text_of_protocol_buffers():
+    text = label_map(["cat", 'a "big"\n\\ dog', "čača"])
+    assert text.startswith('item {\n  id: 1\n  name: "cat"\n}\n')
+    assert '  name: "a \\"big\\"\\n\\\\ dog"\n' in text
+    assert 'id: 3\n  name: "čača"' in text
+
+
+def test_samples_try_every_category_and_missing_values_and_are_drawn_from_a_seed(models):
+    facts = models["windowed trees, search"].facts()
+    (call,) = sample_calls(facts, seed=3)
+    numbers = call.inputs["numeric_inputs"]
+    assert set(numbers[:, 1]) == {-1.0, 0.0, 1.0, 2.0}
+    assert np.isnan(numbers[:, 0]).any()
+    assert {point[1] for point in call.points} == {None, "a", "b", "c"}
+    (again,) = sample_calls(facts, seed=3)
+    np.testing.assert_array_equal(again.inputs["numeric_inputs"], numbers)
+    (other,) = sample_calls(facts, seed=4)
+    assert not np.array_equal(other.inputs["numeric_inputs"], numbers, equal_nan=True)
+
+
+@pytest.mark.parametrize("to_format", ["tflite", "onnx"])
+@pytest.mark.parametrize("file", ["image_and_category.json.gz", "regression.json.gz"])
+def test_published_models_are_exported(conformance, tmp_path, file, to_format):
+    if to_format == "onnx" and not is_importable("tf2onnx"):
+        pytest.skip("tf2onnx is not installed")
+    document = sensenet.document.file.read_document(conformance / "models" / file)
+    model = sensenet.create_model(document[0]["model"] if isinstance(document, list) else document)
+    path = sensenet.convert(model, None, tmp_path / "model", to_format)
+    receipt = confirmed(model, path, to_format)
+    assert receipt.agrees, receipt
+
+
+def test_a_missing_converter_is_named_with_what_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("sensenet.formats.onnx.is_importable", lambda module: False)
+    with pytest.raises(SettingsError, match=r'pip install "pyramid\[onnx\]"'):
+        sensenet.convert(documents.classifier(), None, tmp_path / "model", "onnx")
