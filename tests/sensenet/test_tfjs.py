@@ -29,7 +29,9 @@ Inputs = dict[str, np.ndarray]
 NUMBERS = np.array(
     [[1.5, 0, 2], [-3, 2, 1], [0.25, 1, 1.5], [np.nan, 0, 2], [4, -1, 1], [2.5, np.nan, np.nan]], np.float32
 )
-ROWS = [[size, None if not kind >= 0 else "abc"[int(kind)], None, old] for size, kind, old in NUMBERS.tolist()]
+ROWS = [
+    [size, None if not kind >= 0 else "abc"[int(kind)], None, old] for size, kind, old in NUMBERS.tolist()
+]
 
 
 def tree(rng: np.random.Generator, columns: int, depth: int) -> list[Any]:

@@ -30,7 +30,9 @@ def test_a_directory_has_a_document_and_its_weights(tmp_path: Path) -> None:
     document = json.loads((tmp_path / "model" / "model.json").read_text())
     assert document["format"] == "graph-model"
     assert list(document["signature"]["inputs"]) == ["numeric_inputs"]
-    assert document["signature"]["outputs"]["output"]["tensorShape"] == {"dim": [{"size": "-1"}, {"size": "3"}]}
+    assert document["signature"]["outputs"]["output"]["tensorShape"] == {
+        "dim": [{"size": "-1"}, {"size": "3"}]
+    }
     facts = document["userDefinedMetadata"]["sensenet"]
     assert facts["classes"] == list(model.classes)
     assert [field["name"] for field in facts["fields"]] == ["size", "kind", None]
@@ -64,7 +66,11 @@ def test_wide_types_are_narrowed_and_each_output_stands_for_itself() -> None:
 
     document = parsed(model_files(concrete(function, tf.TensorSpec((3,), name="x")), {}))
     outputs = document["signature"]["outputs"]
-    assert {name: one["dtype"] for name, one in outputs.items()} == {"a": "DT_FLOAT", "b": "DT_FLOAT", "n": "DT_INT32"}
+    assert {name: one["dtype"] for name, one in outputs.items()} == {
+        "a": "DT_FLOAT",
+        "b": "DT_FLOAT",
+        "n": "DT_INT32",
+    }
     assert len({one["name"] for one in outputs.values()}) == 3
     assert document["userDefinedMetadata"]["structuredOutputKeys"] == ["a", "b", "n"]
     assert not {"DT_INT64", "DT_DOUBLE"} & set(json.dumps(document).replace('"', " ").split())
@@ -77,7 +83,9 @@ def test_what_only_tensorflow_reads_is_left_out() -> None:
         with tf.control_dependencies([tf.print(x)]):
             return {"y": tf.ensure_shape(x, (None, 2)) + 1}
 
-    nodes = parsed(model_files(concrete(function, tf.TensorSpec((None, 2), name="x")), {}))["modelTopology"]["node"]
+    nodes = parsed(model_files(concrete(function, tf.TensorSpec((None, 2), name="x")), {}))["modelTopology"][
+        "node"
+    ]
     assert {node["op"] for node in nodes} <= {"Placeholder", "Const", "Identity", "AddV2"}
     assert not any(name.startswith("^") for node in nodes for name in node.get("input", []))
 
@@ -132,7 +140,7 @@ def test_a_model_is_written_again_in_place_of_an_older_one_and_of_nothing_else(t
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "me.png").write_bytes(b"1")
     (tmp_path / "file").write_bytes(b"1")
-    for name, reason in (("photos", "not empty, and holds no model.json"), ("file", "a file stands there")):
+    for name, reason in (("photos", "which has model.json"), ("file", "there is something else")):
         with pytest.raises(OSError, match=reason):
             model.save_tfjs(tmp_path / name)
     assert (tmp_path / "photos" / "me.png").exists()

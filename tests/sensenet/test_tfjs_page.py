@@ -73,7 +73,7 @@ def test_typed_fields_give_the_number_of_python(tmp_path: Path) -> None:
     (number,) = values(typed, "value")
     assert float(number) == pytest.approx(page.model([[1.5, "b", None, 2.0]]).item(), rel=1e-6)
     assert problem(typed) == ""
-    assert "<h1 id=\"title\">mass</h1>" in typed
+    assert '<h1 id="title">mass</h1>' in typed
     (missing,) = values(page.after(), "value")
     assert float(missing) == pytest.approx(page.model([[None, None, None, None]]).item(), rel=1e-6)
 
@@ -86,7 +86,9 @@ def test_a_dropped_picture_is_classified_as_in_python(tmp_path: Path) -> None:
     expected = page.model([[PICTURE, -2, None, None, "c"]])[0]
     (best,) = values(dropped, "value")
     assert best == page.model.classes[expected.argmax()]
-    np.testing.assert_allclose([float(share) for share in values(dropped, "share")], sorted(expected)[::-1], atol=1e-5)
+    np.testing.assert_allclose(
+        [float(share) for share in values(dropped, "share")], sorted(expected)[::-1], atol=1e-5
+    )
 
 
 @marked

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from sensenet.errors import SettingsError
+from sensenet.formats.tfjs.node import has_node
 from sensenet.formats.tfjs.runtime import find_runtime
 
 
@@ -20,6 +19,4 @@ def _missing() -> str | None:
 
 MISSING = _missing()
 needs_runtime = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
-needs_node = pytest.mark.skipif(
-    MISSING is not None or shutil.which("node") is None, reason=MISSING or "there is no command node (Node.js)"
-)
+needs_node = pytest.mark.skipif(not has_node(), reason=MISSING or "there is no command node (Node.js)")

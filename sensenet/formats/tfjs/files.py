@@ -1,8 +1,8 @@
 """The files of a TensorFlow.js graph model: `model.json`, and the weights in shards of 4 MB.
 
-The layout is that of tfjs-converter (`tfjs-converter/src/executor/graph_model.ts`): `modelTopology` is the graph without
-the values of its constants, `weightsManifest` says which lie where in the shards, end to end, and `signature` what
-inputs and outputs are called. `userDefinedMetadata.structuredOutputKeys` lets `predict` give outputs by name.
+The layout is that of tfjs-converter (its `src/executor/graph_model.ts`): `modelTopology` is the graph without the
+values of its constants, `weightsManifest` says which lie where in the shards, end to end, and `signature` what inputs
+and outputs are called. `userDefinedMetadata.structuredOutputKeys` lets `predict` give outputs by name.
 """
 
 from __future__ import annotations

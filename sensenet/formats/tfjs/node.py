@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,26 +14,43 @@ from typing import Any
 import numpy as np
 
 from sensenet.errors import SettingsError, WeightsError
+from sensenet.formats.base import Arrays, PathLike
+from sensenet.formats.consumers import MAX_SECONDS
 from sensenet.formats.tfjs.files import MODEL_FILE
 from sensenet.formats.tfjs.runtime import find_runtime
 
-SECONDS = 600
+
+def has_node() -> bool:
+    """Whether Node and TensorFlow.js are here."""
+    try:
+        find_runtime()
+    except SettingsError:
+        return False
+    return shutil.which("node") is not None
 
 
-def node_predictions(
-    requests: Iterable[tuple[str | os.PathLike[str], Mapping[str, np.ndarray]]],
-) -> list[dict[str, np.ndarray]]:
-    """What models say in Node, on the processor.
+def run_node(path: str, calls: Sequence[Arrays]) -> list[dict[str, np.ndarray]]:
+    """What a model says in Node, on the processor.
 
     Args:
-        requests: a model's directory and its inputs by name, float32.
+        path: its directory.
+        calls: the inputs of each call by name.
 
     Returns:
-        Of each request the outputs by name.
+        Of each call the outputs by name.
 
     Raises:
         SettingsError: there is no Node, or no TensorFlow.js: says how to get it.
-        WeightsError: a model cannot be loaded, or fails; says why.
+        WeightsError: the model cannot be loaded, or fails; says why.
+    """
+    return node_predictions([(path, call) for call in calls])
+
+
+def node_predictions(requests: Iterable[tuple[PathLike, Arrays]]) -> list[dict[str, np.ndarray]]:
+    """`run_node` of calls of several models, in one process.
+
+    Args:
+        requests: a model's directory and its inputs by name.
     """
     node, runtime = shutil.which("node"), find_runtime()
     if node is None:
@@ -42,15 +58,19 @@ def node_predictions(
     asked = "".join(f"{json.dumps(_request(path, inputs))}\n" for path, inputs in requests)
     script = resources.files("sensenet.formats.tfjs").joinpath("predict.js")
     with resources.as_file(script) as file:
-        done = subprocess.run(
-            [node, str(file), str(runtime)], input=asked, capture_output=True, text=True, timeout=SECONDS
-        )
+        command = [node, str(file), str(runtime)]
+        try:
+            done = subprocess.run(
+                command, input=asked, capture_output=True, text=True, check=False, timeout=MAX_SECONDS
+            )
+        except subprocess.TimeoutExpired as error:
+            raise WeightsError(f"TensorFlow.js in Node has not ended within {MAX_SECONDS:g} s") from error
     if done.returncode != 0:
-        raise WeightsError(f"TensorFlow.js in Node failed: {done.stderr.strip()[-2000:]}")
+        raise WeightsError(f"TensorFlow.js in Node fails: {done.stderr.strip()[-500:]}")
     return [_answer(json.loads(line)) for line in done.stdout.splitlines()]
 
 
-def _request(path: str | os.PathLike[str], inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def _request(path: PathLike, inputs: Arrays) -> dict[str, Any]:
     tensors = {
         name: {"shape": array.shape, "data": base64.b64encode(array.astype(np.float32).tobytes()).decode()}
         for name, array in inputs.items()
@@ -60,7 +80,7 @@ def _request(path: str | os.PathLike[str], inputs: Mapping[str, np.ndarray]) -> 
 
 def _answer(answer: dict[str, Any]) -> dict[str, np.ndarray]:
     if "error" in answer:
-        raise WeightsError(f"TensorFlow.js in Node failed: {answer['error']}")
+        raise WeightsError(f"TensorFlow.js in Node fails: {answer['error']}")
     return {
         name: np.frombuffer(base64.b64decode(given["data"]), given["dtype"]).reshape(given["shape"])
         for name, given in answer["outputs"].items()

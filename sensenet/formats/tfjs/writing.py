@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
-
 from sensenet.detection import Suppression
 from sensenet.directories import write_directory
+from sensenet.formats.base import Consumer, Format, PathLike
 from sensenet.formats.exported import Exportable, exported
 from sensenet.formats.tfjs.boxes import kept_boxes_function
 from sensenet.formats.tfjs.files import MODEL_FILE, model_files
+from sensenet.formats.tfjs.node import has_node, run_node
 from sensenet.formats.tfjs.page_files import page_files
 
 
-def write_tfjs(
-    model: Exportable,
-    path: str | os.PathLike[str],
-    page: bool = False,
-    runtime: str | os.PathLike[str] | None = None,
-) -> str:
+def write_tfjs(model: Exportable, path: PathLike, page: bool = False, runtime: PathLike | None = None) -> str:
     """Write a model as a directory of `model.json` and weights, see docs/tensorflow-js.md.
 
     Args:
@@ -27,7 +22,7 @@ def write_tfjs(
         runtime: of a page, the TensorFlow.js that it runs: see `page_files`.
 
     Returns:
-        `path` as text.
+        The path of the directory.
 
     Raises:
         SettingsError: TensorFlow.js lacks an operation of the model, or a page has no runtime.
@@ -39,5 +34,12 @@ def write_tfjs(
     function, rule = made.function, made.facts["detection"]
     if rule is not None:
         function = kept_boxes_function(function, Suppression(**rule))
-    write_directory(path, {**model_files(function, made.facts), **around}, marker=MODEL_FILE)
-    return os.fspath(path)
+    return write_directory(path, {**model_files(function, made.facts), **around}, marker=MODEL_FILE)
+
+
+TFJS = Format(
+    write_tfjs,
+    options={"page": (True, False), "runtime": ()},
+    consumers=(Consumer("tensorflow.js in node", 3.0, has_node, run_node),),
+    keeps_boxes=True,
+)
