@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -22,7 +22,7 @@ NARROWED: Mapping[int, int] = MappingProxyType(
 )
 """Types that TensorFlow.js has not -> what it computes in."""
 
-Node = node_def_pb2.NodeDef
+Node: TypeAlias = node_def_pb2.NodeDef
 
 
 def rewritten(graph: graph_pb2.GraphDef) -> graph_pb2.GraphDef:
