@@ -30,9 +30,6 @@ def write_javascript(model: Any, workspace: Workspace, warn: Callable[[str], Non
         WorkspaceError: it cannot be written.
     """
     target = workspace.final_javascript
-    if JAVASCRIPT not in FORMATS:
-        remove(target)
-        return
     try:
         with naming_file(target):
             FORMATS[JAVASCRIPT].write(model, target)

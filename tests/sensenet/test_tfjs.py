@@ -16,12 +16,12 @@ from test_layers import behind_another
 from tfjs_runtime import needs_node
 
 import sensenet
+from sensenet.errors import WeightsError
 from sensenet.formats.tfjs.files import model_files
-from sensenet.formats.tfjs.node import node_predictions
+from sensenet.formats.tfjs.node import node_predictions, run_node
 from sensenet.layers import parse_layers
 from sensenet.layers.activations import ACTIVATIONS
 from sensenet.layers.base import forward_layers, initialize_layers
-from sensenet.pretrained import image_network
 
 pytestmark = needs_node
 
@@ -32,23 +32,6 @@ NUMBERS = np.array(
 ROWS = [
     [size, None if not kind >= 0 else "abc"[int(kind)], None, old] for size, kind, old in NUMBERS.tolist()
 ]
-
-
-def tree(rng: np.random.Generator, columns: int, depth: int) -> list[Any]:
-    if depth == 0 or rng.random() < 0.2:
-        return [rng.random(2).tolist(), None]
-    children = [tree(rng, columns, depth - 1) for _ in range(2)]
-    return [int(rng.integers(columns)), float(rng.normal()), *children]
-
-
-def with_trees(windows: list[tuple[int, int]], depth: int) -> dict[str, Any]:
-    """A classifier of two numbers a forest, each over a window of the columns, beside the columns."""
-    rng = np.random.default_rng(0)
-    forests = [
-        [list(window), [tree(rng, window[1] - window[0], depth) for _ in range(8)]] for window in windows
-    ]
-    width = documents.COLUMNS + 2 * len(windows)
-    return documents.classifier(layers=[documents.dense(width, 3, "softmax")], trees=forests)
 
 
 def chain(depth: int) -> list[Any]:
@@ -63,76 +46,36 @@ def with_deep_tree() -> dict[str, Any]:
     return documents.classifier(layers=[documents.dense(7, 3, "softmax")], trees=trees)
 
 
-def legacy() -> dict[str, Any]:
-    def layer(columns: int, nodes: int, activation: str | None, residuals: bool = False) -> dict[str, Any]:
-        statistics = {name: documents.numbers(nodes) for name in ("scale", "mean")}
-        return {
-            "weights": documents.numbers(nodes, columns),
-            "offset": documents.numbers(nodes),
-            **statistics,
-            "stdev": [0.5] * nodes,
-            "activation_function": activation,
-            "residuals": residuals,
-        }
-
-    layers = [layer(5, 4, "relu"), layer(4, 5, "tanh"), layer(5, 4, "relu", True), layer(4, 3, "softmax")]
-    return documents.classifier(layers=layers)
-
-
-def simple() -> dict[str, Any]:
-    """A classifier over the image network `simple`, with weights drawn at random."""
-    network = image_network("simple", 32, 24)
-    return images.only_image(
-        image_network=network, layers=[documents.dense(network["metadata"]["outputs"], 2, "softmax")]
-    )
-
-
-TABLES: dict[str, Callable[[], dict[str, Any]]] = {
-    "classifier": documents.classifier,
-    "regression": documents.regression,
-    "search": documents.search,
-    "windowed trees": lambda: with_trees([(0, 1), (1, 4), (0, 4)], 4),
-    "cross-fitted trees": lambda: with_trees([(0, 5)] * 3, 8),
-    "a deep tree": with_deep_tree,
-    "legacy": legacy,
-}
-PICTURE = images.picture(40, 50)
-
-
 def pixels(*pictures: np.ndarray) -> Inputs:
     return {"image_pixel_inputs": np.stack(pictures).astype(np.float32)}
 
 
-IMAGE_MODELS: dict[str, tuple[Callable[[], dict[str, Any]], Any, Inputs]] = {
-    "simple": (simple, [[PICTURE]], pixels(PICTURE)),
+PICTURE = images.picture(40, 50)
+NUMERIC_INPUTS = {"numeric_inputs": NUMBERS}
+CASES: dict[str, tuple[Callable[[], dict[str, Any]], Any, Inputs]] = {
+    "regression": (documents.regression, ROWS, NUMERIC_INPUTS),
+    "a deep tree": (with_deep_tree, ROWS, NUMERIC_INPUTS),
     "crop": (images.regression, [[PICTURE]], pixels(PICTURE)),
-    "image and fields": (
-        lambda: images.mixed("size front kind"),
-        [[PICTURE, 1.5, None, None, "b"]],
-        pixels(PICTURE) | {"numeric_inputs": np.array([[1.5, 0, 1]], np.float32)},
-    ),
-    "two images and fields": (
-        lambda: images.mixed("size front kind back"),
-        [[PICTURE, None, None, PICTURE[::-1], "c"]],
-        {
-            "image_pixel_inputs": np.stack([PICTURE, PICTURE[::-1]])[None].astype(np.float32),
-            "numeric_inputs": np.array([[np.nan, 0, 2, 0]], np.float32),
-        },
-    ),
 }
 
 
 def test_models_answer_in_node_as_in_python(tmp_path: Path) -> None:
-    cases = {name: (make, ROWS, {"numeric_inputs": NUMBERS}) for name, make in TABLES.items()} | IMAGE_MODELS
     expected, requests = {}, []
-    for name, (make, points, inputs) in cases.items():
+    for name, (make, points, inputs) in CASES.items():
         model = sensenet.create_model(make())
         model.save_tfjs(tmp_path / name)
         expected[name] = model(points)
         requests.append((tmp_path / name, inputs))
-    for name, answer in zip(cases, node_predictions(requests), strict=True):
+    for name, answer in zip(CASES, node_predictions(requests), strict=True):
         np.testing.assert_allclose(answer["output"], expected[name], atol=1e-5, rtol=1e-5, err_msg=name)
-    assert np.ptp(expected["windowed trees"], axis=0).max() > 0.05, "rows that differ"
+    assert np.ptp(expected["a deep tree"], axis=0).max() > 0.05, "rows that differ"
+
+
+def test_what_node_cannot_load_is_told(tmp_path: Path) -> None:
+    sensenet.create_model(documents.classifier()).save_tfjs(tmp_path / "model")
+    (tmp_path / "model" / "group1-shard1of1.bin").unlink()
+    with pytest.raises(WeightsError, match=r"Node fails: .*no such file"):
+        run_node(str(tmp_path / "model"), [NUMERIC_INPUTS])
 
 
 def overlapping(height: int, width: int) -> np.ndarray:

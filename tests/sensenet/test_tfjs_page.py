@@ -79,6 +79,32 @@ def test_typed_fields_give_the_number_of_python(tmp_path: Path) -> None:
 
 
 @marked
+def test_a_date_is_typed_once_for_all_its_parts(tmp_path: Path) -> None:
+    parts = ("year", "month", "day", "weekday", "hour", "timestamp")
+    fields = [
+        {
+            "type": "numeric",
+            "index": 0,
+            "name": f"when.{part}",
+            "mean": 1.0,
+            "stdev": 1000.0,
+            "column": "when",
+        }
+        | {"part": part}
+        for part in parts
+    ]
+    document = documents.regression(preprocess=fields, layers=[documents.dense(len(parts), 1)])
+    page = Page(document, tmp_path)
+    typed = page.after(when="2024-03-03T13:45:30")
+    (number,) = values(typed, "value")
+    expected = page.model([{"when": "2024-03-03 13:45:30"}]).item()
+    assert float(number) == pytest.approx(expected, rel=1e-6)
+    assert typed.count("<label ") == 1
+    (missing,) = values(page.after(), "value")
+    assert abs(float(missing) - expected) > 1
+
+
+@marked
 def test_a_dropped_picture_is_classified_as_in_python(tmp_path: Path) -> None:
     page = Page(images.mixed("front size kind"), tmp_path)
     Image.fromarray(PICTURE).save(page.directory / "dropped.png")

@@ -1,4 +1,4 @@
-// Numbers and categories that people type or choose. Each widget has an element, and a value that may be missing.
+// Numbers, categories and dates that people type or choose. Each widget has an element, and a value that may be missing.
 
 import { element, newId } from "./dom.js";
 
@@ -40,6 +40,33 @@ export function categoryWidget(field, changed) {
   input.addEventListener("change", changed);
   const label = element("label", { htmlFor: id }, fieldName(field));
   return { element: element("div", { className: "field" }, label, input), value: () => Number(input.value) };
+}
+
+// of a time on the clock, which is held as if it were UTC
+const PARTS = {
+  year: (time) => time.getUTCFullYear(),
+  month: (time) => time.getUTCMonth() + 1,
+  day: (time) => time.getUTCDate(),
+  weekday: (time) => ((time.getUTCDay() + 6) % 7) + 1,
+  hour: (time) => time.getUTCHours() + time.getUTCMinutes() / 60 + time.getUTCSeconds() / 3600,
+  timestamp: (time) => time.getTime() / 1000,
+};
+
+/**
+ * A date, which may be left out: one input for all fields that are parts of one column.
+ * @returns {Map} of each field its widget; the first of them has the element
+ */
+export function dateWidgets(column, fields, changed) {
+  const id = newId("date");
+  const hasTime = fields.some((field) => field.date.part === "hour");
+  const input = element("input", { id, type: hasTime ? "datetime-local" : "date", step: hasTime ? 1 : "", name: column });
+  input.addEventListener("input", changed);
+  const label = element("label", { htmlFor: id }, column);
+  const shared = element("div", { className: "field" }, label, input);
+  const value = (part) => (input.value === "" ? NaN : PARTS[part](new Date(input.valueAsNumber)));
+  return new Map(fields.map((field, i) => [
+    field, { element: i === 0 ? shared : null, value: () => value(field.date.part) },
+  ]));
 }
 
 /** A number as people read it. */

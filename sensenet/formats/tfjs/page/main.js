@@ -2,7 +2,7 @@
 
 import { ANSWERS } from "./answers.js";
 import { element } from "./dom.js";
-import { categoryWidget, numberWidget } from "./fields.js";
+import { categoryWidget, dateWidgets, numberWidget } from "./fields.js";
 import { loadModel } from "./model.js";
 import { pictureWidget } from "./pictures.js";
 
@@ -18,6 +18,7 @@ function tell(message) {
   byId("problem").textContent = message;
 }
 
+/** Of each field its widget, in the fields' order; what is without an element shares that of an earlier one. */
 function widgets(facts, changed) {
   const turned = facts.image?.exif_rotation ?? false;
   const makers = {
@@ -25,7 +26,14 @@ function widgets(facts, changed) {
     categorical: (field) => categoryWidget(field, changed),
     image: (field) => pictureWidget(field, turned, facts.fields.length > 1, changed, tell),
   };
-  return new Map(facts.fields.map((field) => [field, makers[field.type](field)]));
+  const made = new Map();
+  for (const field of facts.fields) {
+    const column = field.date?.column;
+    const parts = facts.fields.filter((other) => column !== undefined && other.date?.column === column);
+    if (column === undefined) made.set(field, makers[field.type](field));
+    else if (!made.has(field)) dateWidgets(column, parts, changed).forEach((widget, part) => made.set(part, widget));
+  }
+  return made;
 }
 
 /** Runs `work` once at a time; what is asked for meanwhile is done once, afterwards. `busy` is told whether it runs. */
@@ -47,7 +55,8 @@ function oneAtATime(work, busy) {
 function subtitle(facts) {
   if (facts.type === "detection") return `Finds ${list(facts.classes)} in pictures.`;
   const pictures = facts.fields.filter((field) => field.type === "image").length;
-  const counted = [counting(pictures, "a picture", "pictures"), counting(facts.fields.length - pictures, "a value", "values")];
+  const others = new Set(facts.fields.filter((field) => field.type !== "image").map((field) => field.date?.column ?? field));
+  const counted = [counting(pictures, "a picture", "pictures"), counting(others.size, "a value", "values")];
   const from = counted.filter(Boolean).join(" and ");
   return facts.type === "regression" ? `Predicts a number from ${from}.` : `Tells ${list(facts.classes)} apart, from ${from}.`;
 }
@@ -73,8 +82,9 @@ function build(model) {
     }
   }, (running) => byId("prediction").setAttribute("aria-busy", running));
   const shown = widgets(facts, predict);
-  const pictures = facts.fields.filter((field) => field.type === "image").map((field) => shown.get(field));
-  const others = facts.fields.filter((field) => field.type !== "image").map((field) => shown.get(field).element);
+  const all = [...shown.values()];
+  const pictures = all.filter((widget) => widget.overlay);
+  const others = all.filter((widget) => !widget.overlay && widget.element).map((widget) => widget.element);
   byId("inputs").append(...pictures.map((widget) => widget.element), element("div", { className: "fields" }, ...others));
   byId("inputs").addEventListener("submit", (event) => event.preventDefault());
   if (pictures.length === 1) takeAnywhere(pictures[0]);
