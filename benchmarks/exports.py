@@ -3,7 +3,8 @@
 Of each format: size, seconds to convert, and the latency of one image of 700 x 500 pixels that is in memory, in the
 runtime that reads the format, beside `create_model` and the bare network (compiled, on pixels of its size). Beside them
 the usual ways on the bare Keras model, which takes pixels of its size and leaves reading, rescaling and classes to its
-user: `TFLiteConverter.from_keras_model`, and `tf2onnx.convert.from_keras`. All runtimes have as many threads as TensorFlow.
+user: `TFLiteConverter.from_keras_model`, and `tf2onnx.convert.from_keras`. LiteRT has a thread for each processor, as
+the others have by themselves.
 """
 
 from __future__ import annotations

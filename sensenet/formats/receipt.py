@@ -85,6 +85,8 @@ def check_export(
     if consumer is not None or chosen.read is not None:
         wanted = [_answer(model, call, chosen.keeps_boxes) for call in calls]
         given = _given(chosen, consumer, model, path, calls)
+        if chosen.keeps_boxes and _is_detector(model):
+            given = [_aligned(*pair) for pair in zip(wanted, given, strict=True)]
         pairs = [_difference(*pair) for pair in zip(wanted, given, strict=True)]
         difference = max(pair[0] for pair in pairs)
         moved = sum(pair[1] for pair in pairs) if _is_detector(model) else None
@@ -122,6 +124,20 @@ def _answer(model: Any, call: Call, keeps_boxes: bool) -> Arrays:
         return {"output": model(call.points)}
     found = model.kept_boxes(call.points) if keeps_boxes else model.all_boxes(call.points)
     return {name: np.concatenate([getattr(one, name) for one in found])[None] for name in found[0]._fields}
+
+
+def _aligned(wanted: Arrays, given: Arrays) -> Arrays:
+    """`given` with boxes of equal scores in the order of `wanted`: who is the first of equals, rounding decides."""
+    if given["scores"].shape != wanted["scores"].shape:
+        return given
+    left, order = list(range(given["scores"].shape[1])), []
+    for position, score in enumerate(wanted["scores"][0]):
+        apart = np.abs(given["boxes"][0, left] - wanted["boxes"][0, position]).sum(axis=1)
+        is_other = (np.abs(given["scores"][0, left] - score) > TOLERANCE) | (
+            given["classes"][0, left] != wanted["classes"][0, position]
+        )
+        order.append(left.pop(int(np.lexsort((apart, is_other))[0])))
+    return {name: given[name][:, order] for name in wanted}
 
 
 def _difference(wanted: Arrays, given: Arrays) -> tuple[float, int]:

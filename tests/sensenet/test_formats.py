@@ -68,7 +68,7 @@ def test_an_unknown_format_is_refused_with_the_known_ones(tmp_path: Path) -> Non
     [
         ("h5", {"quantize": "int8"}, "quantize: h5 has no such option; it has none"),
         ("tflite", {"quantise": "int8"}, "quantise: tflite has no such option; it has quantize"),
-        ("tflite", {"quantize": "int4"}, "quantize: expected one of float16, int8, got 'int4'"),
+        ("tflite", {"quantize": "int4"}, 'quantize: expected one of float16, int8, got "int4"'),
     ],
 )
 def test_wrong_options_are_refused_with_the_right_ones(tmp_path, to_format, options, expectation):
