@@ -66,7 +66,7 @@ def _described(tensor: Tensor) -> dict[str, Any]:
     # sizes are texts, as everywhere in the JSON of protocol buffers
     sizes = [{"size": str(-1 if size is None else size)} for size in tensor.shape]
     return {
-        "name": tensor.name,
+        "name": f"{tensor.node}:0",
         "dtype": types_pb2.DataType.Name(tensor.dtype),
         "tensorShape": {"dim": sizes},
     }

@@ -23,12 +23,12 @@ class Tensor(NamedTuple):
     """An input or output of a graph.
 
     Attributes:
-        name: of the node that is or gives it, and ":0".
+        node: the name of the node that is or gives it.
         dtype: number of its type, see TensorFlow's `types.proto`.
         shape: None where a size is not known beforehand.
     """
 
-    name: str
+    node: str
     dtype: int
     shape: tuple[int | None, ...]
 
@@ -56,24 +56,20 @@ def make_graph(function: Any) -> Graph:
     for node in definition.node:
         if node.op in LOOPS:  # into plain operations: a function would have constants of its own
             node.attr["_lower_using_switch_merge"].b = True
+    inputs = {tensor.op.name: _tensor(tensor.op.name, tensor) for tensor in frozen.inputs}
     outputs = {}
     for name, tensor in zip(sorted(function.structured_outputs), frozen.outputs, strict=True):
         # of its own: TensorFlow.js takes two names of one node for one output
         node = definition.node.add(name=f"outputs/{name}", op="Identity", input=[tensor.name])
         node.attr["T"].type = tensor.dtype.as_datatype_enum
         outputs[name] = _tensor(node.name, tensor)
-    kept = [node for node, *_ in outputs.values()]
-    inputs = {tensor.op.name: _tensor(tensor.op.name, tensor) for tensor in frozen.inputs}
-    final = rewritten(_simplified(definition, kept))
+    final = rewritten(_simplified(definition, [one.node for one in (*inputs.values(), *outputs.values())]))
     check_operations(node.op for node in final.node)
-    colon = {name: tensor._replace(name=f"{tensor.name}:0") for name, tensor in outputs.items()}
-    present = {node.name for node in final.node}
-    taken = {n: t._replace(name=f"{t.name}:0") for n, t in inputs.items() if t.name in present}
-    return Graph(final, taken, colon)
+    return Graph(final, inputs, outputs)
 
 
 def _simplified(definition: graph_pb2.GraphDef, kept: Sequence[str]) -> graph_pb2.GraphDef:
-    """`definition` after TensorFlow's own passes, cut down to what the nodes `kept` need."""
+    """`definition` after TensorFlow's own passes, cut down to the nodes `kept` and what they need."""
     meta = meta_graph_pb2.MetaGraphDef(graph_def=definition)
     meta.collection_def["train_op"].node_list.value.extend(kept)
     config = config_pb2.ConfigProto()
@@ -83,9 +79,9 @@ def _simplified(definition: graph_pb2.GraphDef, kept: Sequence[str]) -> graph_pb
     return tf_optimizer.OptimizeGraph(config, meta)
 
 
-def _tensor(name: str, tensor: tf.Tensor) -> Tensor:
+def _tensor(node: str, tensor: tf.Tensor) -> Tensor:
     dtype = tensor.dtype.as_datatype_enum
-    return Tensor(name, NARROWED.get(dtype, dtype), tuple(tensor.shape))
+    return Tensor(node, NARROWED.get(dtype, dtype), tuple(tensor.shape))
 
 
 def _refuse_grouped_convolutions(graph: Any) -> None:
