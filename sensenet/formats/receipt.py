@@ -67,7 +67,7 @@ def check_export(
 
     Args:
         model: what was exported.
-        path: the file or directory.
+        path: the file or directory, which has to be one of ours: a consumer runs whatever it holds.
         to_format: a name in `FORMATS`.
         max_start_seconds: consumers that take longer to start are passed over; None: none is.
         seed: of the points.

@@ -11,7 +11,12 @@ import sensenet
 
 PUBLIC = {
     "sensenet": ["convert", "create_image_feature_extractor", "create_model", "draw"],
-    "sensenet.models.wrappers": ["convert", "create_image_feature_extractor", "create_model"],
+    "sensenet.models.wrappers": [
+        "convert",
+        "create_image_feature_extractor",
+        "create_model",
+        "tflite_predict",
+    ],
     "sensenet.models.image": ["image_model"],
     "sensenet.pretrained": ["network_document", "weights_path", "weights_url"],
     "sensenet.models.bundle": ["read_bundle", "write_bundle"],
