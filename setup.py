@@ -20,6 +20,7 @@ setup(
         "pyramid.settings": ["schema/*.json"],
         "pyramid": ["py.typed"],
         "sensenet": ["py.typed", "formats/czmodel/*.txt"],
+        "sensenet.formats.tfjs": ["predict.js", "page/*"],
     },
     install_requires=[
         "tensorflow>=2.21,<2.22",

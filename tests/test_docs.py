@@ -13,11 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from sensenet.formats.tfjs.node import has_node
+from sensenet.formats.tfjs.runtime import find_runtime
+
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)(?: title=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = (
     *("README.md", "docs/tables.md", "docs/training.md", "docs/formats.md", "docs/sensenet.md"),
     *("docs/reading-tables.md", "docs/fitting.md", "docs/czmodel.md", "docs/exports.md"),
+    "docs/tensorflow-js.md",
 )
 LINKING_PAGES = (
     *PAGES,
@@ -29,6 +33,7 @@ LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 NAMED_SECTION = re.compile(r'(docs/[\w-]+\.md)(?:,\s+"([^"]+)")?')
+NEEDS_NODE = re.compile(r"^node |--page")
 RUN_BY_OTHER_TESTS = ("bin/demo", "bin/install", "bin/test")
 
 
@@ -39,6 +44,8 @@ def blocks(page: str) -> list[tuple[str, str, str]]:
 def run(command: list[str], directory: Path, text: str | None = None) -> str:
     scripts = Path(sys.executable).parent
     environment = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    if has_node():
+        environment["NODE_PATH"] = str(find_runtime().parents[3])
     done = subprocess.run(
         command, cwd=directory, input=text, capture_output=True, text=True, env=environment, timeout=120
     )
@@ -60,11 +67,13 @@ def test_the_examples_of_the_pages_run_from_top_to_bottom(tmp_path):
                 # one program a page, begun anew where other blocks stand between its parts
                 printed += run([sys.executable, "-"], tmp_path, "\n".join(script))
                 waiting = False
-            if language == "json":
+            if language in ("json", "javascript"):
                 (tmp_path / title).write_text(body)
             elif language == "console":
                 for line in body.splitlines():
                     command = line.removeprefix("$ ").split("#")[0].strip()
+                    if NEEDS_NODE.search(command) and not has_node():
+                        continue
                     if line.startswith("$ ") and not command.startswith(RUN_BY_OTHER_TESTS):
                         printed += run(["bash", "-c", command], tmp_path)
     assert printed.count("pyramid job complete") == 6
@@ -74,6 +83,7 @@ def test_the_examples_of_the_pages_run_from_top_to_bottom(tmp_path):
     assert "(1, 1024) (2, 1024)" in printed
     assert "['FEMALE', 'MALE']" in printed or "('FEMALE', 'MALE')" in printed
     assert "a mass in grams: [[" in printed
+    assert not has_node() or re.search(r"^Node says (FE)?MALE [01]", printed, re.MULTILINE)
     assert printed.count('"agrees":true') == 2
     assert "LiteRT reads 7" in printed
     assert re.search("ONNX Runtime says (FEMALE|MALE)", printed)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from pyramid.workspace import Workspace, naming_file
 from sensenet.errors import SensenetError
 from sensenet.formats import FORMATS
 from sensenet.formats.receipt import check_export
-from sensenet.partial_files import remove
+from sensenet.partial_files import remove, temporary_path
 
 JAVASCRIPT = "tfjs"
 JAVASCRIPT_MODEL = "model.json"
@@ -20,25 +21,32 @@ CHECK_SECONDS = 20.0
 START_SECONDS = 5.0
 
 
-def write_javascript(model: Any, workspace: Workspace, warn: Callable[[str], None]) -> None:
-    """Write the model for TensorFlow.js; nothing is there afterwards where that cannot be.
+@contextmanager
+def javascript_beside(model: Any, workspace: Workspace, warn: Callable[[str], None]) -> Iterator[None]:
+    """Write the model for TensorFlow.js, under a name that it loses when the body succeeds: so both appear, or none.
+
+    Nothing is there afterwards where TensorFlow.js cannot run the model.
 
     Args:
-        warn: told of a model that TensorFlow.js cannot run.
+        warn: told of a model that it cannot run.
 
     Raises:
         WorkspaceError: it cannot be written.
     """
     target = workspace.final_javascript
-    if JAVASCRIPT not in FORMATS:
-        remove(target)
-        return
+    new = temporary_path(target)
     try:
-        with naming_file(target):
-            FORMATS[JAVASCRIPT].write(model, target)
-    except SensenetError as error:
+        try:
+            with naming_file(target):
+                FORMATS[JAVASCRIPT].write(model, new)
+        except SensenetError as error:
+            warn(f"warning: there is no TensorFlow.js model: {error}")
+        yield
         remove(target)
-        warn(f"warning: there is no TensorFlow.js model: {error}")
+        if new.exists():
+            new.rename(target)
+    finally:
+        remove(new)
 
 
 def javascript_paths(workspace: Workspace) -> tuple[str | None, list[str] | None]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyramid.errors import WorkspaceError
-from pyramid.finalize.exports import check_exports, javascript_paths, write_javascript
+from pyramid.finalize.exports import check_exports, javascript_beside, javascript_paths
 from pyramid.finalize.greedy import greedy_document
 from pyramid.finalize.image import (
     image_job_to_finalize,
@@ -66,9 +66,9 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
         document[HOLDOUT_KEY] = predict_holdout(
             model, document[HOLDOUT_KEY], job_fields(settings).objective, RootOptions.of(settings)
         )
-    _write(document, honest, model, workspace, report)
     warn = lambda warning: report(0.9, message=warning)  # noqa: E731
-    write_javascript(model, workspace, warn)
+    with javascript_beside(model, workspace, warn):
+        _write(document, honest, model, workspace, report)
     report(0.95, message="trying what was written")
     return {**_result(workspace), "export_report": check_exports(model, workspace, warn)}
 

@@ -14,6 +14,7 @@ from sensenet.commands.console import installed_version, make_parser, run_comman
 from sensenet.errors import SettingsError, WeightsError
 
 PROGRAM = "sensenet_convert"
+OPTIONS = ("quantize", "page", "runtime")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,10 +41,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--format",
         required=True,
         metavar="NAME",
-        help="tflite, onnx, savedmodel, frozen_graph, smbundle, h5, or another one that docs/exports.md tells of",
+        help="tfjs, tflite, onnx, savedmodel, frozen_graph, smbundle, h5, or another one that docs/exports.md tells of",
     )
     parser.add_argument(
         "--quantize", metavar="TYPE", help="of tflite: weights as float16 or int8 (default: float32)"
+    )
+    parser.add_argument(
+        "--page",
+        action="store_true",
+        default=None,
+        help="of tfjs: add a page that tries the model in a browser",
+    )
+    parser.add_argument(
+        "--runtime",
+        metavar="FILE",
+        help="of such a page: the tf.es2017.min.js of the npm package @tensorflow/tfjs (default: that of a "
+        "node_modules here or above)",
     )
     parser.add_argument(
         "--set",
@@ -63,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(parsed: argparse.Namespace) -> None:
     orjson, wrappers = import_module("orjson"), import_module("sensenet.models.wrappers")
-    options = wrappers.check_options(parsed.format, {"quantize": parsed.quantize})
+    options = wrappers.check_options(parsed.format, {name: getattr(parsed, name) for name in OPTIONS})
     model = wrappers.convertible(parsed.model, dict(map(_setting, parsed.set)))
     start = time.monotonic()
     path = Path(wrappers.convert(model, None, parsed.output, parsed.format, **options))
@@ -79,7 +92,7 @@ def _run(parsed: argparse.Namespace) -> None:
         result["verified"] = receipt.as_dict()
     print(orjson.dumps(result).decode(), flush=True)
     # smaller weights differ, and are meant to
-    if receipt is not None and not receipt.agrees and not options:
+    if receipt is not None and not receipt.agrees and parsed.quantize is None:
         raise WeightsError(_disagreement(receipt))
 
 

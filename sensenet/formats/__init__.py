@@ -18,6 +18,7 @@ from sensenet.formats.frozen_graph import FROZEN_GRAPH
 from sensenet.formats.onnx import ONNX
 from sensenet.formats.savedmodel import SAVEDMODEL, run_savedmodel
 from sensenet.formats.smbundle.container import read_bundle
+from sensenet.formats.tfjs.writing import TFJS
 from sensenet.formats.tflite.writing import TFLITE
 
 __all__ = ["FORMATS", "Consumer", "Format"]
@@ -56,6 +57,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "smbundle": Format(
             _write_bundle, _read_bundle, consumers=tensorflow_consumers(_run_bundle), keeps_boxes=True
         ),
+        "tfjs": TFJS,
         "tflite": TFLITE,
     }
 )

@@ -41,7 +41,7 @@ class Format(NamedTuple):
             path written.
         read: the model in such a file; takes a model of the same layers, whose document says what the format does
             not. None where we do not read the format.
-        options: the names of options, and the values that each may have beside None.
+        options: the names of options, and the values that each may have beside None; without values any text.
         consumers: what runs the format, the most independent first.
         keeps_boxes: of detectors: whether the outputs are the boxes that are kept, or all of them.
     """

@@ -29,6 +29,7 @@ from sensenet.forks import check_fork
 from sensenet.formats.facts import model_facts
 from sensenet.formats.h5 import write_weights
 from sensenet.formats.smbundle.functions import SavedFunctions, save_bundle
+from sensenet.formats.tfjs.writing import write_tfjs
 from sensenet.inputs import Points, encode_points
 from sensenet.models.bundled import bundle_source
 from sensenet.models.copies import bundle_bytes, model_of_bundle, remade
@@ -119,16 +120,29 @@ class Deepnet:
     ) -> str:
         """Write the model as a bundle; ".smbundle" is added to `path` where it is missing.
 
+        Args:
+            path: of the bundle.
+            tfjs_path: a directory to write the model to for TensorFlow.js, too; None: it is not.
+
         Returns:
             The path of the file.
 
         Raises:
-            SettingsError: `tfjs_path` is given, which this version cannot write.
-            OSError: the file cannot be written.
+            SettingsError, ModelFormatError: see `save_tfjs`.
+            OSError: a file cannot be written.
         """
         check_fork()
-        refuse_tfjs(tfjs_path)
+        if tfjs_path is not None:
+            self.save_tfjs(tfjs_path)
         return save_bundle(self._source.functions(), self._saved(), path)
+
+    def save_tfjs(self, directory: str | os.PathLike[str]) -> None:
+        """Write the model for TensorFlow.js: a directory of `model.json` and weights.
+
+        Raises:
+            SettingsError, ModelFormatError, OSError: see `sensenet.formats.tfjs.writing.write_tfjs`.
+        """
+        write_tfjs(self, directory)
 
     def raw_function(self) -> Any:
         """The concrete function of raw values that exports are made of: see `formats.smbundle.serving.raw_function`.
@@ -250,16 +264,6 @@ def refuse_settings(settings: Settings, names: Sequence[str]) -> None:
             raise SettingsError(
                 f"{name}: this bundle's function was finished without it; make the model from its JSON document"
             )
-
-
-def refuse_tfjs(tfjs_path: str | os.PathLike[str] | None) -> None:
-    """Refuse to write a TensorFlow.js model beside a bundle.
-
-    Raises:
-        SettingsError: `tfjs_path` is given.
-    """
-    if tfjs_path is not None:
-        raise SettingsError("tfjs_path: this version cannot write TensorFlow.js models; leave it out")
 
 
 def _bundled_output(saved: dict[str, Any]) -> CategoricalOutput | NumericOutput:

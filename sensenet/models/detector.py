@@ -22,10 +22,11 @@ from sensenet.formats.facts import model_facts
 from sensenet.formats.h5 import write_weights
 from sensenet.formats.smbundle.functions import SavedFunctions, check_outputs, save_bundle
 from sensenet.formats.smbundle.serving import all_boxes_function, box_function, rescaled
+from sensenet.formats.tfjs.writing import write_tfjs
 from sensenet.inputs import encode_images
 from sensenet.models.bundled import no_layers, only_finished
 from sensenet.models.copies import bundle_bytes, model_of_bundle, remade
-from sensenet.models.deepnet import merged_settings, refuse_settings, refuse_tfjs
+from sensenet.models.deepnet import merged_settings, refuse_settings
 from sensenet.models.keras_model import build_detector, detector_with_weights
 from sensenet.models.predict.boxes import BoxFinder, Finder, RawBoxFinder, box_outputs, compile_boxes
 from sensenet.models.predict.images import raw_images
@@ -192,15 +193,20 @@ class Detector:
     ) -> str:
         """Write the detector as a bundle; ".smbundle" is added to `path` where it is missing.
 
+        Args:
+            path: of the bundle.
+            tfjs_path: a directory to write the detector to for TensorFlow.js, too; None: it is not.
+
         Returns:
             The path of the file.
 
         Raises:
-            SettingsError: `tfjs_path` is given, which this version cannot write.
-            OSError: the file cannot be written.
+            SettingsError, ModelFormatError: see `save_tfjs`.
+            OSError: a file cannot be written.
         """
         check_fork()
-        refuse_tfjs(tfjs_path)
+        if tfjs_path is not None:
+            self.save_tfjs(tfjs_path)
         saved = {**self.settings, "deepnet_type": DETECTOR_TYPE, "_unfiltered": None}
         saved |= {"_classes": self._classes, "_preprocessors": self._preprocessors}
         finder = self._finder
@@ -235,6 +241,14 @@ class Detector:
         if not isinstance(self._finder, BoxFinder):
             raise only_finished()
         return self._finder
+
+    def save_tfjs(self, directory: str | os.PathLike[str]) -> None:
+        """Write the detector for TensorFlow.js: a directory of `model.json` and weights.
+
+        Raises:
+            SettingsError, ModelFormatError, OSError: see `sensenet.formats.tfjs.writing.write_tfjs`.
+        """
+        write_tfjs(self, directory)
 
     def save_weights(self, path: str | os.PathLike[str]) -> None:
         """Write the weights in Keras' legacy HDF5 layout.

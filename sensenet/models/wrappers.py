@@ -170,7 +170,7 @@ def check_options(to_format: str, options: Mapping[str, Any]) -> dict[str, Any]:
             raise SettingsError(
                 f"{name}: {to_format} has no such option; it has {', '.join(known) or 'none'}"
             )
-        if value not in known[name]:
+        if known[name] and value not in known[name]:
             expectation = ", ".join(map(str, known[name]))
             raise SettingsError(f"{name}: expected one of {expectation}, got {shown(value)}")
     return given

@@ -30,8 +30,13 @@ def browse(page: Path, directory: Path, *options: str) -> str:
     Args:
         directory: where its profile goes.
     """
+    return visit(page.as_uri(), directory, *options)
+
+
+def visit(address: str, directory: Path, *options: str) -> str:
+    """`browse` the page of an address."""
     done = subprocess.run(
-        [str(CHROMIUM), *FLAGS, f"--user-data-dir={directory / 'profile'}", *options, page.as_uri()],
+        [str(CHROMIUM), *FLAGS, f"--user-data-dir={directory / 'profile'}", *options, address],
         capture_output=True,
         text=True,
         timeout=120,

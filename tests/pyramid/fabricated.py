@@ -25,7 +25,10 @@ COLUMNS = 4
 LEAF = [[0.2, 0.3, 0.5], None]
 FOREST = [[0, 4], [[0, 0.25, LEAF, [2, 0.5, LEAF, [[0.1, 0.9, 0.0], None]]], [3, -0.5, LEAF, LEAF]]]
 TREE_FEATURES = 3
-FILES = {"final_model.json", "short_model.json", "final_model_weights.h5", "final_model_bundle.smbundle"}
+FILES = {
+    *("final_model.json", "short_model.json", "final_model_weights.h5", "final_model_bundle.smbundle"),
+    "final_model_js_export",
+}
 
 
 def readout(objective_type: str, nodes: int) -> list[dict]:

@@ -260,12 +260,6 @@ def test_a_bundle_has_no_layers_to_write_or_fill(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again(documents.POINTS), model(documents.POINTS))
 
 
-def test_a_javascript_copy_of_a_bundle_is_refused_for_now(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="tfjs_path"):
-        sensenet.create_model(documents.classifier()).save_bundle(tmp_path / "m", tfjs_path=tmp_path / "js")
-    assert list(tmp_path.iterdir()) == []
-
-
 REGRESSION_ENTRIES = range(6)
 
 

@@ -210,6 +210,15 @@ def kept_boxes(found: dict[str, tf.Tensor], rule: Suppression) -> dict[str, tf.T
 
 def _suppressed(boxes: tuple[tf.Tensor, ...], rule: Suppression) -> tuple[tf.Tensor, ...]:
     """One image's boxes that are kept, filled up with zeros to `max_objects`, and their number."""
+    kept = best_boxes(boxes, rule)
+    n = tf.shape(kept[1])[0]
+    missing = [[0, rule.max_objects - n]]
+    filled = [tf.pad(each, missing + [[0, 0]] * (each.shape.rank - 1)) for each in kept]
+    return (*filled, n)
+
+
+def best_boxes(boxes: tuple[tf.Tensor, ...], rule: Suppression) -> tuple[tf.Tensor, ...]:
+    """Those of one image's boxes that are kept, best first: (k, 4) corners, (k,) scores and (k,) classes."""
     likely = boxes[1] > rule.threshold
     boxes = tuple(tf.boolean_mask(each, likely) for each in boxes)
     corners, scores, classes = boxes
@@ -218,8 +227,4 @@ def _suppressed(boxes: tuple[tf.Tensor, ...], rule: Suppression) -> tuple[tf.Ten
         # every class in a place of its own: then no two boxes of different classes touch
         apart += tf.cast(classes, tf.float32)[:, None] * (2 * FAR + 1)
     chosen = tf.image.non_max_suppression(apart, scores, rule.max_objects, rule.iou_threshold)
-    n = tf.shape(chosen)[0]
-    columns = [tf.gather(each, chosen) for each in boxes]
-    missing = [[0, rule.max_objects - n]]
-    filled = [tf.pad(each, missing + [[0, 0]] * (each.shape.rank - 1)) for each in columns]
-    return (*filled, n)
+    return tuple(tf.gather(each, chosen) for each in boxes)

@@ -15,7 +15,6 @@ from pyramid.finalize.search import repeated_networks
 from pyramid.workspace import Workspace, write_json
 from sensenet import create_model
 from sensenet.errors import WeightsError
-from sensenet.formats import FORMATS
 from sensenet.formats.h5 import write_weights
 from sensenet.formats.receipt import Receipt
 from sensenet.layers import parse_layers
@@ -81,11 +80,8 @@ def test_the_result_names_the_files_and_their_sizes(workspace):
     fabricate_submodel(workspace)
     result = finalize(workspace)
     assert result.keys() == RESULT_KEYS
-    if "tfjs" in FORMATS:
-        assert json.loads(Path(result["tfjs_model_path"]).read_bytes())["format"] == "graph-model"
-        assert all(Path(path).stat().st_size for path in result["tfjs_weight_paths"])
-    else:
-        assert result["tfjs_model_path"] is result["tfjs_weight_paths"] is None
+    assert json.loads(Path(result["tfjs_model_path"]).read_bytes())["format"] == "graph-model"
+    assert all(Path(path).stat().st_size for path in result["tfjs_weight_paths"])
     for path, size in (
         ("final_model_path", "final_model_size"),
         ("short_model_path", "short_model_size"),
