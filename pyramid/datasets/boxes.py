@@ -72,7 +72,8 @@ def keep_boxes(path: Path, options: BoxOptions, folder: Path, report: Report) ->
             counts[reason] += count
         kept = judged.filter(pl.col(_REASON).is_null())
         counts[CLIPPED] += int(kept.get_column(CLIPPED).sum())
-        kept.drop(_REASON, CLIPPED).write_parquet(folder / f"{BOXES}-{number:06}.parquet")
+        if len(kept):
+            kept.drop(_REASON, CLIPPED).write_parquet(folder / f"{BOXES}-{number:06}.parquet")
     return +counts
 
 

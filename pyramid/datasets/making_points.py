@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +16,14 @@ from pyramid.datasets.boxes import BOXES, CLIPPED, BoxOptions, keep_boxes
 from pyramid.datasets.image_index import IMAGES, IndexCounts, keep_images
 from pyramid.datasets.json_items import ItemWriter
 from pyramid.datasets.points import SIDES
-from pyramid.datasets.ranges import divide, parts, read_range, rows_of_ids, split_ids
+from pyramid.datasets.ranges import divide, in_ranges, parts, range_starts, read_range, rows_of_ids
 from pyramid.datasets.sampling import balanced, sample
 from pyramid.errors import DataError
 from pyramid.progress import Report
 from pyramid.storage.files import naming_file, whole_files
 from sensenet import partial_files
 
-BOXES_AT_ONCE = 200_000
+BOXES_AT_ONCE = 300_000
 _NULL = re.compile(rb',"(?:md5|size|rotation)":null')
 
 
@@ -81,21 +81,24 @@ def make_points(options: PointOptions, points: Path, index: Path, report: Report
     with _tables_beside(points) as folder:
         reasons = keep_boxes(options.annotations, options.boxes, folder, _part(report, 0, 0.4))
         clipped = reasons.pop(CLIPPED, 0)
-        wanted = rows_of_ids(folder, BOXES)
-        if not len(wanted):
+        if not parts(folder, BOXES):
             raise DataError(f"{options.annotations}: no box is left: {_told(reasons)}")
+        starts = range_starts(folder, BOXES, BOXES_AT_ONCE)
+        divide(folder, BOXES, starts)
+        wanted = rows_of_ids(folder, BOXES, len(starts))
         counts = keep_images(options.images, wanted.get_column("id"), folder, _part(report, 0.4, 0.7))
-        found = rows_of_ids(folder, IMAGES)
+        divide(folder, IMAGES, starts)
+        found = rows_of_ids(folder, IMAGES, len(starts))
         if not len(found):
             raise DataError(f"{options.images}: none of the {len(wanted)} images with boxes is in it")
         missing = wanted.join(found, on="id", how="anti", maintain_order="left").get_column("id")
         known = wanted.join(found.select("id"), on="id", how="semi", maintain_order="left")
         repeated = int(found.get_column("len").sum()) - len(found)
         del wanted, found
-        chosen = known[_chosen(options, known, folder)]
+        chosen = known[_chosen(options, known, folder, starts)]
         with naming_file(points), whole_files() as files:
             writers = ItemWriter(files.new(points)), ItemWriter(files.new(index))
-            for share in _write(chosen, folder, *writers):
+            for share in _write(in_ranges(chosen, starts), folder, *writers):
                 report(0.7 + 0.3 * share, message=f"{writers[0].count:,} images written")
             for writer in writers:
                 writer.end()
@@ -124,42 +127,48 @@ def _told(reasons: Counter[str]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in reasons.items()) or "there is none"
 
 
-def _chosen(options: PointOptions, known: pl.DataFrame, folder: Path) -> np.ndarray:
+def _chosen(options: PointOptions, known: pl.DataFrame, folder: Path, starts: pl.Series) -> np.ndarray:
     """Which of the known images are taken: positions, ascending."""
     chosen = np.arange(len(known))
     if options.per_class is not None:
         numbered = known.select("id").with_row_index("image")
-        pairs = [
-            pl.read_parquet(path, columns=["id", "label"])
-            .join(numbered, on="id")
+        pairs = pl.concat(
+            read_range(folder, BOXES, position, ["id", "label"])
+            .join(images, on="id")
             .select("image", pl.col("label").to_physical())
             .unique()
-            for path in parts(folder, BOXES)
-        ]
-        images, classes = (pl.concat(pairs).get_column(name).to_numpy() for name in ("image", "label"))
+            for position, images in enumerate(in_ranges(numbered, starts))
+            if len(images)
+        )
+        images, classes = (pairs.get_column(name).to_numpy() for name in ("image", "label"))
         chosen = balanced(images, classes, len(known), options.per_class, options.seed)
     if options.max_images is not None:
         chosen = chosen[sample(len(chosen), options.max_images, options.seed)]
     return chosen
 
 
-def _write(chosen: pl.DataFrame, folder: Path, points: ItemWriter, index: ItemWriter) -> Iterator[float]:
-    """Write the images, in the order of their ids; tells the share that is done."""
-    ranges = list(split_ids(chosen, BOXES_AT_ONCE))
-    first_ids = pl.Series([ids.item(0, 0) for ids in ranges], dtype=pl.String)
-    for kind in (BOXES, IMAGES):
-        divide(folder, kind, first_ids)
+def _write(
+    ranges: Sequence[pl.DataFrame], folder: Path, points: ItemWriter, index: ItemWriter
+) -> Iterator[float]:
+    """Write the chosen images, given by their ids in each range; tells the share that is done."""
     for position, ids in enumerate(ranges):
-        images = read_range(folder, IMAGES, position, ids).unique("id", keep="first", maintain_order=True)
-        boxes = read_range(folder, BOXES, position, ids)
-        rotation = pl.when(pl.col("rotation") != 0).then(pl.col("rotation"))
-        grouped = boxes.group_by("id", maintain_order=True).agg(
-            pl.struct("id", "label", "confidence", *SIDES).alias("annotations")
-        )
-        turned = grouped.join(images.select("id", rotation), on="id", how="left", maintain_order="left")
-        points.add_lines(_json_lines(turned.select("id", "rotation", "annotations")), len(turned))
-        index.add_lines(_json_lines(images), len(images))
+        if len(ids):
+            images = read_range(folder, IMAGES, position).join(
+                ids, on="id", how="semi", maintain_order="left"
+            )
+            boxes = read_range(folder, BOXES, position).join(ids, on="id", how="semi", maintain_order="left")
+            _write_range(images.unique("id", keep="first", maintain_order=True), boxes, points, index)
         yield (position + 1) / len(ranges)
+
+
+def _write_range(images: pl.DataFrame, boxes: pl.DataFrame, points: ItemWriter, index: ItemWriter) -> None:
+    rotation = pl.when(pl.col("rotation") != 0).then(pl.col("rotation"))
+    grouped = boxes.group_by("id", maintain_order=True).agg(
+        pl.struct("id", "label", "confidence", *SIDES).alias("annotations")
+    )
+    turned = grouped.join(images.select("id", rotation), on="id", how="left", maintain_order="left")
+    points.add_lines(_json_lines(turned.select("id", "rotation", "annotations")), len(turned))
+    index.add_lines(_json_lines(images), len(images))
 
 
 def _json_lines(frame: pl.DataFrame) -> bytes:

@@ -149,9 +149,9 @@ def fetch(session: requests.Session, image: IndexedImage, folder: Path, timeout_
     except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
         raise NotFetchedError(f"no answer within {timeout_seconds:g} s", is_passing=True) from error
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise NotFetchedError(f"the connection failed: {_last_words(error)}", is_passing=True) from error
-    except (UnicodeError, ValueError) as error:  # hosts that no name server can be asked for
-        raise NotFetchedError("its address cannot be used") from error
+        # a UnicodeError: a host that no name server can be asked for
+        is_passing = not isinstance(_cause(error), UnicodeError)
+        raise NotFetchedError(f"the connection failed: {_last_words(error)}", is_passing) from error
 
 
 class _Deadline:
@@ -256,8 +256,14 @@ def _content_type(response: requests.Response) -> str:
     return f", but {value:.40}" if value and value.isprintable() else ""
 
 
+def _cause(error: BaseException) -> BaseException:
+    """Where a chain of errors begins."""
+    while (earlier := error.__cause__ or error.__context__) is not None:
+        error = earlier
+    return error
+
+
 def _last_words(error: Exception) -> str:
-    """The end of a chain of errors, which says most, without the objects in it."""
-    while isinstance(error.__cause__ or error.__context__, Exception):
-        error = error.__cause__ or error.__context__  # type: ignore[assignment]
-    return f"{getattr(error, 'strerror', None) or type(error).__name__:.100}"
+    """What an error is about, without the objects that the texts of libraries name."""
+    cause = _cause(error)
+    return f"{getattr(cause, 'strerror', None) or type(cause).__name__:.100}"

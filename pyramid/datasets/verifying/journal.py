@@ -12,7 +12,7 @@ from pyramid.storage.files import naming_file
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS pictures
-(id TEXT PRIMARY KEY, state TEXT, file TEXT, width INTEGER, height INTEGER, reason TEXT) WITHOUT ROWID
+(id TEXT PRIMARY KEY, state TEXT, file TEXT, width INTEGER, height INTEGER, size INTEGER, reason TEXT) WITHOUT ROWID
 """
 
 
@@ -26,17 +26,18 @@ class Journal:
     def found(self, states: Mapping[str, str]) -> dict[str, Picture]:
         """What is known of ids in their states."""
         marks = ",".join("?" * len(states))
-        query = f"SELECT id, state, file, width, height, reason FROM pictures WHERE id IN ({marks})"
+        query = f"SELECT id, state, file, width, height, size, reason FROM pictures WHERE id IN ({marks})"
         rows = self._connection.execute(query, list(states))
         return {id_: Picture(*picture) for id_, state, *picture in rows if states[id_] == state}
 
     def add(self, states: Mapping[str, str], pictures: Mapping[str, Picture]) -> None:
         """Keep what was found, whatever happens from now on."""
         rows: Sequence[tuple] = [
-            (id_, states[id_], one.file, one.width, one.height, one.reason) for id_, one in pictures.items()
+            (id_, states[id_], one.file, one.width, one.height, one.size, one.reason)
+            for id_, one in pictures.items()
         ]
         with self._connection:
-            self._connection.executemany("INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?, ?)", rows)
+            self._connection.executemany("INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 @contextmanager
@@ -60,7 +61,7 @@ def _connected(path: Path) -> sqlite3.Connection:
             # a lost last second costs that second's work, and only where the power fails
             connection.execute("PRAGMA synchronous = OFF")
             connection.execute(_TABLE)
-            connection.execute("SELECT id, state, file, width, height, reason FROM pictures LIMIT 1")
+            connection.execute("SELECT id, state, file, width, height, size, reason FROM pictures LIMIT 1")
             return connection
         except sqlite3.Error as error:
             connection.close()

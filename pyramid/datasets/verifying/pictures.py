@@ -13,7 +13,7 @@ from PIL import Image
 from pyramid.datasets.downloading.fetching import ENDINGS, found_picture
 from pyramid.datasets.points import Annotation
 from sensenet.errors import InputError
-from sensenet.files import write_whole
+from sensenet.partial_files import remove, temporary_path
 from sensenet.preprocess.image_files import read_named_file
 from sensenet.preprocess.pillow_decoding import opened_image, pillow_pixels
 
@@ -45,12 +45,14 @@ class Picture:
     Attributes:
         file: the name of the picture: its thumbnail, if there are any.
         width, height: of that, in pixels.
-        reason: why there is none; None: there is one.
+        size: of the file that was written, in bytes; 0: none was.
+        reason: why there is no picture; None: there is one.
     """
 
     file: str = ""
     width: int = 0
     height: int = 0
+    size: int = 0
     reason: str | None = None
 
 
@@ -82,8 +84,22 @@ def check_picture(folder: str, id_: str, rotation: int, resizing: Resizing | Non
     encoded = io.BytesIO()
     small.save(encoded, format="JPEG", quality=THUMBNAIL_QUALITY)
     name = f"{id_}.{ENDINGS['JPEG']}"
-    write_whole(Path(resizing.folder, name), encoded.getvalue())
-    return Picture(name, *small.size)
+    _write(Path(resizing.folder, name), encoded.getvalue())
+    return Picture(name, *small.size, len(encoded.getvalue()))
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a whole file, whose size tells afterwards whether the disk has kept it.
+
+    Bringing each to the disk at once, as `sensenet.files` does, would take longer than decoding pictures.
+    """
+    temporary = temporary_path(path)
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        remove(temporary)
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _decoded(image: Image.Image, size: int) -> Image.Image:

@@ -78,7 +78,11 @@ def _state(point: Point, folder: Path, resizing: Resizing | None) -> str | None:
 
 
 def _is_written(picture: Picture, resizing: Resizing | None) -> bool:
-    return resizing is None or picture.reason is not None or is_file(Path(resizing.folder, picture.file))
+    """Whether the thumbnail of a picture is there, as long as it was: a disk may have lost it with its power."""
+    if resizing is None or picture.reason is not None:
+        return True
+    path = Path(resizing.folder, picture.file)
+    return is_file(path) and path.stat().st_size == picture.size
 
 
 def _completed(point: Point, picture: Picture, resizing: Resizing | None) -> Point:
