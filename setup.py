@@ -61,6 +61,7 @@ setup(
             "pyramid_generate = pyramid.commands.generate:main",
             "pyramid_evaluate = pyramid.commands.evaluate:main",
             "pyramid_fit = pyramid.commands.fit:main",
+            "pyramid_dataset = pyramid.commands.dataset:main",
             "sensenet_predict = sensenet.commands.predict:main",
         ],
     },
