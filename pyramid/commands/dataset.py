@@ -9,11 +9,14 @@ from types import MappingProxyType
 
 from pyramid.commands.console import answer, make_parser, run_command
 from pyramid.commands.datasets.classes import CLASSES
+from pyramid.commands.datasets.formats import EXPORT, IMPORT, LABEL_MAP, RECORDS, SHOW
 from pyramid.commands.datasets.subcommand import Subcommand
 
 PROGRAM = "pyramid_dataset"
 
-SUBCOMMANDS: Mapping[str, Subcommand] = MappingProxyType({step.name: step for step in (CLASSES,)})
+SUBCOMMANDS: Mapping[str, Subcommand] = MappingProxyType(
+    {step.name: step for step in (CLASSES, RECORDS, LABEL_MAP, IMPORT, EXPORT, SHOW)}
+)
 """All steps, in the order in which they are usually taken."""
 
 
