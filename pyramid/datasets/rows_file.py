@@ -100,7 +100,7 @@ def _root(config: dict[str, Any]) -> Path | None:
 
 def row_of(image: BoxedImage) -> dict[str, Any]:
     """The row of an image."""
-    boxes = [[*(_pixels(side) for side in box[:4]), box.label] for box in image.boxes]
+    boxes = [[*(_pixels(side) for side in box.corners), box.label] for box in image.boxes]
     return {"file": image.file, "boxes": boxes}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from sensenet.label_maps import LabelMapItem
 
@@ -23,6 +23,17 @@ class Box(NamedTuple):
     x2: float
     y2: float
     label: str
+
+    @classmethod
+    def of(cls, corners: Iterable[float], label: str) -> Self:
+        """A box of x1, y1, x2, y2 and a label."""
+        x1, y1, x2, y2 = corners
+        return cls(x1, y1, x2, y2, label)
+
+    @property
+    def corners(self) -> tuple[float, float, float, float]:
+        """All but the label."""
+        return self[:4]
 
 
 class Remark(Enum):

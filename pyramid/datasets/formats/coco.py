@@ -35,7 +35,7 @@ def _read(source: Path, options: ReadOptions) -> Source:
     images, annotations, categories = (
         _objects(content, key, source) for key in ("images", "annotations", "categories")
     )
-    names = {}
+    names: dict[int | str, str] = {}
     for place, category in enumerate(categories):
         name = category.get("name")
         if not isinstance(name, str) or not name:

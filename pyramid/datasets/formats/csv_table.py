@@ -43,7 +43,7 @@ def _read(source: Path, options: ReadOptions) -> Source:
             where = f"{source}, row {number}"
             if not file or not label:
                 raise DataError(f"{where}: expected a filename and a class")
-            by_file.setdefault(file, []).append(Box(*(plain_number(side, where) for side in sides), label))
+            by_file.setdefault(file, []).append(Box.of((plain_number(side, where) for side in sides), label))
     if not by_file:
         raise DataError(f"{source}: there is no box in it")
     return Source(_images(by_file), images_below(source.parent, options), len(by_file))
@@ -66,7 +66,7 @@ def _write(images: Iterable[BoxedImage], options: WriteOptions) -> Path:
 
 
 def _row(image: BoxedImage, box: Box) -> tuple[str, ...]:
-    sides = map(written_number, box[:4])
+    sides = map(written_number, box.corners)
     return (image.file, str(image.width), str(image.height), box.label, *sides)
 
 

@@ -134,13 +134,16 @@ def placed_images(source: Source, with_content: bool, tally: Tally, report: Repo
     else:
         look = look_at_file(source.root) if with_content else look_at_header(source.root)
     seen: set[str] = set()
-    for number, (image, remarks) in enumerate(_in_order(lambda stated: place(stated, look), source.images)):
+    placed = _in_order(lambda stated: place(stated, look), source.images)
+    for number, (image, remarks) in enumerate(placed):
         if number % IMAGES_PER_REPORT == 0:
             report(number / source.count if source.count else 0.0, message=f"{number} images")
-        if image is not None and image.file in seen:
-            image, remarks = None, ((Remark.REPEATED, image.file),)
-        tally.add(remarks)
-        if image is not None:
+        if image is None:
+            tally.add(remarks)
+        elif image.file in seen:
+            tally.add(((Remark.REPEATED, image.file),))
+        else:
+            tally.add(remarks)
             seen.add(image.file)
             yield image
 
@@ -161,7 +164,7 @@ def place(stated: StatedImage, look: Look) -> tuple[BoxedImage | None, Remarks]:
         if kept is not None:
             boxes.append(kept)
         if remark is not None:
-            corners = ", ".join(f"{side:g}" for side in box[:4])
+            corners = ", ".join(f"{side:g}" for side in box.corners)
             remarks.append((remark, f"{stated.file}: box {place}, [{corners}] in {width} x {height} pixels"))
     image = BoxedImage(stated.file, width, height, tuple(boxes), content, stated.source_id or stated.file)
     return image, tuple(remarks)

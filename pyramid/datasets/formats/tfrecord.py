@@ -128,7 +128,7 @@ def _boxes(
         raise DataError(f"{where}: expected as many xmin, ymin, xmax and ymax, got {[*map(len, columns)]}")
     labels = _labels(features, classes, count, where)
     stated = list(zip(zip(*columns, strict=True), labels, strict=True))
-    boxes = [Box(*map(float, corners), label) for corners, label in stated if label is not None]
+    boxes = [Box.of(map(float, corners), label) for corners, label in stated if label is not None]
     unknown = [f"{where}, box {place}" for place, label in enumerate(labels) if label is None]
     return boxes, tuple((Remark.UNKNOWN_CLASS, one) for one in unknown)
 
@@ -171,7 +171,7 @@ def example_features(image: BoxedImage, classes: Mapping[str, LabelMapItem]) -> 
     shares = (
         [side / size for side in sides]
         for sides, size in zip(
-            ([box[place] for box in image.boxes] for place in range(4)),
+            ([box.corners[place] for box in image.boxes] for place in range(4)),
             (width, height, width, height),
             strict=True,
         )

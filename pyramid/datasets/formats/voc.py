@@ -110,10 +110,8 @@ def _box(element: ET.Element, path: Path, place: int) -> Box:
     label = (element.findtext("name") or "").strip()
     if not label:
         raise DataError(f"{where}: expected a name")
-    sides = [element.findtext(f"bndbox/{corner}") for corner in CORNERS]
-    return Box(
-        *(plain_number(side or "", f"{where}, {at}") for side, at in zip(sides, CORNERS, strict=True)), label
-    )
+    texts = [(corner, element.findtext(f"bndbox/{corner}") or "") for corner in CORNERS]
+    return Box.of((plain_number(text, f"{where}, {corner}") for corner, text in texts), label)
 
 
 def _write(images: Iterable[BoxedImage], options: WriteOptions) -> Path:
@@ -150,7 +148,7 @@ def _document(image: BoxedImage) -> bytes:
         ):
             _add(element, name, text)
         corners = ET.SubElement(element, "bndbox")
-        for name, side in zip(CORNERS, box[:4], strict=True):
+        for name, side in zip(CORNERS, box.corners, strict=True):
             _add(corners, name, written_number(side))
     ET.indent(root)
     return ET.tostring(root, encoding="utf-8")
