@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
 SAMPLED = 50
 """One row of so many tells where ranges begin."""
+ROWS_TOGETHER = 1_000_000
+"""So many are divided at once: rows in no order go into every range, and small files cost more than their rows."""
 
 
 def range_starts(folder: Path, kind: str, rows_at_once: int) -> pl.Series:
@@ -20,12 +23,23 @@ def range_starts(folder: Path, kind: str, rows_at_once: int) -> pl.Series:
 
 def divide(folder: Path, kind: str, starts: pl.Series) -> None:
     """Divide the files of a kind into those of ranges, which `read_range` reads."""
-    for number, path in enumerate(parts(folder, kind)):
-        frame = pl.read_parquet(path).sort("id", maintain_order=True)
-        for position, rows in enumerate(in_ranges(frame, starts)):
+    for number, frame in enumerate(_larger_frames(folder, kind)):
+        for position, rows in enumerate(in_ranges(frame.sort("id", maintain_order=True), starts)):
             if len(rows):
                 rows.write_parquet(folder / f"{_prefix(kind, position)}-{number:06}.parquet")
+
+
+def _larger_frames(folder: Path, kind: str) -> Iterator[pl.DataFrame]:
+    """The rows of all files of a kind, about `ROWS_TOGETHER` at once; the files are removed."""
+    waiting: list[pl.DataFrame] = []
+    for path in parts(folder, kind):
+        waiting.append(pl.read_parquet(path))
         path.unlink()
+        if sum(map(len, waiting)) >= ROWS_TOGETHER:
+            yield pl.concat(waiting)
+            waiting = []
+    if waiting:
+        yield pl.concat(waiting)
 
 
 def in_ranges(frame: pl.DataFrame, starts: pl.Series) -> list[pl.DataFrame]:

@@ -61,6 +61,11 @@ def add_box_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def box_options(parsed: argparse.Namespace, labels: list[str]) -> BoxOptions:
+    """Which boxes the arguments of `add_box_options` keep of some classes."""
+    return BoxOptions(labels, parsed.min_confidence, parsed.without)
+
+
 def _flags(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(","))
     if unknown := [name for name in names if name not in FLAGS]:
@@ -70,11 +75,15 @@ def _flags(text: str) -> tuple[str, ...]:
 
 def _run(parsed: argparse.Namespace) -> str:
     names = {} if parsed.descriptions is None else read_descriptions(parsed.descriptions)
-    labels = kept_labels(parsed, names)
+    labels = kept_labels(parsed.trainable, names, parsed.hierarchy, parsed.under)
     unnamed = [label for label in labels if label not in names] if names else []
-    boxes = BoxOptions(labels, parsed.min_confidence, parsed.without)
     options = PointOptions(
-        parsed.annotations, parsed.images, boxes, parsed.max_images, parsed.per_class, parsed.seed
+        parsed.annotations,
+        parsed.images,
+        box_options(parsed, labels),
+        parsed.max_images,
+        parsed.per_class,
+        parsed.seed,
     )
     return write_points(options, parsed.points, parsed.index, unnamed)
 
