@@ -6,7 +6,6 @@ which counting bytes tells. Python's csv module reads all others, or says in whi
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
@@ -190,7 +189,6 @@ def _careful_frame(
     """
     if not is_last:
         text = text[: text.rindex("\n") + 1]
-    csv.field_size_limit(MAX_RECORD_BYTES)
     n_columns = len(dialect.names)
     lines, rows, end = _Lines(text), [], 0
     for record in records_of(lines, dialect.delimiter):
