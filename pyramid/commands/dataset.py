@@ -9,13 +9,20 @@ from types import MappingProxyType
 
 from pyramid.commands.console import answer, make_parser, run_command
 from pyramid.commands.datasets.classes import CLASSES
+from pyramid.commands.datasets.download import DOWNLOAD
 from pyramid.commands.datasets.formats import EXPORT, IMPORT, LABEL_MAP, RECORDS, SHOW
+from pyramid.commands.datasets.openimages import OPENIMAGES
+from pyramid.commands.datasets.points import POINTS
 from pyramid.commands.datasets.subcommand import Subcommand
+from pyramid.commands.datasets.verify import VERIFY
 
 PROGRAM = "pyramid_dataset"
 
 SUBCOMMANDS: Mapping[str, Subcommand] = MappingProxyType(
-    {step.name: step for step in (CLASSES, RECORDS, LABEL_MAP, IMPORT, EXPORT, SHOW)}
+    {
+        step.name: step
+        for step in (CLASSES, POINTS, DOWNLOAD, VERIFY, LABEL_MAP, RECORDS, IMPORT, EXPORT, SHOW, OPENIMAGES)
+    }
 )
 """All steps, in the order in which they are usually taken."""
 

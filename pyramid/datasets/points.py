@@ -135,12 +135,16 @@ def _annotation(box: Any, where: str) -> Annotation:
 
 def _share(box: Mapping[str, Any], name: str, where: str) -> float:
     value = box.get(name)
-    # the scripts of tutorials leave numbers as the texts that they found
     if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            value = math.nan
-    if type(value) not in (int, float) or not 0 <= value <= 1:
-        raise DataError(f"{where}/{name}: expected a number from 0 to 1")
-    return float(value)
+        # the scripts of tutorials leave numbers as the texts that they found
+        value = _number(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value)
+    raise DataError(f"{where}/{name}: expected a number from 0 to 1")
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

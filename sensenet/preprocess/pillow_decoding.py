@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO, NamedTuple
 
@@ -129,6 +130,34 @@ def decode_with_alpha(data: bytes, exif_rotation: bool = False) -> PixelsWithAlp
                 _pillow_pixels(image, exif_rotation), ((0, 0), (0, 0), (0, 1)), constant_values=255
             )
         return PixelsWithAlpha(pixels, has_alpha)
+
+
+@contextmanager
+def opened_image(data: bytes) -> Iterator[Image.Image]:
+    """A Pillow image, not decoded yet, of a size that its file warrants.
+
+    Raises:
+        InputError: not an image, or one that is too large; or the body met a damaged one. Says which.
+    """
+    name = checked_format(data)
+    with refusing(f"the {name} data"), _opened(data, name) as image:
+        yield image
+
+
+def check_header(path: Path, name: str) -> None:
+    """Refuse a file that does not begin as one of a format in `FORMATS` does, without decoding it.
+
+    Raises:
+        InputError: it has no such header, or claims to be too large.
+        OSError: it cannot be read.
+    """
+    with (
+        path.open("rb") as file,
+        refusing(f"the {name} data"),
+        without_warnings(),
+        Image.open(file, formats=(name,)) as image,
+    ):
+        check_size(image.height, image.width, path.stat().st_size)
 
 
 @contextmanager

@@ -16,11 +16,10 @@ import numpy as np
 import polars as pl
 
 from sensenet.errors import InputError
-from sensenet.tables.dialect import QUOTE, Dialect, detect_dialect, records_of
+from sensenet.tables.dialect import MAX_RECORD_BYTES, QUOTE, Dialect, detect_dialect, records_of
 from sensenet.tables.text import Warn, read_text
 
 NEWLINE = ord("\n")
-MAX_RECORD_BYTES = 2**26
 MORE_THAN_ONE_NEWLINE = re.compile(rb"\n\n+")
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 from pyramid.commands.console import CommandError
 from pyramid.commands.datasets.subcommand import Subcommand, named
+from pyramid.datasets.class_lists import numbered
 from pyramid.datasets.classes import branch, described, read_descriptions, read_trainable, write_classes
+from pyramid.storage.files import naming_file
+from sensenet.label_maps import write_label_map
 
 DEFAULT_OUTPUT = Path("classes.json")
 
@@ -32,21 +36,27 @@ def add_class_arguments(parser: argparse.ArgumentParser, descriptions_required: 
     )
 
 
-def kept_labels(parsed: argparse.Namespace, names: dict[str, str]) -> list[str]:
-    """The labels that the arguments keep, in the order of the trainable classes.
+def kept_labels(
+    trainable: Path, names: Mapping[str, str], hierarchy: Path | None, under: str | None
+) -> list[str]:
+    """The labels of a list of trainable ones that are in a branch of a hierarchy, in the order of the list.
+
+    Args:
+        names: of labels.
+        under: the branch; None: all labels are kept.
 
     Raises:
-        CommandError: none is left, or only one of --hierarchy and --under is given.
+        CommandError: none is left, or only one of hierarchy and branch is given.
     """
-    labels = read_trainable(parsed.trainable)
-    if (parsed.under is None) != (parsed.hierarchy is None):
-        raise CommandError("--under and --hierarchy need each other")
-    if parsed.under is None:
+    labels = read_trainable(trainable)
+    if under is None and hierarchy is None:
         return labels
-    kept = branch(parsed.hierarchy, parsed.under, names)
+    if under is None or hierarchy is None:
+        raise CommandError("--under and --hierarchy need each other")
+    kept = branch(hierarchy, under, names)
     labels = [label for label in labels if label in kept]
     if not labels:
-        raise CommandError(f'no class of {parsed.trainable} is "{parsed.under:.60}" or below it')
+        raise CommandError(f'no class of {trainable} is "{under:.60}" or below it')
     return labels
 
 
@@ -55,12 +65,17 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, default=DEFAULT_OUTPUT, metavar="F", help=f"default: {DEFAULT_OUTPUT}"
     )
+    parser.add_argument("--label-map", type=Path, metavar="F.pbtxt", help="write a label map of them, too")
 
 
 def _run(parsed: argparse.Namespace) -> str:
     names = read_descriptions(parsed.descriptions)
-    labels = kept_labels(parsed, names)
-    write_classes(parsed.output, described(labels, names))
+    labels = kept_labels(parsed.trainable, names, parsed.hierarchy, parsed.under)
+    classes = described(labels, names)
+    write_classes(parsed.output, classes)
+    if parsed.label_map is not None:
+        with naming_file(parsed.label_map):
+            write_label_map(parsed.label_map, numbered(classes))
     unnamed = [label for label in labels if label not in names]
     remark = f"; {len(unnamed)} without description go by their labels: {named(unnamed)}" if unnamed else ""
     return f"{len(labels)} classes: {parsed.output}{remark}"

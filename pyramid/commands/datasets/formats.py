@@ -48,7 +48,8 @@ def _add_classes(parser: argparse.ArgumentParser, is_required: bool, use: str) -
     )
 
 
-def _add_shards(parser: argparse.ArgumentParser) -> None:
+def add_shards(parser: argparse.ArgumentParser) -> None:
+    """Declare over how many files records are spread."""
     parser.add_argument(
         "--shards",
         type=whole_number(1, MOST_SHARDS),
@@ -88,7 +89,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         help=f"what this part of the data set is called (default: {DEFAULT_SPLIT})",
     )
     _add_classes(parser, False, f"the numbers of labels (default: {LABEL_MAP_FILE} in DIR, or their order)")
-    _add_shards(parser)
+    add_shards(parser)
 
 
 def _export(parsed: argparse.Namespace) -> str:
@@ -128,7 +129,7 @@ def _add_records(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", type=Path, metavar="DIR", help="the folder of their images")
     _add_classes(parser, True, "the numbers of labels")
     parser.add_argument("--output", type=Path, required=True, metavar="F.record", help="the file of records")
-    _add_shards(parser)
+    add_shards(parser)
 
 
 def _records(parsed: argparse.Namespace) -> str:

@@ -83,3 +83,12 @@ def number(least: float, most: float) -> Callable[[str], float]:
         return value
 
     return parse
+
+
+def add_ray(parser: argparse.ArgumentParser) -> None:
+    """Declare on whose machines the work is done."""
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="work on a Ray cluster whose nodes see the same files: auto, ray://HOST:PORT ... (needs pyramid[ray])",
+    )
