@@ -70,9 +70,10 @@ def points(tmp_path):
     return tmp_path
 
 
-def records(folder, name="train.record", shards=1):
+def records(folder, name="train.record", shards=1, processes=1):
     output = folder / name
     arguments = ["--classes", folder / "classes.json", "--output", output, "--shards", shards]
+    arguments += ["--processes", processes]
     run("records", folder / "points.json", folder / "pictures", *arguments)
     return shard_paths(output, shards)
 
@@ -108,6 +109,8 @@ def test_the_same_input_gives_the_same_bytes_in_one_file_or_in_shards(points):
     spread = [list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator()) for path in shards]
     in_turn = [spread[place % 3][place // 3] for place in range(len(POINTS))]
     assert in_turn == list(tf.data.TFRecordDataset(str(whole)).as_numpy_iterator())
+    others = records(points, "fourth.record", 3, processes=2)
+    assert [path.read_bytes() for path in others] == [path.read_bytes() for path in shards]
     assert not list(points.glob("**/*.partial"))
 
 
