@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)(?: title=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = (
     *("README.md", "docs/tables.md", "docs/training.md", "docs/formats.md", "docs/sensenet.md"),
-    *("docs/reading-tables.md", "docs/fitting.md"),
+    *("docs/reading-tables.md", "docs/fitting.md", "docs/dataset-formats.md"),
 )
 LINKING_PAGES = (
     *PAGES,
@@ -74,6 +74,8 @@ def test_the_examples_of_the_pages_run_from_top_to_bottom(tmp_path):
     assert "(1, 1024) (2, 1024)" in printed
     assert "['FEMALE', 'MALE']" in printed or "('FEMALE', 'MALE')" in printed
     assert "a mass in grams: [[" in printed
+    assert "10 images, 10 boxes: boxed/again/rows.json" in printed
+    assert "2 classes: boxed/classes.json" in printed
 
 
 def headings(page: Path) -> list[str]:

@@ -1,16 +1,13 @@
-"""From a format to rows, from rows to a format, and from points to records: each a pass over the images."""
+"""From a format to rows, and from rows to a format: each a pass over the images."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-
-import orjson
 
 from pyramid.datasets.formats.base import (
     IMAGES_FOLDER,
@@ -20,9 +17,7 @@ from pyramid.datasets.formats.base import (
     WriteOptions,
 )
 from pyramid.datasets.formats.files import make_folder, put_image
-from pyramid.datasets.formats.open_images import stated_points
 from pyramid.datasets.formats.placing import Tally, placed_images
-from pyramid.datasets.formats.tfrecord import shard_paths, write_records
 from pyramid.datasets.json_items import item_writer
 from pyramid.datasets.rows_file import CONFIG_FILE, ROWS_FILE, RowsFile, row_of
 from pyramid.errors import DataError
@@ -30,7 +25,6 @@ from pyramid.fields.box_rules import MOST_BOXES
 from pyramid.progress import Report
 from pyramid.storage.files import write_json
 from sensenet.document.wording import counted
-from sensenet.label_maps import LabelMapItem
 
 TRAINING: Mapping[str, Any] = MappingProxyType(
     {
@@ -67,6 +61,13 @@ class Count:
             self.boxes += len(image.boxes)
             self.crowded += len(image.boxes) > MOST_BOXES
             yield image
+
+    def add(self, other: Count) -> None:
+        """Count what another has counted, too."""
+        self.images += other.images
+        self.boxes += other.boxes
+        self.crowded += other.crowded
+        self.tally.join(other.tally)
 
     def check(self, is_strict: bool) -> None:
         """Refuse a data set of which nothing is left, or, strictly, in which anything was wrong.
@@ -164,58 +165,3 @@ def export_images(
 
     make_folder(options.folder)
     return written.write(images(), options), count
-
-
-def make_records(
-    points: Path, images: Path, classes: Sequence[LabelMapItem], output: Path, shards: int, report: Report
-) -> str:
-    """Write points and their images as records, unless that is done.
-
-    What they were made of is kept beside them, as `<output>.json`.
-
-    Returns:
-        The counts in one line.
-
-    Raises:
-        DataError, InputError: points, classes or images that cannot be read.
-        WorkspaceError: a file cannot be written.
-    """
-    made_of = _digest(points, images, classes, shards)
-    note = output.with_name(f"{output.name}.json")
-    paths = shard_paths(output, shards)
-    if all(path.is_file() for path in paths) and (told := _told(note, made_of)) is not None:
-        return told
-    count = Count()
-    source = stated_points(points, images, classes)
-
-    def counted_images() -> Iterator[BoxedImage]:
-        yield from count.of(placed_images(source, True, count.tally, report))
-        count.check(is_strict=False)
-
-    write_records(output, shards, counted_images(), classes)
-    write_json(note, {"made_of": made_of, "summary": count.summary()})
-    return count.summary()
-
-
-def _told(note: Path, made_of: str) -> str | None:
-    """What was said of records that were made of the same."""
-    try:
-        told = orjson.loads(note.read_bytes())
-    except (OSError, ValueError):
-        return None
-    same = isinstance(told, dict) and told.get("made_of") == made_of
-    return str(told.get("summary")) if same else None
-
-
-def _digest(points: Path, images: Path, classes: Sequence[LabelMapItem], shards: int) -> str:
-    """Tells one input of records from another; images by when anything in their folder was replaced."""
-    try:
-        with points.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        changed = images.stat().st_mtime_ns
-    except OSError as error:
-        raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
-    numbers = [(item.id, item.name, item.display_name) for item in classes]
-    return hashlib.sha256(
-        repr((content, str(images.resolve()), changed, numbers, shards)).encode()
-    ).hexdigest()

@@ -8,7 +8,7 @@ from pathlib import Path
 from pyramid.commands.console import CommandError
 from pyramid.commands.contact_sheet import MOST_IMAGES
 from pyramid.commands.datasets.sample_sheet import draw_sample
-from pyramid.commands.datasets.subcommand import Subcommand, progress_bar, whole_number
+from pyramid.commands.datasets.subcommand import Subcommand, add_ray, progress_bar, whole_number
 from pyramid.datasets.class_lists import (
     JSON_SUFFIX,
     LABEL_MAP_FILE,
@@ -18,15 +18,18 @@ from pyramid.datasets.class_lists import (
     read_numbered_classes,
 )
 from pyramid.datasets.classes import write_classes
-from pyramid.datasets.conversion import export_images, import_images, make_records
+from pyramid.datasets.conversion import export_images, import_images
 from pyramid.datasets.formats import FORMATS
 from pyramid.datasets.formats.base import DEFAULT_SPLIT, ReadOptions, WriteOptions
 from pyramid.datasets.formats.files import is_safe_name, make_folder
+from pyramid.datasets.records import make_records
 from pyramid.datasets.rows_file import ROWS_FILE, RowsFile, open_rows
+from pyramid.datasets.workers import workers
 from pyramid.storage.files import naming_file
 from sensenet.label_maps import LabelMapItem, write_label_map
 
 MOST_SHARDS = 1000
+MOST_PROCESSES = 512
 USUAL_PICTURES = 16
 
 
@@ -130,12 +133,29 @@ def _add_records(parser: argparse.ArgumentParser) -> None:
     _add_classes(parser, True, "the numbers of labels")
     parser.add_argument("--output", type=Path, required=True, metavar="F.record", help="the file of records")
     add_shards(parser)
+    parser.add_argument(
+        "--processes",
+        type=whole_number(1, MOST_PROCESSES),
+        default=1,
+        metavar="N",
+        help="how many write shards (default: 1); the bytes are the same",
+    )
+    add_ray(parser)
 
 
 def _records(parsed: argparse.Namespace) -> str:
     classes = read_numbered_classes(parsed.classes)
-    with progress_bar("records") as report:
-        summary = make_records(parsed.points, parsed.images, classes, parsed.output, parsed.shards, report)
+    with workers(parsed.processes, parsed.ray) as who, progress_bar("records") as report:
+        is_here = parsed.processes == 1 and parsed.ray is None
+        summary = make_records(
+            parsed.points.absolute(),
+            parsed.images.absolute(),
+            classes,
+            parsed.output.absolute(),
+            parsed.shards,
+            report,
+            None if is_here else who,
+        )
     return f"{summary}: {parsed.output}"
 
 

@@ -17,9 +17,10 @@ from pyramid.commands.datasets.subcommand import Subcommand, add_ray, progress_b
 from pyramid.commands.datasets.verify import add_verify_options, verify_points
 from pyramid.datasets.class_lists import LABEL_MAP_FILE, numbered
 from pyramid.datasets.classes import described, read_descriptions, write_classes
-from pyramid.datasets.conversion import make_records, training_config
+from pyramid.datasets.conversion import training_config
 from pyramid.datasets.making_points import PointOptions
 from pyramid.datasets.published_folder import SUBSETS, PublishedFolder, find_lists
+from pyramid.datasets.records import make_records
 from pyramid.datasets.rows_file import CONFIG_FILE
 from pyramid.datasets.verifying.pictures import Resizing
 from pyramid.datasets.workers import workers
@@ -126,8 +127,16 @@ def _prepare(
     with workers(parsed.processes, parsed.ray) as who:
         resizing = Resizing(str(small.absolute()), parsed.size)
         _tell(subset, verify_points(pictures.absolute(), points, good, resizing, who))
-    with progress_bar("records") as report:
-        told = make_records(good, small, classes, subset.records, parsed.shards, report)
+        with progress_bar("records") as report:
+            told = make_records(
+                good.absolute(),
+                small.absolute(),
+                classes,
+                subset.records.absolute(),
+                parsed.shards,
+                report,
+                who,
+            )
     _tell(subset, f"{told}: {subset.records}")
 
 

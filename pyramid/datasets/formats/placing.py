@@ -52,6 +52,11 @@ class Tally:
             if remark not in FINE and len(self._refused) < MOST_SHOWN:
                 self._refused.append(f"{about} ({remark.value})")
 
+    def join(self, other: Tally) -> None:
+        """Count what another has counted, too."""
+        self.counts.update(other.counts)
+        self._refused = (self._refused + other._refused)[:MOST_SHOWN]
+
     def refuse(self) -> None:
         """Refuse a data set in which anything was wrong.
 
