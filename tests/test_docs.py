@@ -21,12 +21,12 @@ BLOCK = re.compile(r"^```(\w+)(?: title=(\S+))?\n(.*?)^```$", re.MULTILINE | re.
 PAGES = (
     *("README.md", "docs/tables.md", "docs/training.md", "docs/formats.md", "docs/sensenet.md"),
     *("docs/reading-tables.md", "docs/fitting.md", "docs/czmodel.md", "docs/exports.md"),
-    "docs/tensorflow-js.md",
+    *("docs/tensorflow-js.md", "docs/dataset-formats.md"),
 )
 LINKING_PAGES = (
     *PAGES,
     *("docs/architecture.md", "docs/augmentations.md", "docs/generation.md"),
-    *("docs/scaling.md", "docs/security.md", "docs/training-images.md"),
+    *("docs/scaling.md", "docs/security.md", "docs/training-images.md", "docs/datasets.md"),
     "CHANGELOG.md",
 )
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
@@ -89,6 +89,8 @@ def test_the_examples_of_the_pages_run_from_top_to_bottom(tmp_path):
     assert re.search("ONNX Runtime says (FEMALE|MALE)", printed)
     assert "a SavedModel reads 7" in printed
     assert "boxes in a frozen graph" in printed
+    assert "10 images, 10 boxes: boxed/again/rows.json" in printed
+    assert "2 classes: boxed/classes.json" in printed
 
 
 def headings(page: Path) -> list[str]:

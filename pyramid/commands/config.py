@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from pyramid.commands.candidates import Candidate, parse_candidates
-from pyramid.commands.labels import OBJECTIVE_INDEX, LabelledImages, label_kind, read_labels
+from pyramid.commands.labels import (
+    HOLDOUT_DATA,
+    OBJECTIVE_INDEX,
+    TRAINING_DATA,
+    LabelledImages,
+    label_kind,
+    read_labels,
+)
 from pyramid.errors import SettingsError, Violation
 from pyramid.fields import ImageField, Objective, objective_entry
 from pyramid.fields.boxes import BoxesObjective
@@ -46,6 +53,8 @@ OWN_KEYS = frozenset(
         "base_image_network",
         "cache_file",
         "cache_rows",
+        "holdout_data",
+        "image_holdout_data",
         "image_network_candidates",
         "image_training_data",
         "image_training_type",
@@ -54,6 +63,7 @@ OWN_KEYS = frozenset(
         "instance_weights",
         "job_id",
         "job_type",
+        "label_map",
         "logging_level",
         "max_total_time",
         "start_time",
@@ -61,6 +71,7 @@ OWN_KEYS = frozenset(
         "training_options",
     }
 )
+ROW_KEYS = ("image_training_data", "image_holdout_data")
 UNUSED_BY_BOXES = ("loss_function", "rescale_type")
 UNKNOWN_CLASS = "-"
 
@@ -97,14 +108,14 @@ class Training:
 
     def finalizing(self, candidate: Candidate) -> BaseSettings:
         """The settings of the job that makes the final model of a candidate's training."""
-        job = {key: value for key, value in self.shared.items() if key != "image_training_data"}
+        job = {key: value for key, value in self.shared.items() if key not in ROW_KEYS}
         own = {"job_type": "finalize_output", "job_id": candidate.job_id, "is_search": False}
         return BaseSettings(job | own)
 
     def missing_files(self) -> list[str]:
         """What a job would say of each image whose file is not there."""
         root = Path(self.shared.get("image_root", ""))
-        paths = (root / row["file"] for row in self.images.rows)
+        paths = (root / row["file"] for row in (*self.images.rows, *self.images.holdout))
         absent = os.strerror(ENOENT)
         return [f"image {place}: {path}: {absent}" for place, path in enumerate(paths) if not path.exists()]
 
@@ -128,7 +139,7 @@ def parse_config(config: Any) -> Training:
     """
     given = given_keys(config)
     data, stated = given.get("training_data"), _stated_objective(given)
-    images, problems = (None, []) if data is None else read_labels(data, stated)
+    images, problems = (None, []) if data is None else read_labels(data, stated, given.get("holdout_data"))
     objective = _unknown(label_kind(data, stated)) if images is None else images.objective
     candidates, wrong = parse_candidates(given, objective.kind)
     unused = _unused(given, objective)
@@ -205,14 +216,14 @@ def _shared(
     given: Mapping[str, Any], objective: Objective, images: LabelledImages | None, unused: Sequence[str]
 ) -> dict[str, Any]:
     seed = given.get("seed", SEED)
-    options = {key: value for key, value in given.items() if key != "training_data"}
+    options = {key: value for key, value in given.items() if key not in (TRAINING_DATA, HOLDOUT_DATA)}
     derived = {
         "job_type": "image_training",
         "objective_type": objective.kind,
         "info_list": [ImageField(index=0).dump(), objective.dump()],
         "seed": seed,
-        "image_training_data": [] if images is None else images.job_rows(),
         "training_options": options,
+        **({"image_training_data": []} if images is None else images.job_rows()),
     }
     defaults = _network_defaults(objective, seed if isinstance(seed, int) else SEED)
     kept = {key: value for key, value in given.items() if key not in (*OWN_KEYS, *unused)}

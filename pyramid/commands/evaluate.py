@@ -16,6 +16,7 @@ from pyramid.commands.console import CommandError, make_parser, read_json_file, 
 from pyramid.commands.image_batches import predict_batches
 from pyramid.commands.labelled_rows import BoxRows, LabelledRows, read_rows
 from pyramid.commands.scores import class_indices, confusion_report, metrics_report, numbers
+from pyramid.progress import ignore
 from pyramid.train.metrics import evaluate_classes, evaluate_numbers
 from sensenet.commands.reading_options import add_reading_options, reading_of, warn
 from sensenet.document.wording import counted
@@ -86,6 +87,8 @@ def _run(parsed: argparse.Namespace) -> None:
         _evaluate_table(parsed)
         return
     data = read_json_file(parsed.data)
+    if isinstance(data, dict) and isinstance(data.get("training_data"), str):
+        data = import_module("pyramid.commands.training_data").with_rows(data, ignore)
     in_lists = isinstance(data, list) and any(isinstance(row, list) for row in data)
     rows = read_rows(data, _class_index(parsed.model) if in_lists else None)
     root = rows.image_root if parsed.image_root is None else parsed.image_root

@@ -24,6 +24,7 @@ from pyramid.images.row_rules import (
 
 Row = dict[str, Any]
 
+TRAINING_DATA, HOLDOUT_DATA = "training_data", "holdout_data"
 OBJECTIVE_INDEX = 1
 MOST_SHOWN = 20
 ROW_KEYS = frozenset(kind.row_key for kind in OBJECTIVES.values())
@@ -37,15 +38,21 @@ class LabelledImages:
         rows: each `{"file", "label", "weight"}`, or "boxes" in place of "label"; the weight where any row has one;
             labels as they were given.
         objective: what they are labels of.
+        holdout: as `rows`: those to hold out; empty: the job chooses them.
     """
 
     rows: Sequence[Row]
     objective: Objective
+    holdout: Sequence[Row] = ()
 
-    def job_rows(self) -> list[Row]:
-        """The rows as a job takes them: numbers standardised."""
+    def job_rows(self) -> dict[str, list[Row]]:
+        """The rows as the settings of a job have them: numbers standardised."""
+        rows = {"image_training_data": self._standardised(self.rows)}
+        return rows | ({"image_holdout_data": self._standardised(self.holdout)} if self.holdout else {})
+
+    def _standardised(self, rows: Sequence[Row]) -> list[Row]:
         key = self.objective.row_key
-        return [row | {key: self.objective.standardised(row[key])} for row in self.rows]
+        return [row | {key: self.objective.standardised(row[key])} for row in rows]
 
 
 def label_kind(data: Any, given: RawField | None = None) -> type[Objective]:
@@ -63,11 +70,13 @@ def label_kind(data: Any, given: RawField | None = None) -> type[Objective]:
     return next((kind for kind in OBJECTIVES.values() if kind.is_label(first)), CategoricalObjective)
 
 
-def read_labels(data: Any, given: RawField | None = None) -> tuple[LabelledImages | None, list[Violation]]:
-    """Understand `training_data`.
+def read_labels(
+    data: Any, given: RawField | None = None, holdout: Any = None
+) -> tuple[LabelledImages | None, list[Violation]]:
+    """Understand `training_data`, and `holdout_data` where there is some.
 
     Args:
-        data: the value of the key.
+        data, holdout: the values of the keys.
         given: the objective that the config states in `info_list`, whose values, or mean and stdev, hold then.
 
     Returns:
@@ -81,46 +90,58 @@ def read_labels(data: Any, given: RawField | None = None) -> tuple[LabelledImage
     objective = kind.of_labels(labels, OBJECTIVE_INDEX) if given is None else parse_objective(given)
     if problems := [*_unknown_names(labels, objective)] or [*_absent_names(labels, objective)]:
         return None, _first(problems)
-    return LabelledImages(rows, objective), []
+    if holdout is None:
+        return LabelledImages(rows, objective), []
+    held_out, problems = sound_rows(holdout, kind, HOLDOUT_DATA)
+    if held_out is None:
+        return None, problems
+    if problems := [*_unknown_names([row[kind.row_key] for row in held_out], objective, HOLDOUT_DATA)]:
+        return None, _first(problems, HOLDOUT_DATA)
+    return LabelledImages(rows, objective, held_out), []
 
 
-def sound_rows(data: Any, kind: type[Objective]) -> tuple[list[Row] | None, list[Violation]]:
-    """The rows of `training_data`, each as it is to be; a training may still need more of them together.
+def sound_rows(
+    data: Any, kind: type[Objective], key: str = TRAINING_DATA
+) -> tuple[list[Row] | None, list[Violation]]:
+    """The rows of a key of a config, each as it is to be; a training may still need more of them together.
 
     Args:
         data: the value of the key.
         kind: see `label_kind`.
+        key: `training_data`, or `holdout_data`.
 
     Returns:
         As `LabelledImages.rows`, or None and what is wrong, as `read_labels`.
     """
     if not isinstance(data, list):
-        return None, [_wrong("", not_rows(data))]
+        return None, [_wrong("", not_rows(data), key)]
     if not data:
-        return None, [_wrong("", NO_ROWS)]
-    problems = [problem for place, row in enumerate(data) for problem in _row_problems(place, row, kind)]
-    return (None, _first(problems)) if problems else (_rows(data, kind.row_key), [])
+        return None, [_wrong("", NO_ROWS, key)]
+    problems = [problem for place, row in enumerate(data) for problem in _row_problems(place, row, kind, key)]
+    return (None, _first(problems, key)) if problems else (_rows(data, kind.row_key), [])
 
 
-def _first(problems: list[Violation]) -> list[Violation]:
+def _first(problems: list[Violation], key: str = TRAINING_DATA) -> list[Violation]:
     rest = len(problems) - MOST_SHOWN
-    more = [_wrong("", f"{rest} more problems of this kind")] if rest > 0 else []
+    more = [_wrong("", f"{rest} more problems of this kind", key)] if rest > 0 else []
     return problems[:MOST_SHOWN] + more
 
 
-def _row_problems(place: int, row: Any, kind: type[Objective]) -> list[Violation]:
+def _row_problems(place: int, row: Any, kind: type[Objective], data_key: str) -> list[Violation]:
     if not isinstance(row, dict):
-        return [_wrong(f"/{place}", not_a_row(row, kind.row_key))]
+        return [_wrong(f"/{place}", not_a_row(row, kind.row_key), data_key)]
     form = Rule(lambda value: True, kind.label_form)
     rules = {"file": FILE, kind.row_key: form, "weight": WEIGHT}
-    problems = [_wrong(f"/{place}/{key}", _unknown_key(key, rules)) for key in row if key not in rules]
+    problems = [
+        _wrong(f"/{place}/{key}", _unknown_key(key, rules), data_key) for key in row if key not in rules
+    ]
     for key, rule in rules.items():
         problem = None if key == "weight" and row.get(key) is None else value_problem(row, key, rule)
         if problem is not None:
-            problems.append(_wrong(f"/{place}/{key}", problem))
+            problems.append(_wrong(f"/{place}/{key}", problem, data_key))
     label = row.get(kind.row_key)
     wrong = [] if label is None else kind.label_problems(label)
-    return problems + [_wrong(f"/{place}/{kind.row_key}{at}", why) for at, why in wrong]
+    return problems + [_wrong(f"/{place}/{kind.row_key}{at}", why, data_key) for at, why in wrong]
 
 
 def _unknown_key(key: str, known: Iterable[str]) -> str:
@@ -139,12 +160,14 @@ def _rows(data: Sequence[Row], label_key: str) -> list[Row]:
     ]
 
 
-def _unknown_names(labels: Sequence[Any], objective: Objective) -> Iterator[Violation]:
+def _unknown_names(
+    labels: Sequence[Any], objective: Objective, key: str = TRAINING_DATA
+) -> Iterator[Violation]:
     known = frozenset(objective.classes)
     for place, label in enumerate(labels):
         for at, name in objective.names_in(label):
             if name not in known:
-                yield _wrong(f"/{place}/{objective.row_key}{at}", not_a_class(name))
+                yield _wrong(f"/{place}/{objective.row_key}{at}", not_a_class(name), key)
 
 
 def _absent_names(labels: Sequence[Any], objective: Objective) -> Iterator[Violation]:
@@ -157,5 +180,5 @@ def _absent_names(labels: Sequence[Any], objective: Objective) -> Iterator[Viola
         yield _wrong("", absence)
 
 
-def _wrong(place: str, message: str) -> Violation:
-    return Violation(f"/training_data{place}", message)
+def _wrong(place: str, message: str, key: str = TRAINING_DATA) -> Violation:
+    return Violation(f"/{key}{place}", message)

@@ -24,6 +24,7 @@ from pyramid.commands.console import (
 )
 from pyramid.commands.metadata import METADATA_FILE, metadata
 from pyramid.commands.sharing import TrialOutcome, best_of, try_each
+from pyramid.commands.training_data import with_rows
 from pyramid.commands.visualizing import (
     VISUALIZE,
     add_visualize,
@@ -97,7 +98,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _run(parsed: argparse.Namespace) -> None:
-    config = read_json_file(parsed.config)
+    with progress_display("reading the data") as (report, _):
+        config = with_rows(read_json_file(parsed.config), report)
     if parsed.bigmlize:
         _bigmlize(config)
         return
@@ -115,7 +117,7 @@ def _run(parsed: argparse.Namespace) -> None:
 def _check_files(training: Training) -> None:
     """Look for the images before anything is built; whether they can be decoded is for the job to find out."""
     missing = training.missing_files()
-    total = len(training.images.rows)
+    total = len(training.images.rows) + len(training.images.holdout)
     if missing and (len(missing) == total or not training.shared.get("skip_invalid_images")):
         raise DataError(unreadable_images(missing, total))
 

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import io
-import os
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from pyramid.errors import PyramidError
 from pyramid.generation.backgrounds import random_background
 from pyramid.generation.canvas import canvas_of
 from pyramid.generation.compose import Corners, paste_on, pasted_scale, with_margin
@@ -27,9 +21,9 @@ from pyramid.generation.library import Library
 from pyramid.generation.options import GenerationOptions
 from pyramid.generation.plan import MOST_FOREGROUNDS, ImagePlan
 from pyramid.images.augment import augment
+from pyramid.processes import process_pool
 from pyramid.progress import Report
 from pyramid.storage.files import write_bytes
-from pyramid.worker.orphan import end_with_parent
 
 CHUNK = 32
 PNG_LEVEL = 1
@@ -134,22 +128,8 @@ def _mapping(processes: int) -> Iterator[Callable[..., Iterable[list[Boxes]]]]:
     if processes == 1:
         yield map
         return
-    # a process that was forked from one with TensorFlow could not use it
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), _begin_process, (os.getpid(),))
-    try:
+    with process_pool(processes, "made images") as pool:
         yield pool.map
-    except BrokenProcessPool as error:
-        raise PyramidError(
-            "a process that made images was killed, maybe for want of memory; --processes 1 needs the least"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _begin_process(parent_pid: int) -> None:
-    """In a new process: it ends with its parent, which alone hears of an interrupt."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with_parent(parent_pid)
 
 
 @lru_cache(maxsize=1)

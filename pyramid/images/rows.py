@@ -37,12 +37,14 @@ class ImageRows:
         labels: (rows,) int64 classes, or float64 standardised numbers; or (rows, most, 5) boxes in pixels of the files.
         weights: (rows,) float32, or None.
         missing: how many images had no name and are left out: a row may have images in some of its fields only.
+        held_out: so many of the last rows are the holdout; 0: nobody has chosen one.
     """
 
     files: Sequence[str]
     labels: np.ndarray
     weights: np.ndarray | None
     missing: int = 0
+    held_out: int = 0
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -53,13 +55,18 @@ def read_image_rows(options: RowOptions, fields: Fields) -> ImageRows:
     """The rows in `image_training_data`, or else in `cache_file`, a `.json` or a `.ser`.
 
     Numbers are standardised already in lists and raw in a `.ser`. Of a `.ser` every image field of every row is an
-    example.
+    example. Those in `image_holdout_data` come last.
 
     Raises:
         DataError: a file that cannot be read, no rows, or rows that break the format; names up to twenty.
     """
     if options.image_training_data is not None:
-        return _of_list(options.image_training_data, fields, "image_training_data")
+        training = _of_list(options.image_training_data, fields, "image_training_data")
+        if options.image_holdout_data is None:
+            return training
+        return _with_holdout(
+            training, _of_list(options.image_holdout_data, fields, "image_holdout_data"), fields
+        )
     assert options.cache_file is not None, "one of them is there"
     path = Path(options.cache_file)
     if path.suffix == ".ser":
@@ -73,6 +80,20 @@ def read_image_rows(options: RowOptions, fields: Fields) -> ImageRows:
     except ValueError as error:  # a null character in the path
         raise DataError(f"{path} cannot be read: {error}") from error
     return _of_list(rows, fields, str(path))
+
+
+def _with_holdout(training: ImageRows, holdout: ImageRows, fields: Fields) -> ImageRows:
+    """Both; what weighs nothing by itself counts as 1 where training rows have weights."""
+    weights = training.weights
+    if weights is not None:
+        others = np.ones(len(holdout), np.float32) if holdout.weights is None else holdout.weights
+        weights = np.concatenate([weights, others])
+    return ImageRows(
+        files=[*training.files, *holdout.files],
+        labels=fields.objective.stack([*training.labels, *holdout.labels]),
+        weights=weights,
+        held_out=len(holdout),
+    )
 
 
 def listed(problems: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pyramid.errors import DataError
 from pyramid.fields import Fields, Objective
 from pyramid.fields.boxes import BoxesObjective
 from pyramid.images.augment import Augmentations, parse_augmentations
@@ -72,7 +73,7 @@ def begin(settings: BaseSettings, network: NetworkOptions, report: Report) -> Be
     refuse(spec, network.base_image_network)
     opened = _open(rows, spec.metadata, _keeping(settings, fields.objective), settings, report)
     dataset = _dataset(rows, opened, fields.objective, BoxOptions.of(settings), warn)
-    training, holdout = _split(dataset, settings, warn)
+    training, holdout = _split(dataset, rows, settings, warn)
     start = start_networks(spec, initial, network, ReadoutOptions.of(settings), training, warn)
     images = ImageData(opened.store, training, holdout, augmentations)
     return Beginning(fields, start, images, rows, opened)
@@ -147,14 +148,18 @@ def _dataset(
     if isinstance(objective, BoxesObjective):
         files = [rows.files[row] for row in kept]
         labels = place_boxes(labels, opened.sizes[kept], files, opened.store.loader, boxes.strict_boxes, warn)
-        refuse_absent_classes(labels, objective)
+        refuse_absent_classes(labels[kept < len(rows) - rows.held_out], objective)
     weights = None if rows.weights is None else rows.weights[kept]
     # as float32 has them, which networks learn
     return Dataset(kept, objective.truth(objective.targets(labels)), weights, objective)
 
 
-def _split(dataset: Dataset, settings: BaseSettings, warn: Callable[[str], None]) -> tuple[Dataset, Dataset]:
-    """As the readout's rows are split; classes of no image or of one are told."""
+def _split(
+    dataset: Dataset, rows: ImageRows, settings: BaseSettings, warn: Callable[[str], None]
+) -> tuple[Dataset, Dataset]:
+    """As the rows say, or else as the readout's rows are split; classes of no image or of one are told."""
+    if rows.held_out:
+        return _stated_split(dataset, len(rows) - rows.held_out)
     if dataset.objective.has_classes:
         present = set(dataset.labels.tolist())
         absent = [name for place, name in enumerate(dataset.objective.classes) if place not in present]
@@ -169,3 +174,15 @@ def _split(dataset: Dataset, settings: BaseSettings, warn: Callable[[str], None]
         if gone:
             warn(f"warning: all images with boxes of {', '.join(gone)} are held out")
     return training, holdout
+
+
+def _stated_split(dataset: Dataset, n_training: int) -> tuple[Dataset, Dataset]:
+    """The first `n_training` rows, and the others, of which some may be missing."""
+    is_training = dataset.inputs < n_training
+    for key, there in (
+        ("image_training_data", is_training.any()),
+        ("image_holdout_data", not is_training.all()),
+    ):
+        if not there:
+            raise DataError(f"{key}: none of its images can be read")
+    return dataset.take(np.flatnonzero(is_training)), dataset.take(np.flatnonzero(~is_training))

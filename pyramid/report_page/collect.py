@@ -19,7 +19,7 @@ from pyramid.train.checks import HoldoutCheck
 
 MOST_CHECKS = 400
 RESULT_KEYS = ("iterations", "elapsed_time", "base_image_network", "image_training_type")
-UNTOLD_SETTINGS = ("image_training_data", "layers", "info_list", "training_options")
+UNTOLD_SETTINGS = ("image_training_data", "image_holdout_data", "layers", "info_list", "training_options")
 
 
 def collect(

@@ -51,7 +51,7 @@ class RayBackend:
         self._n_workers, self._debug = n_workers, debug
         self._connected_here = not ray.is_initialized()
         if self._connected_here:
-            _connect(address, debug)
+            connect(address, debug)
         self._name = f"pyramid_{uuid.uuid4().hex}"
         self._pool = ThreadPoolExecutor(n_workers or MOST_AT_ONCE)
         self._lock = threading.Lock()
@@ -59,7 +59,7 @@ class RayBackend:
         self._shared: ray.ObjectRef | None = None
         self._running: set[ray.ObjectRef] = set()
         self._removing: list[ray.ObjectRef] = []
-        processors = _processors_of_nodes()
+        processors = processors_of_nodes()
         self._n_cpus = 1 if n_workers is None else processors_each(processors, n_workers)
 
     def __enter__(self) -> Self:
@@ -79,7 +79,7 @@ class RayBackend:
     @property
     def slots(self) -> int:
         """How many trainings run at once."""
-        return self._n_workers or max(1, sum(_processors_of_nodes()))
+        return self._n_workers or max(1, sum(processors_of_nodes()))
 
     def submit(self, job: Job) -> Future[Result]:
         """As the protocol says; a training whose worker or node is lost is begun again elsewhere."""
@@ -163,7 +163,16 @@ def processors_each(processors_of_nodes: Sequence[int], n_workers: int) -> int:
     return max(fitting, default=1)
 
 
-def _connect(address: str, debug: bool) -> None:
+def connect(address: str, debug: bool) -> None:
+    """Connect this process to a cluster.
+
+    Args:
+        address: `auto`, `ray://HOST:PORT`, or what else `ray.init` takes.
+        debug: whether what workers log is shown.
+
+    Raises:
+        ClusterError: it cannot be reached.
+    """
     try:
         _check_port(address)
         ray.init(address=address, log_to_driver=debug, logging_level=logging.ERROR)
@@ -183,7 +192,8 @@ def _living_nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]
 
 
-def _processors_of_nodes() -> list[int]:
+def processors_of_nodes() -> list[int]:
+    """How many processors each living node of the cluster has."""
     return [int(node["Resources"].get("CPU", 0)) for node in _living_nodes()]
 
 

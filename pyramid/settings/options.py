@@ -183,6 +183,7 @@ class RowOptions(Options):
     cache_file: str | None = None
     cache_rows: int | None = None
     image_training_data: Sequence[Any] | None = None
+    image_holdout_data: Sequence[Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

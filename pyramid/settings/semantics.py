@@ -30,6 +30,7 @@ PATH_KEYS = (
     *("output_directory", "cache_file", "initial_model", "image_root"),
     *("background_image_root", "foreground_image_root"),
 )
+ROW_KEYS = ("image_training_data", "image_holdout_data")
 NULL = "\0"
 NO_PATH = "found a null character, which no path can have"
 
@@ -193,9 +194,16 @@ def _paths_can_be_paths(job: Settings) -> Iterator[Violation]:
 
 
 def _files_of_rows_can_be_paths(job: Settings) -> Iterator[Violation]:
-    for place, row in enumerate(job.get("image_training_data", [])):
-        if isinstance(row, dict) and isinstance(row.get("file"), str) and NULL in row["file"]:
-            yield Violation(f"/image_training_data/{place}/file", NO_PATH)
+    for key in ROW_KEYS:
+        for place, row in enumerate(job.get(key, [])):
+            if isinstance(row, dict) and isinstance(row.get("file"), str) and NULL in row["file"]:
+                yield Violation(f"/{key}/{place}/file", NO_PATH)
+
+
+def _held_out_rows_have_others(job: Settings) -> Iterator[Violation]:
+    is_alone = "image_holdout_data" in job and "image_training_data" not in job
+    if is_alone and job["job_type"] == "image_training":
+        yield Violation("/image_training_data", "missing; with image_holdout_data it is needed: a list")
 
 
 def _images_have_a_loss(job: Settings) -> Iterator[Violation]:
@@ -290,7 +298,8 @@ _CHECKS: Mapping[tuple[str, ...], Check] = MappingProxyType(
         ("layers", "job_type", "objective_type", "info_list"): _layers_answer_the_objective,
         ("job_type", "cache_file", "image_training_data", "cache_rows"): _image_rows_are_there,
         PATH_KEYS: _paths_can_be_paths,
-        ("image_training_data",): _files_of_rows_can_be_paths,
+        ROW_KEYS: _files_of_rows_can_be_paths,
+        ("job_type", *ROW_KEYS): _held_out_rows_have_others,
         ("learning_rate_schedule", "max_iterations", "job_type"): _schedules_have_an_end,
         ("folds", "refit", "variants", "job_type", "cheat_on_validation"): fold_violations,
         ("folds", "job_type", "layers"): layer_violations,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -51,6 +53,21 @@ def read_named_file(directory: str, name: str, confinement: Confinement | None =
     Raises:
         InputError: it cannot be read, is no regular file, too large or outside of the confinement; gives the path.
     """
+    with open_named_file(directory, name, confinement) as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise InputError(f"{Path(directory) / name}: expected at most {MAX_FILE_BYTES:,} bytes")
+    return data
+
+
+@contextmanager
+def open_named_file(directory: str, name: str, confinement: Confinement | None = None) -> Iterator[BinaryIO]:
+    """The file `name` in `directory` for reading; an absolute name stands for itself.
+
+    Raises:
+        InputError: it, or what the body does with it, cannot be read, is no regular file or outside of the
+            confinement; gives the path.
+    """
     path = Path(directory) / name
     try:
         if confinement is not None and (Path(name).is_absolute() or ".." in Path(name).parts):
@@ -60,14 +77,11 @@ def read_named_file(directory: str, name: str, confinement: Confinement | None =
             if confinement is not None:
                 # a link may have been put there since
                 confinement.check(_opened_path(file, path))
-            data = file.read(MAX_FILE_BYTES + 1)
+            yield file
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-    if len(data) > MAX_FILE_BYTES:
-        raise InputError(f"{path}: expected at most {MAX_FILE_BYTES:,} bytes")
-    return data
 
 
 def _opened_path(file: BinaryIO, path: Path) -> str:

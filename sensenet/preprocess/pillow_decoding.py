@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -18,6 +20,7 @@ from sensenet.preprocess.limits import MAX_PIXELS, check_scans, check_size
 from sensenet.preprocess.silence import without_warnings
 
 STRIP_PIXELS = 1 << 20
+HEAD_BYTES = 64
 
 ORIENTATION_TAG = 0x0112
 UPRIGHT = 1
@@ -59,6 +62,29 @@ def checked_format(data: bytes) -> str:
     if name == "JPEG":
         check_scans(data)
     return name
+
+
+def image_size(file: BinaryIO) -> tuple[int, int]:
+    """The width and height of an image file by its header; its pixels may still be damaged.
+
+    Args:
+        file: positioned at its beginning.
+
+    Raises:
+        InputError: none of `FORMATS`, no header of it, or a size that is too large.
+    """
+    name = image_format(file.read(HEAD_BYTES))
+    if name is None:
+        raise InputError(f"expected an image in one of {', '.join(FORMATS)}, got something else")
+    file_bytes = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    with (
+        refusing(f"the {name} data"),
+        without_warnings(),
+        Image.open(file, formats=(name,)) as image,
+    ):
+        check_size(image.height, image.width, file_bytes)
+        return image.size
 
 
 def decode_with_pillow(data: bytes, name: str, exif_rotation: bool = False) -> np.ndarray:
@@ -104,6 +130,34 @@ def decode_with_alpha(data: bytes, exif_rotation: bool = False) -> PixelsWithAlp
                 _pillow_pixels(image, exif_rotation), ((0, 0), (0, 0), (0, 1)), constant_values=255
             )
         return PixelsWithAlpha(pixels, has_alpha)
+
+
+@contextmanager
+def opened_image(data: bytes) -> Iterator[Image.Image]:
+    """A Pillow image, not decoded yet, of a size that its file warrants.
+
+    Raises:
+        InputError: not an image, or one that is too large; or the body met a damaged one. Says which.
+    """
+    name = checked_format(data)
+    with refusing(f"the {name} data"), _opened(data, name) as image:
+        yield image
+
+
+def check_header(path: Path, name: str) -> None:
+    """Refuse a file that does not begin as one of a format in `FORMATS` does, without decoding it.
+
+    Raises:
+        InputError: it has no such header, or claims to be too large.
+        OSError: it cannot be read.
+    """
+    with (
+        path.open("rb") as file,
+        refusing(f"the {name} data"),
+        without_warnings(),
+        Image.open(file, formats=(name,)) as image,
+    ):
+        check_size(image.height, image.width, path.stat().st_size)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ which counting bytes tells. Python's csv module reads all others, or says in whi
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
@@ -17,11 +16,10 @@ import numpy as np
 import polars as pl
 
 from sensenet.errors import InputError
-from sensenet.tables.dialect import QUOTE, Dialect, detect_dialect, records_of
+from sensenet.tables.dialect import MAX_RECORD_BYTES, QUOTE, Dialect, detect_dialect, records_of
 from sensenet.tables.text import Warn, read_text
 
 NEWLINE = ord("\n")
-MAX_RECORD_BYTES = 2**26
 MORE_THAN_ONE_NEWLINE = re.compile(rb"\n\n+")
 
 
@@ -190,7 +188,6 @@ def _careful_frame(
     """
     if not is_last:
         text = text[: text.rindex("\n") + 1]
-    csv.field_size_limit(MAX_RECORD_BYTES)
     n_columns = len(dialect.names)
     lines, rows, end = _Lines(text), [], 0
     for record in records_of(lines, dialect.delimiter):

@@ -15,6 +15,7 @@ DELIMITERS = ("\t", ";", "|", ",", ":")
 NAMED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "colon": ":", "space": " "}
 QUOTE = '"'
 LOOKED_AT_RECORDS = 100
+MAX_RECORD_BYTES = 2**26
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ def unique_names(given: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]
 
 def records_of(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
     """The records that Python's csv module finds in lines, which end with newlines."""
+    csv.field_size_limit(MAX_RECORD_BYTES)
     return csv.reader(lines, delimiter=delimiter, quotechar=QUOTE, skipinitialspace=delimiter != " ")
 
 

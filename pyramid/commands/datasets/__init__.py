@@ -1,0 +1,1 @@
+"""The subcommands of `pyramid_dataset`, a module each."""

@@ -1,0 +1,108 @@
+"""The rows of a config that names files of them: `.json` files, or TFRecords, whose images are written out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pyramid.commands.labels import HOLDOUT_DATA, TRAINING_DATA
+from pyramid.datasets.class_lists import read_numbered_classes
+from pyramid.datasets.conversion import Count, rows_of
+from pyramid.datasets.formats import FORMATS
+from pyramid.datasets.formats.base import ReadOptions
+from pyramid.datasets.formats.files import read_json
+from pyramid.errors import DataError, SettingsError, Violation
+from pyramid.progress import Report
+from pyramid.settings.wording import found
+from sensenet.errors import InputError
+from sensenet.label_maps import LabelMapItem
+
+ROWS_SUFFIX = ".json"
+RECORDS = FORMATS["tfrecord"]
+IMAGES_OF_RECORDS = "images_of_records"
+"""The folder in `output_directory` into which the images in records are written, a folder for each key."""
+
+Row = dict[str, Any]
+
+
+def with_rows(config: Any, report: Report) -> Any:
+    """A config with the rows in place of the paths that it has of them; others stay as they are.
+
+    Args:
+        config: whatever is in its file.
+        report: told how far the reading is, and of records that cannot be taken as they stand.
+
+    Raises:
+        SettingsError: files that cannot be read, or keys that do not go with them.
+    """
+    if not isinstance(config, dict):
+        return config
+    paths = {
+        key: Path(config[key]) for key in (TRAINING_DATA, HOLDOUT_DATA) if isinstance(config.get(key), str)
+    }
+    records = [key for key, path in paths.items() if path.suffix != ROWS_SUFFIX]
+    rows: dict[str, Any] = {}
+    for key in paths.keys() - records:
+        with _about(key):
+            rows[key] = read_json(paths[key])
+    if not records:
+        return config | rows
+    directory, classes = _directory(config, records), _classes(config)
+    for key in records:
+        with _about(key):
+            rows[key] = _rows_of_records(key, paths[key], classes, directory, report)
+    return config | rows | {"image_root": str(directory)}
+
+
+def _directory(config: Mapping[str, Any], records: Sequence[str]) -> Path:
+    """Where the images in records go.
+
+    Raises:
+        SettingsError: there is no place for them, or other images have another.
+    """
+    given = config.get("output_directory")
+    if not isinstance(given, str) or not given:
+        raise SettingsError([Violation("/output_directory", f"found {found(given)}, allowed is a string")])
+    others = [
+        key for key in (TRAINING_DATA, HOLDOUT_DATA) if config.get(key) is not None and key not in records
+    ]
+    if others:
+        message = f"found rows beside TFRecords in {records[0]}; allowed are both or none"
+        raise SettingsError([Violation(f"/{others[0]}", message)])
+    if config.get("image_root"):
+        message = f"found {found(config['image_root'])}, but images of TFRecords are in them: leave it out"
+        raise SettingsError([Violation("/image_root", message)])
+    return Path(given) / IMAGES_OF_RECORDS
+
+
+def _classes(config: Mapping[str, Any]) -> tuple[LabelMapItem, ...]:
+    path = config.get("label_map")
+    if path is None:
+        return ()
+    if not isinstance(path, str) or not path:
+        raise SettingsError([Violation("/label_map", f"found {found(path)}, allowed is a string")])
+    with _about("label_map"):
+        return read_numbered_classes(Path(path))
+
+
+def _rows_of_records(
+    key: str, path: Path, classes: tuple[LabelMapItem, ...], directory: Path, report: Report
+) -> list[Row]:
+    count = Count()
+    source = RECORDS.read(path, ReadOptions(classes=classes))
+    rows = list(rows_of(source, directory / key, count, report))
+    count.check(is_strict=False)
+    if summary := count.tally.summary():
+        report(0.0, message=f"warning: {key}: {summary}")
+    return [{**row, "file": f"{key}/{row['file']}"} for row in rows]
+
+
+@contextmanager
+def _about(key: str) -> Iterator[None]:
+    """What is wrong in the body is what is wrong with a key."""
+    try:
+        yield
+    except (DataError, InputError) as error:
+        raise SettingsError([Violation(f"/{key}", str(error))]) from error

@@ -1,0 +1,1 @@
+"""Pictures from their addresses: many at once, politely, each whole or not at all."""

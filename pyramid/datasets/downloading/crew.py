@@ -1,0 +1,158 @@
+"""Threads that download an index: what is there stays, what fails is tried again, and what is left is told."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyramid.datasets.downloading.fetching import (
+    IndexedImage,
+    NotFetchedError,
+    fetch,
+    found_picture,
+    new_session,
+    parse_image,
+)
+from pyramid.datasets.downloading.schedule import Schedule
+from sensenet import partial_files
+
+FIRST_DELAY_SECONDS = 0.5
+LAST_SECONDS = 1.0
+WINDOW = 512
+"""So many images wait at most: among them, there is one whose host is ready."""
+
+
+@dataclass(frozen=True)
+class DownloadOptions:
+    """How pictures are downloaded.
+
+    Attributes:
+        jobs: how many at once.
+        per_host: how many at once from one host.
+        retries: how often another try is made, where it may help.
+        timeout_seconds: see `fetching.fetch`.
+    """
+
+    jobs: int = 16
+    per_host: int = 16
+    retries: int = 4
+    timeout_seconds: float = 20.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one image.
+
+    Attributes:
+        id, url: as in the index, whatever they are.
+        n_bytes: that were received; 0: it was there already.
+        reason: why it could not be had; None: it is there.
+    """
+
+    id: Any
+    url: Any
+    n_bytes: int = 0
+    reason: str | None = None
+
+
+def download(items: Iterable[Any], folder: Path, options: DownloadOptions) -> Iterator[Outcome]:
+    """Download the images of an index into a folder; the outcomes come as they are known.
+
+    Args:
+        items: as in `index.json`. A picture that is there, of the size that it should have, is not asked for.
+
+    Raises:
+        OSError: a file cannot be written (`filename` is its path); nothing more is downloaded then.
+    """
+    crew = _Crew(folder, options)
+    try:
+        for item in items:
+            image = parse_image(item)
+            if isinstance(image, str):
+                fields = item if isinstance(item, dict) else {}
+                yield Outcome(fields.get("id"), fields.get("url"), reason=image)
+            elif image.id in crew.waiting or _is_there(folder, image):
+                yield Outcome(image.id, image.url)
+            else:
+                crew.begin(image)
+                while len(crew.waiting) >= WINDOW:
+                    yield crew.next_outcome()
+        while crew.waiting:
+            yield crew.next_outcome()
+    finally:
+        crew.end()
+
+
+def _is_there(folder: Path, image: IndexedImage) -> bool:
+    path = found_picture(folder, image.id)
+    return path is not None and image.size in (None, path.stat().st_size)
+
+
+class _Crew:
+    """The threads.
+
+    Attributes:
+        waiting: the ids of images that have no outcome yet.
+    """
+
+    def __init__(self, folder: Path, options: DownloadOptions):
+        self.waiting: set[str] = set()
+        self._folder, self._options = folder, options
+        self._schedule: Schedule[tuple[IndexedImage, int]] = Schedule(options.per_host)
+        self._outcomes: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
+        self._session = new_session(options.jobs)
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(options.jobs)]
+        for thread in self._threads:
+            thread.start()
+
+    def begin(self, image: IndexedImage) -> None:
+        """Have an image downloaded."""
+        self.waiting.add(image.id)
+        self._schedule.put(image.host, (image, 0))
+
+    def next_outcome(self) -> Outcome:
+        """Wait for one.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+        outcome = self._outcomes.get()
+        if isinstance(outcome, BaseException):
+            raise outcome
+        self.waiting.discard(outcome.id)
+        return outcome
+
+    def end(self) -> None:
+        """Begin nothing more; what is half done is left off after a moment, and removed."""
+        self._schedule.stop()
+        self._session.close()
+        deadline = time.monotonic() + LAST_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if self.waiting:
+            partial_files.remove_partial_files(self._folder, partial_files.writer_name())
+
+    def _work(self) -> None:
+        while (taken := self._schedule.take()) is not None:
+            host, (image, tries) = taken
+            try:
+                self._outcomes.put(Outcome(image.id, image.url, self._fetch(image)))
+                self._schedule.done(host)
+            except NotFetchedError as error:
+                self._schedule.done(host, error.pause_seconds)
+                if error.is_passing and tries < self._options.retries:
+                    self._schedule.put(host, (image, tries + 1), FIRST_DELAY_SECONDS * 2**tries)
+                else:
+                    tried = f" (tried {tries + 1} times)" if tries else ""
+                    self._outcomes.put(Outcome(image.id, image.url, reason=f"{error}{tried}"))
+            except BaseException as error:  # of a disk, say: whoever waits for the outcomes gets it
+                self._outcomes.put(error)
+                return
+
+    def _fetch(self, image: IndexedImage) -> int:
+        return fetch(self._session, image, self._folder, self._options.timeout_seconds)

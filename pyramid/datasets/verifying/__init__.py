@@ -1,0 +1,1 @@
+"""Downloaded pictures are decoded wholly, in several processes, before anybody trusts them."""
