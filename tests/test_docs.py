@@ -22,7 +22,7 @@ PAGES = (
 LINKING_PAGES = (
     *PAGES,
     *("docs/architecture.md", "docs/augmentations.md", "docs/generation.md"),
-    *("docs/scaling.md", "docs/security.md", "docs/training-images.md"),
+    *("docs/scaling.md", "docs/security.md", "docs/training-images.md", "docs/datasets.md"),
     "CHANGELOG.md",
 )
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")

@@ -5,26 +5,36 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from types import MappingProxyType
 
 from pyramid.commands.console import answer, make_parser, run_command
-from pyramid.commands.datasets.classes import CLASSES
-from pyramid.commands.datasets.download import DOWNLOAD
-from pyramid.commands.datasets.formats import EXPORT, IMPORT, LABEL_MAP, RECORDS, SHOW
-from pyramid.commands.datasets.openimages import OPENIMAGES
-from pyramid.commands.datasets.points import POINTS
 from pyramid.commands.datasets.subcommand import Subcommand
-from pyramid.commands.datasets.verify import VERIFY
 
 PROGRAM = "pyramid_dataset"
 
-SUBCOMMANDS: Mapping[str, Subcommand] = MappingProxyType(
+SUBCOMMANDS: Mapping[str, str] = MappingProxyType(
     {
-        step.name: step
-        for step in (CLASSES, POINTS, DOWNLOAD, VERIFY, LABEL_MAP, RECORDS, IMPORT, EXPORT, SHOW, OPENIMAGES)
+        "classes": "classes",
+        "points": "points",
+        "download": "download",
+        "verify": "verify",
+        "label-map": "formats",
+        "records": "formats",
+        "import": "formats",
+        "export": "formats",
+        "show": "formats",
+        "openimages": "openimages",
     }
 )
-"""All steps, in the order in which they are usually taken."""
+"""All steps, and the modules of `pyramid.commands.datasets` that hold them; only what is asked for is imported."""
+
+
+def subcommand(name: str) -> Subcommand:
+    """A step by its name: the constant `LABEL_MAP` in its module is `label-map`."""
+    module = import_module(f"pyramid.commands.datasets.{SUBCOMMANDS[name]}")
+    found: Subcommand = getattr(module, name.upper().replace("-", "_"))
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: 2 on wrong arguments, 0 after `--help` and `--version`.
     """
     parsed = _parse(sys.argv[1:] if arguments is None else arguments)
-    subcommand = SUBCOMMANDS[parsed.step]
-    return run_command(PROGRAM, parsed.debug, lambda: answer(subcommand.run(parsed)))
+    run = subcommand(parsed.step).run
+    return run_command(PROGRAM, parsed.debug, lambda: answer(run(parsed)))
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -51,12 +61,12 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "run again: what is done is not done twice.",
     )
     steps = parser.add_subparsers(dest="step", metavar="STEP", required=True)
-    for subcommand in SUBCOMMANDS.values():
-        step = steps.add_parser(
-            subcommand.name, help=subcommand.help, description=subcommand.help, allow_abbrev=False
-        )
+    asked = [argument for argument in arguments if argument in SUBCOMMANDS][:1]
+    for name in asked or SUBCOMMANDS:
+        found = subcommand(name)
+        step = steps.add_parser(name, help=found.help, description=found.help, allow_abbrev=False)
         step.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-        subcommand.add_arguments(step)
+        found.add_arguments(step)
     return parser.parse_args(arguments)
 
 
