@@ -26,6 +26,7 @@ setup(
         "orjson>=3.9",
         "h5py>=3.10",
         "requests>=2.31",
+        "urllib3>=2.2",
         "tqdm>=4.66",
         "scipy>=1.11",
         "threadpoolctl>=3.2",

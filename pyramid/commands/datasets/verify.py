@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import filecmp
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pyramid.commands.console import CommandError
@@ -17,7 +19,9 @@ from pyramid.datasets.verifying.verification import verify
 from pyramid.datasets.workers import Workers, workers
 from pyramid.memory import memory_bytes
 from pyramid.progress import Report
+from pyramid.storage.files import naming_file
 from pyramid.workspace import Workspace
+from sensenet.partial_files import remove, temporary_path
 
 USUAL_SIZE = 256
 BYTES_PER_PROCESS = 1.5e9
@@ -87,12 +91,28 @@ def verify_points(
     left_out = output.with_suffix(".left_out.json")
     with opened_journal(output.with_suffix(".journal")) as journal, progress_bar("verifying") as report:
         found = verify(read_points(points), directory, resizing, journal, who)
-        n_good, n_bad, reason = _follow(found, n_points, output, left_out, report)
+        with _unless_same(output) as new:
+            n_good, n_bad, reason = _follow(found, n_points, new, left_out, report)
     if n_bad and not n_good:
         raise CommandError(f"none of {n_points} images has a good picture ({reason}): see {left_out}")
     told = f"; {n_bad} left out, see {left_out}" if n_bad else ""
     where = f", thumbnails in {resizing.folder}" if resizing else ""
     return f"{n_good} of {n_points} pictures are good: {output}{where}{told}"
+
+
+@contextmanager
+def _unless_same(path: Path) -> Iterator[Path]:
+    """Where the body writes a file that replaces another, unless its content is the same: whatever was made of that
+    need not be made again.
+    """
+    new = temporary_path(path.with_name(f"{path.name}.new"))
+    try:
+        yield new
+        with naming_file(path):
+            if not (path.is_file() and filecmp.cmp(path, new, shallow=False)):
+                new.replace(path)
+    finally:
+        remove(new)
 
 
 def _follow(

@@ -107,7 +107,7 @@ def _decoded(image: Image.Image, size: int) -> Image.Image:
     if image.format == "JPEG":
         # all of the data is read; only the last step, from frequencies to pixels, is made for fewer of them
         image.thumbnail((size, size))
-        return image if image.mode == "RGB" else image.convert("RGB")
+        return image.convert("RGB")
     small = Image.fromarray(pillow_pixels(image))
     small.thumbnail((size, size))
     return small

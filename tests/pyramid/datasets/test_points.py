@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from open_images import CAR, NAMES, OTHER, TORTOISE, TRAINABLE, VEHICLE, WHEEL, Lists
 
@@ -301,6 +301,7 @@ some_points = st.builds(
 )
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.lists(some_points, max_size=5))
 def test_points_are_read_as_they_were_written(tmp_path_factory, given_points):
     path = tmp_path_factory.mktemp("points") / "points.json"

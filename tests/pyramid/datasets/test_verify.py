@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -13,6 +14,8 @@ from open_images import picture
 from PIL import Image
 
 from pyramid.commands.dataset import main
+from pyramid.datasets.workers import workers
+from pyramid.errors import PyramidError
 
 BOX = {"label": "/m/0k4j", "confidence": 1.0, "x0": 0.0, "x1": 0.5, "y0": 0.0, "y1": 0.25}
 
@@ -172,6 +175,11 @@ def test_where_no_picture_is_good_the_command_fails(tmp_path, capsys):
     folder = prepared(tmp_path, {"a.jpg": b"nonsense"})
     assert run(folder) == 1
     assert "none of 2 images has a good picture" in capsys.readouterr().err
+
+
+def test_a_process_that_is_killed_is_one_clear_error():
+    with pytest.raises(PyramidError, match="was killed"), workers(2) as who:
+        who.submit(os._exit, 1)()
 
 
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "WEBP"])
