@@ -41,6 +41,8 @@ setup(
         "polars>=1.20",
         "protobuf>=6.31",
         "optuna>=4.0",
+        "protobuf>=5.26",
+        "pyyaml>=6.0",
     ],
     extras_require={
         "onnx": ["tf2onnx>=1.17", "onnx>=1.17", "onnxruntime>=1.20"],
