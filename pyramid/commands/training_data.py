@@ -17,7 +17,7 @@ from pyramid.errors import DataError, SettingsError, Violation
 from pyramid.progress import Report
 from pyramid.settings.wording import found
 from sensenet.errors import InputError
-from sensenet.label_maps import LabelMapItem
+from sensenet.label_map import LabelMapItem
 
 KEYS = (TRAINING_DATA, HOLDOUT_DATA)
 ROWS_SUFFIX = ".json"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pyramid.datasets.classes import DatasetClass, read_classes
 from pyramid.errors import DataError
-from sensenet.label_maps import LabelMapItem, read_label_map
+from sensenet.label_map import LabelMapItem, read_label_map
 
-LABEL_MAP_FILE = "label_map.pbtxt"
 JSON_SUFFIX = ".json"
 
 
@@ -17,13 +17,19 @@ def read_numbered_classes(path: Path) -> tuple[LabelMapItem, ...]:
     """The classes of a `.json` list or of a label map, in the order of their numbers, which are from 1.
 
     Raises:
-        DataError, InputError: neither of both, or a class 0; says where.
+        DataError, InputError: neither of both, a class 0, or two classes of one name; says where.
     """
     if path.suffix == JSON_SUFFIX:
         return numbered(read_classes(path))
     items = sorted(read_label_map(path), key=lambda item: item.id)
     if items[0].id < 1:
         raise DataError(f"{path}: expected ids from 1, got {items[0].id} for {items[0].name!r:.60}")
+    for key in ("name", "label"):
+        value, count = Counter(getattr(item, key) for item in items).most_common(1)[0]
+        if count > 1:
+            raise DataError(
+                f"{path}: expected classes with different {key}s, got {value!r:.60} {count} times"
+            )
     return tuple(items)
 
 
@@ -46,11 +52,6 @@ def listed_classes(items: Sequence[LabelMapItem], path: Path) -> list[DatasetCla
             f"{path}: expected the ids 1 to {len(items)}: a list has no place for gaps between them"
         )
     return [DatasetClass(item.name, item.label) for item in items]
-
-
-def classes_of_labels(labels: Iterable[str]) -> tuple[LabelMapItem, ...]:
-    """Classes of labels, in their order."""
-    return tuple(LabelMapItem(number, label) for number, label in enumerate(labels, start=1))
 
 
 def check_known(labels: Iterable[str], classes: Sequence[LabelMapItem], where: Path) -> None:

@@ -17,7 +17,7 @@ from pyramid.datasets.points import read_points
 from pyramid.datasets.workers import Workers
 from pyramid.errors import DataError
 from pyramid.progress import Report, ignore
-from sensenet.label_maps import LabelMapItem
+from sensenet.label_map import LabelMapItem
 
 
 def make_records(

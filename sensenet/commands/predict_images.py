@@ -17,7 +17,7 @@ from sensenet.document.wording import counted
 from sensenet.drawing import draw
 from sensenet.drawn_pictures import prepare_folder, write_picture
 from sensenet.errors import InputError
-from sensenet.label_map import read_label_map, shown_names
+from sensenet.label_map import labels_by_id, read_label_map
 from sensenet.predictors.opening import open_image_predictor
 from sensenet.predictors.predictor import CLASSIFICATION, DETECTION, ImagePredictor
 from sensenet.preprocess.decoding import decode_image
@@ -35,7 +35,7 @@ def predict_images(parsed: argparse.Namespace) -> None:
         SensenetError: a model or a label map that cannot be used, or images that could not be read.
         OSError: a result cannot be written.
     """
-    names = {} if parsed.labels is None else shown_names(read_label_map(parsed.labels))
+    names = {} if parsed.labels is None else labels_by_id(read_label_map(parsed.labels))
     predictor = open_image_predictor(parsed.model, parsed.min_score, names)
     if parsed.draw is not None:
         if predictor.kind != DETECTION:

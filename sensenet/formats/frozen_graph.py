@@ -16,8 +16,7 @@ from sensenet.formats.base import FACTS_FILE, Arrays, Format, PathLike
 from sensenet.formats.consumers import tensorflow_consumers
 from sensenet.formats.exported import Exported, exported, freeze
 from sensenet.formats.smbundle.serving import IMAGE_INPUT, kept_boxes
-from sensenet.label_map import FILE_NAME as LABELS_FILE
-from sensenet.label_map import FIRST_CLASS, class_labels, label_map_text
+from sensenet.label_map import FIRST_CLASS, LABEL_MAP_FILE, label_map_text, numbered_names
 
 GRAPH_FILE = "frozen_inference_graph.pb"
 IMAGE_TENSOR = "image_tensor"
@@ -41,7 +40,7 @@ def write_frozen_graph(model: Any, path: PathLike) -> str:
     function = made.function
     if made.facts["detection"] is not None:
         function = _detection(made)
-        files[LABELS_FILE] = label_map_text(class_labels(made.facts["classes"])).encode()
+        files[LABEL_MAP_FILE] = label_map_text(numbered_names(made.facts["classes"])).encode()
     definition = function.graph.as_graph_def()
     return write_directory(path, {GRAPH_FILE: definition.SerializeToString(), **files}, GRAPH_FILE)
 

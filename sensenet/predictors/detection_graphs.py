@@ -11,7 +11,7 @@ import numpy as np
 from sensenet.errors import ModelFormatError
 from sensenet.files import is_file
 from sensenet.formats.frozen_graph import DETECTION_OUTPUTS
-from sensenet.label_map import FILE_NAME, read_label_map, shown_names
+from sensenet.label_map import LABEL_MAP_FILE, labels_by_id, read_label_map
 from sensenet.predictors.exports import checked_min_score
 from sensenet.predictors.predictor import DEFAULT_MIN_SCORE, DETECTION, ImagePredictor, Names
 from sensenet.predictors.runtimes import Opened
@@ -36,12 +36,11 @@ def detection_predictor(
         names: of the classes, in the place of those of the label map; a class without a name is called by its number.
 
     Raises:
-        ModelFormatError: a damaged label map, or damaged facts.
-        InputError: a score below which the file gives no boxes.
-        OSError: the label map cannot be read.
+        ModelFormatError: damaged facts.
+        InputError: a label map that cannot be read, or a score below which the file gives no boxes.
     """
-    if not names and is_file(folder / FILE_NAME):
-        names = shown_names(read_label_map(folder / FILE_NAME))
+    if not names and is_file(folder / LABEL_MAP_FILE):
+        names = labels_by_id(read_label_map(folder / LABEL_MAP_FILE))
     (image,) = opened.inputs
     facts = opened.facts if isinstance(opened.facts, Mapping) else {}
     try:

@@ -11,7 +11,7 @@ from pyramid.commands.datasets.subcommand import Subcommand, named
 from pyramid.datasets.class_lists import numbered
 from pyramid.datasets.classes import branch, described, read_descriptions, read_trainable, write_classes
 from pyramid.storage.files import naming_file
-from sensenet.label_maps import write_label_map
+from sensenet.label_map import write_label_map
 
 DEFAULT_OUTPUT = Path("classes.json")
 

@@ -9,14 +9,7 @@ from pyramid.commands.console import CommandError
 from pyramid.commands.contact_sheet import MOST_IMAGES
 from pyramid.commands.datasets.sample_sheet import draw_sample
 from pyramid.commands.datasets.subcommand import Subcommand, add_ray, progress_bar, whole_number
-from pyramid.datasets.class_lists import (
-    JSON_SUFFIX,
-    LABEL_MAP_FILE,
-    check_known,
-    classes_of_labels,
-    listed_classes,
-    read_numbered_classes,
-)
+from pyramid.datasets.class_lists import JSON_SUFFIX, check_known, listed_classes, read_numbered_classes
 from pyramid.datasets.classes import write_classes
 from pyramid.datasets.conversion import export_images, import_images
 from pyramid.datasets.formats import FORMATS
@@ -26,7 +19,7 @@ from pyramid.datasets.records import make_records
 from pyramid.datasets.rows_file import ROWS_FILE, RowsFile, open_rows
 from pyramid.datasets.workers import workers
 from pyramid.storage.files import naming_file
-from sensenet.label_maps import LabelMapItem, write_label_map
+from sensenet.label_map import LABEL_MAP_FILE, LabelMapItem, numbered_names, write_label_map
 
 MOST_SHARDS = 1000
 MOST_PROCESSES = 512
@@ -113,7 +106,7 @@ def _numbers(rows: RowsFile, given: Path | None, folder: Path) -> tuple[LabelMap
     beside = folder / LABEL_MAP_FILE
     path = beside if given is None and beside.is_file() else given
     if path is None:
-        return classes_of_labels(labels)
+        return numbered_names(labels)
     classes = read_numbered_classes(path)
     check_known(labels, classes, path)
     return classes

@@ -15,7 +15,7 @@ from pyramid.commands.datasets.formats import add_shards
 from pyramid.commands.datasets.points import add_box_options, box_options, write_points
 from pyramid.commands.datasets.subcommand import Subcommand, add_ray, progress_bar
 from pyramid.commands.datasets.verify import add_verify_options, verify_points
-from pyramid.datasets.class_lists import LABEL_MAP_FILE, numbered
+from pyramid.datasets.class_lists import numbered
 from pyramid.datasets.classes import described, read_descriptions, write_classes
 from pyramid.datasets.conversion import training_config
 from pyramid.datasets.making_points import PointOptions
@@ -26,7 +26,7 @@ from pyramid.datasets.verifying.pictures import Resizing
 from pyramid.datasets.workers import workers
 from pyramid.storage.files import naming_file, write_json
 from pyramid.workspace import Workspace
-from sensenet.label_maps import LabelMapItem, write_label_map
+from sensenet.label_map import LABEL_MAP_FILE, LabelMapItem, write_label_map
 
 TRAIN, VALIDATION, _ = SUBSETS
 

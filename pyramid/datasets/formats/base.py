@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from sensenet.label_maps import LabelMapItem
+from sensenet.label_map import LabelMapItem
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
 IMAGES_FOLDER = "images"

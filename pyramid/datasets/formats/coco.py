@@ -22,7 +22,7 @@ from pyramid.datasets.formats.base import (
 from pyramid.datasets.formats.files import make_folder, put_image, read_json
 from pyramid.errors import DataError
 from pyramid.storage.files import dumps, whole_file
-from sensenet.label_maps import LabelMapItem
+from sensenet.label_map import LabelMapItem
 
 Annotations = dict[int | str, list[tuple[str, Any]]]
 """The annotations of each image, with their JSON pointers."""

@@ -23,7 +23,7 @@ from pyramid.datasets.formats.files import Stems, make_folder, put_image
 from pyramid.datasets.json_items import item_writer
 from pyramid.datasets.points import Annotation, Point, dump_point, read_points
 from pyramid.errors import DataError
-from sensenet.label_maps import LabelMapItem
+from sensenet.label_map import LabelMapItem
 
 UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 NO_FILE = ".jpg"

@@ -23,7 +23,7 @@ from pyramid.datasets.formats.base import (
 )
 from pyramid.datasets.formats.files import is_safe_name, make_folder
 from pyramid.errors import DataError
-from sensenet.label_maps import LabelMapItem
+from sensenet.label_map import LabelMapItem
 from sensenet.preprocess.pillow_decoding import image_format
 
 HEIGHT, WIDTH, KEY = "image/height", "image/width", "image/key/sha256"

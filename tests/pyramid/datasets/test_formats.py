@@ -168,12 +168,27 @@ def test_classes_become_a_label_map_and_back(tmp_path, capsys):
     classes = [{"label": "/m/01", "name": "Cat"}, {"label": "dog", "name": "dog"}]
     (tmp_path / "classes.json").write_text(json.dumps(classes))
     run("label-map", tmp_path / "classes.json", tmp_path / "map.pbtxt")
-    assert "name: '/m/01'\n  display_name: 'Cat'" in (tmp_path / "map.pbtxt").read_text()
+    assert 'name: "/m/01"\n  id: 1\n  display_name: "Cat"' in (tmp_path / "map.pbtxt").read_text()
     run("label-map", tmp_path / "map.pbtxt", tmp_path / "again.json")
     assert json.loads((tmp_path / "again.json").read_text()) == classes
     (tmp_path / "gap.pbtxt").write_text("item { id: 1 name: 'a' } item { id: 3 name: 'b' }")
     run("label-map", tmp_path / "gap.pbtxt", tmp_path / "again.json", fails=True)
     assert re.search(r"gap\.pbtxt: expected the ids 1 to 2", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        ("id: 2 name: 'a'", "different names, got 'a' 2 times"),
+        ("id: 2 name: 'b' display_name: 'a'", "different labels, got 'a' 2 times"),
+        ("id: 0 name: 'b'", "expected ids from 1, got 0"),
+    ],
+)
+def test_classes_that_a_data_set_could_not_tell_apart_are_refused(second, said, tmp_path, capsys):
+    (tmp_path / "map.pbtxt").write_text(f"item {{ id: 1 name: 'a' }} item {{ {second} }}")
+    run("label-map", tmp_path / "map.pbtxt", tmp_path / "classes.json", fails=True)
+    assert "map.pbtxt: expected" in (told := capsys.readouterr().err)
+    assert said in told
 
 
 SIDES = st.one_of(st.floats(allow_nan=True, allow_infinity=True), st.integers(-50, 150).map(float))
