@@ -96,9 +96,13 @@ def _received(session: requests.Session, url: str, policy: FetchPolicy) -> bytes
     return bytes(content)
 
 
+def first_cause(error: BaseException) -> BaseException:
+    """The innermost of what libraries wrap around an error."""
+    while (earlier := error.__cause__ or error.__context__) is not None:
+        error = earlier
+    return error
+
+
 def _reason(error: Exception) -> str:
-    """The innermost of what libraries wrap around an error, in one line."""
-    inner: BaseException = error
-    while (below := inner.__cause__ or inner.__context__) is not None:
-        inner = below
-    return f"{' '.join(str(inner).split()) or type(inner).__name__:.300}"
+    cause = first_cause(error)
+    return f"{' '.join(str(cause).split()) or type(cause).__name__:.300}"

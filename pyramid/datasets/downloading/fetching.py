@@ -23,6 +23,7 @@ from sensenet.errors import InputError
 from sensenet.files import is_file, whole_file
 from sensenet.preprocess.image_files import MAX_FILE_BYTES
 from sensenet.preprocess.pillow_decoding import FORMATS, check_header, image_format
+from sensenet.preprocess.remote_images import first_cause
 
 OK, REQUEST_TIMEOUT, TOO_MANY, FIRST_SERVER_ERROR, UNAVAILABLE = 200, 408, 429, 500, 503
 CHUNK_BYTES = 64 * 1024
@@ -150,7 +151,7 @@ def fetch(session: requests.Session, image: IndexedImage, folder: Path, timeout_
         raise NotFetchedError(f"no answer within {timeout_seconds:g} s", is_passing=True) from error
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
         # a UnicodeError: a host that no name server can be asked for
-        is_passing = not isinstance(_cause(error), UnicodeError)
+        is_passing = not isinstance(first_cause(error), UnicodeError)
         raise NotFetchedError(f"the connection failed: {_last_words(error)}", is_passing) from error
 
 
@@ -256,14 +257,7 @@ def _content_type(response: requests.Response) -> str:
     return f", but {value:.40}" if value and value.isprintable() else ""
 
 
-def _cause(error: BaseException) -> BaseException:
-    """Where a chain of errors begins."""
-    while (earlier := error.__cause__ or error.__context__) is not None:
-        error = earlier
-    return error
-
-
 def _last_words(error: Exception) -> str:
     """What an error is about, without the objects that the texts of libraries name."""
-    cause = _cause(error)
+    cause = first_cause(error)
     return f"{getattr(cause, 'strerror', None) or type(cause).__name__:.100}"
