@@ -30,7 +30,7 @@ def write_directory(path: str | os.PathLike[str], files: Mapping[str, Any], mark
         OSError: it cannot be written, or something else stands there (`filename` is the final path).
     """
     final = Path(path)
-    _check_replaceable(final, marker)
+    check_replaceable(final, marker)
     partial = temporary_path(final)
     try:
         for name, content in files.items():
@@ -42,7 +42,12 @@ def write_directory(path: str | os.PathLike[str], files: Mapping[str, Any], mark
     return os.fspath(path)
 
 
-def _check_replaceable(final: Path, marker: str) -> None:
+def check_replaceable(final: Path, marker: str) -> None:
+    """Check that nothing stands where a new directory is to be, or what `write_directory` would replace.
+
+    Raises:
+        OSError: something else stands there (`filename` is its path).
+    """
     if not os.path.lexists(final):
         return
     if final.is_symlink() or not final.is_dir():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pyramid.workspace import Workspace, naming_file
+from sensenet.directories import check_replaceable
 from sensenet.errors import SensenetError
 from sensenet.formats import FORMATS
 from sensenet.formats.receipt import check_export
@@ -31,13 +32,14 @@ def javascript_beside(model: Any, workspace: Workspace, warn: Callable[[str], No
         warn: told of a model that it cannot run.
 
     Raises:
-        WorkspaceError: it cannot be written.
+        WorkspaceError: it cannot be written, or something else than an earlier one stands there.
     """
     target = workspace.final_javascript
     new = temporary_path(target)
     try:
         try:
             with naming_file(target):
+                check_replaceable(target, JAVASCRIPT_MODEL)
                 FORMATS[JAVASCRIPT].write(model, new)
         except SensenetError as error:
             warn(f"warning: there is no TensorFlow.js model: {error}")

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from sensenet.commands.console import installed_version, make_parser, run_command
 from sensenet.commands.predict_table import predict_table
@@ -149,7 +150,7 @@ def _isolated(arguments: Sequence[str]) -> int:
         InputError: the process was killed.
     """
     command = [sys.executable, "-m", "sensenet.commands.predict", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=_descriptor(sys.stderr)) as process:
         assert process.stdout is not None, "it was asked for"
         for line in process.stdout:
             sys.stdout.buffer.write(line)
@@ -157,6 +158,14 @@ def _isolated(arguments: Sequence[str]) -> int:
     if process.returncode < 0:
         raise InputError(f"{ISOLATE}: the process that predicted was ended by signal {-process.returncode}")
     return process.returncode
+
+
+def _descriptor(stream: Any) -> int | None:
+    """Where a stream leads: descriptor 2 itself is hidden while a command runs. None: it has no descriptor."""
+    try:
+        return int(stream.fileno())
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 if __name__ == "__main__":

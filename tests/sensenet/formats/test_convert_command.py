@@ -46,7 +46,7 @@ def test_settings_are_those_of_the_model(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--format", "tflight"], "to_format: expected one of frozen_graph, h5, "),
+        (["--format", "tflight"], "to_format: expected one of czmodel, frozen_graph, h5, "),
         (["--format", "h5", "--quantize", "int8"], "quantize: h5 has no such option"),
         (["--format", "h5", "--set", "max_objects"], "--set: expected NAME=VALUE, got 'max_objects'"),
         (

@@ -97,7 +97,8 @@ def test_a_receipt_tells_of_another_model(models, converted, name, to_format):
     sensenet.formats.h5.write_weights(keras_model, f"{path}.other.h5")
     other.load_weights(f"{path}.other.h5")
     receipt = check_export(other, path, to_format, IN_THIS_PROCESS_SECONDS)
-    assert receipt.consumer is not None
+    if receipt.consumer is None:
+        pytest.skip(f"nothing that runs {to_format} is installed")
     assert not receipt.agrees
     assert receipt.largest_difference > 1e-3
 
