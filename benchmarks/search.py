@@ -1,6 +1,6 @@
 """What a search of `pyramid_fit` gets done, what it needs, and what interrupting it leaves.
 
-python benchmarks/search.py candidates [SECONDS]     # tried on breast cancer by 2 workers, beside jobs of one network
+python benchmarks/search.py candidates [SECONDS]     # tried on breast cancer by 2 workers, beside a job a network
 python benchmarks/search.py memory [ROWS] [SECONDS]  # peak of all its processes on ROWS x 20 fields; is time kept?
 python benchmarks/search.py interrupts [TIMES]       # at random moments: a model that predicts each time?
 python benchmarks/search.py noise [SEEDS]            # on labels that are drawn: is the AUC of the final model 0.5?
@@ -26,14 +26,16 @@ from sklearn.datasets import load_breast_cancer
 from timing import print_table
 
 import sensenet
+from pyramid.search.local import JOBS_FOLDER
 from pyramid.search.worker_client import Worker
-from pyramid.tables.recipe import categorical_field, numeric_field, tabular_jobs
 
 SECONDS = 60.0
 FOLDS = 5
 WORKERS = 2
 FIELDS = 20
 MEGABYTE = 2**20
+OF_FOLDS = ("folds", "refit", "variants", "max_training_time")
+"""Keys of a search's jobs that a job of one network has not."""
 
 
 def fit_command(table: Path, output: Path, *options: str) -> list[str]:
@@ -51,51 +53,47 @@ def write_cancer(path: Path) -> Path:
 
 
 def candidates(seconds: float) -> None:
-    """Candidates of five folds in some time, and in as much time by a job for each network."""
+    """Candidates of five folds in some time, and in as much time by a job for each of their networks."""
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)
-        table = write_cancer(root / "cancer.csv")
+        table, model = write_cancer(root / "cancer.csv"), root / "model"
         options = ("--time", str(seconds), "--workers", str(WORKERS), "--folds", str(FOLDS))
         began = time.perf_counter()
-        subprocess.run(fit_command(table, root / "model", *options), check=True, capture_output=True)
+        subprocess.run(fit_command(table, model, *options), check=True, capture_output=True)
         taken = time.perf_counter() - began
-        done = pl.read_csv(root / "model" / "leaderboard.csv").filter(pl.col("status") == "done").height
-        each = seconds_of_a_job(root / "jobs")
+        done = pl.read_csv(model / "leaderboard.csv").filter(pl.col("status") == "done")
+        networks = done.filter(pl.col("kind") == "network").height
+        each = seconds_of_a_network(model)
     by_jobs = WORKERS * seconds / (FOLDS * each)
     print_table(
         ["candidates of 5 folds", f"in {seconds:.0f} s", "goal"],
         [
-            ["pyramid_fit", done, "60"],
-            [f"a job for each network ({each:.2f} s)", f"{by_jobs:.1f}", ""],
-            ["ratio", f"{done / by_jobs:.1f}", "4"],
+            ["pyramid_fit", done.height, "60"],
+            [f"networks alone, a job for each ({each:.2f} s)", f"{by_jobs:.1f}", ""],
+            ["ratio", f"{networks / by_jobs:.1f}", "4"],
             ["time taken", f"{taken:.1f} s", ""],
         ],
     )
 
 
-def seconds_of_a_job(directory: Path, repeats: int = 4) -> float:
-    """What a training job of one network takes in a warm worker that has the processor to itself."""
-    loaded = load_breast_cancer()
-    fields = [numeric_field(i, column) for i, column in enumerate(loaded.data.T)]
-    fields.append(categorical_field(len(fields), loaded.target_names))
-    rows = np.column_stack([loaded.data, loaded.target])
-    caching, training, _ = tabular_jobs(directory, rows, fields, is_search=True, max_iterations=600)
+def seconds_of_a_network(model: Path) -> float:
+    """What a network of a search takes on the average where it has a job of its own, as jobs without folds do.
+
+    Each structure of the search is trained once, by a warm worker that has the processor to itself.
+    """
     taken = []
     worker = Worker(threads=1)
     try:
-        tree_inputs = run(worker, directory, caching)["tree_inputs"]
-        for number in range(repeats):
-            job = training | {
-                "job_type": "search_submodel",
-                "job_id": f"n{number}",
-                "tree_inputs": tree_inputs,
-            }
+        for number, path in enumerate(sorted((model / JOBS_FOLDER).glob("job_*.json"))):
+            job = json.loads(path.read_text())
+            plain = {name: value for name, value in job.items() if name not in OF_FOLDS}
+            plain |= {"job_id": f"n{number}", "output_directory": str(model)}
             began = time.perf_counter()
-            run(worker, directory, job)
+            run(worker, model, plain)
             taken.append(time.perf_counter() - began)
     finally:
         worker.end()
-    return float(np.median(taken[1:]))
+    return float(np.mean(taken[1:]))
 
 
 def run(worker: Worker, directory: Path, job: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from demo_commands import run
 
 TABLE = Path(__file__).with_name("penguins.csv")
 OBJECTIVE = "Sex"
-SECONDS = 25
+SECONDS = 20
 TEST_SHARE = 0.25
 SHOWN = ("Species", "Culmen Depth (mm)", "Body Mass (g)", OBJECTIVE)
 N_SHOWN = 5
