@@ -35,6 +35,8 @@ setup(
         "typing_extensions>=4.9",
         "polars>=1.20",
         "optuna>=4.0",
+        "protobuf>=5.26",
+        "pyyaml>=6.0",
     ],
     extras_require={
         "ray": ["ray[client]>=2.30"],

@@ -222,9 +222,11 @@ def _shared(
         "objective_type": objective.kind,
         "info_list": [ImageField(index=0).dump(), objective.dump()],
         "seed": seed,
+        "image_training_data": [] if images is None else images.job_rows(),
         "training_options": options,
-        **({"image_training_data": []} if images is None else images.job_rows()),
     }
+    if images is not None and images.holdout:
+        derived["image_holdout_data"] = images.job_holdout()
     defaults = _network_defaults(objective, seed if isinstance(seed, int) else SEED)
     kept = {key: value for key, value in given.items() if key not in (*OWN_KEYS, *unused)}
     return defaults | kept | derived

@@ -45,10 +45,13 @@ class LabelledImages:
     objective: Objective
     holdout: Sequence[Row] = ()
 
-    def job_rows(self) -> dict[str, list[Row]]:
-        """The rows as the settings of a job have them: numbers standardised."""
-        rows = {"image_training_data": self._standardised(self.rows)}
-        return rows | ({"image_holdout_data": self._standardised(self.holdout)} if self.holdout else {})
+    def job_rows(self) -> list[Row]:
+        """The rows as a job takes them: numbers standardised."""
+        return self._standardised(self.rows)
+
+    def job_holdout(self) -> list[Row]:
+        """As `job_rows`: those to hold out."""
+        return self._standardised(self.holdout)
 
     def _standardised(self, rows: Sequence[Row]) -> list[Row]:
         key = self.objective.row_key

@@ -24,7 +24,7 @@ from pyramid.commands.console import (
 )
 from pyramid.commands.metadata import METADATA_FILE, metadata
 from pyramid.commands.sharing import TrialOutcome, best_of, try_each
-from pyramid.commands.training_data import with_rows
+from pyramid.commands.training_data import names_files, with_rows
 from pyramid.commands.visualizing import (
     VISUALIZE,
     add_visualize,
@@ -98,8 +98,10 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _run(parsed: argparse.Namespace) -> None:
-    with progress_display("reading the data") as (report, _):
-        config = with_rows(read_json_file(parsed.config), report)
+    config = read_json_file(parsed.config)
+    if names_files(config):
+        with progress_display("reading the data") as (report, _):
+            config = with_rows(config, report)
     if parsed.bigmlize:
         _bigmlize(config)
         return

@@ -19,6 +19,7 @@ from pyramid.settings.wording import found
 from sensenet.errors import InputError
 from sensenet.label_maps import LabelMapItem
 
+KEYS = (TRAINING_DATA, HOLDOUT_DATA)
 ROWS_SUFFIX = ".json"
 RECORDS = FORMATS["tfrecord"]
 IMAGES_OF_RECORDS = "images_of_records"
@@ -27,33 +28,35 @@ IMAGES_OF_RECORDS = "images_of_records"
 Row = dict[str, Any]
 
 
-def with_rows(config: Any, report: Report) -> Any:
-    """A config with the rows in place of the paths that it has of them; others stay as they are.
+def names_files(config: Any) -> bool:
+    """Whether a config has paths in place of rows."""
+    return isinstance(config, dict) and any(isinstance(config.get(key), str) for key in KEYS)
+
+
+def with_rows(config: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """A config with the rows in place of the paths that it has of them.
 
     Args:
-        config: whatever is in its file.
+        config: not yet checked.
         report: told how far the reading is, and of records that cannot be taken as they stand.
 
     Raises:
         SettingsError: files that cannot be read, or keys that do not go with them.
     """
-    if not isinstance(config, dict):
-        return config
-    paths = {
-        key: Path(config[key]) for key in (TRAINING_DATA, HOLDOUT_DATA) if isinstance(config.get(key), str)
-    }
+    paths = {key: Path(config[key]) for key in KEYS if isinstance(config.get(key), str)}
     records = [key for key, path in paths.items() if path.suffix != ROWS_SUFFIX]
     rows: dict[str, Any] = {}
-    for key in paths.keys() - records:
-        with _about(key):
-            rows[key] = read_json(paths[key])
+    for key, path in paths.items():
+        if key not in records:
+            with _about(key):
+                rows[key] = read_json(path)
     if not records:
-        return config | rows
+        return {**config, **rows}
     directory, classes = _directory(config, records), _classes(config)
     for key in records:
         with _about(key):
             rows[key] = _rows_of_records(key, paths[key], classes, directory, report)
-    return config | rows | {"image_root": str(directory)}
+    return {**config, **rows, "image_root": str(directory)}
 
 
 def _directory(config: Mapping[str, Any], records: Sequence[str]) -> Path:
@@ -65,9 +68,7 @@ def _directory(config: Mapping[str, Any], records: Sequence[str]) -> Path:
     given = config.get("output_directory")
     if not isinstance(given, str) or not given:
         raise SettingsError([Violation("/output_directory", f"found {found(given)}, allowed is a string")])
-    others = [
-        key for key in (TRAINING_DATA, HOLDOUT_DATA) if config.get(key) is not None and key not in records
-    ]
+    others = [key for key in KEYS if config.get(key) is not None and key not in records]
     if others:
         message = f"found rows beside TFRecords in {records[0]}; allowed are both or none"
         raise SettingsError([Violation(f"/{others[0]}", message)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ def draw_sample(rows: RowsFile, count: int, output: Path, report: Report) -> int
     if not pictures:
         raise DataError(f"none of {len(chosen)} images can be read:\n{tally.reasons()}")
     make_folder(output.parent)
-    write_bytes(output, _encoded(draw_sheet([pictures])))
+    write_bytes(output, _encoded(draw_sheet([_of_one_size(pictures)])))
     return len(pictures)
 
 
@@ -53,17 +53,29 @@ def _chosen(rows: RowsFile, chosen: set[int]) -> Iterator[StatedImage]:
 
 
 def _picture(image: BoxedImage) -> Picture:
-    """An image in the upper left corner of a square, with its boxes as much smaller."""
+    """An image, made smaller where it is large, with its boxes."""
     pixels = Image.fromarray(decode_with_pillow(image.content, checked_format(image.content)))
     pixels.thumbnail((SIDE, SIDE))
-    square = Image.new("RGB", (SIDE, SIDE))
-    square.paste(pixels)
     scale = pixels.width / image.width, pixels.height / image.height
     boxes: list[list[Any]] = [
         [box.x1 * scale[0], box.y1 * scale[1], box.x2 * scale[0], box.y2 * scale[1], box.label]
         for box in image.boxes
     ]
-    return Picture(np.asarray(square), label_text(image.file), boxes)
+    return Picture(np.asarray(pixels), label_text(image.file), boxes)
+
+
+def _of_one_size(pictures: Sequence[Picture]) -> list[Picture]:
+    """Pictures as large as the largest of them, which is the size of a place on a sheet; what is added is black."""
+    height, width = (max(picture.pixels.shape[axis] for picture in pictures) for axis in (0, 1))
+    return [
+        picture._replace(
+            pixels=np.pad(
+                picture.pixels,
+                ((0, height - picture.pixels.shape[0]), (0, width - picture.pixels.shape[1]), (0, 0)),
+            )
+        )
+        for picture in pictures
+    ]
 
 
 def _encoded(sheet: Image.Image) -> bytes:
