@@ -14,11 +14,11 @@ from pyramid.datasets.downloading.fetching import (
     IndexedImage,
     NotFetchedError,
     fetch,
-    found_picture,
     new_session,
     parse_image,
 )
 from pyramid.datasets.downloading.schedule import Schedule
+from pyramid.datasets.picture_files import found_picture
 from sensenet import partial_files
 
 FIRST_DELAY_SECONDS = 0.5

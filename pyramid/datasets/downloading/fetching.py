@@ -6,7 +6,6 @@ import base64
 import binascii
 import hashlib
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -18,11 +17,12 @@ import requests
 import urllib3
 
 from pyramid import __version__
+from pyramid.datasets.picture_files import picture_name
 from pyramid.datasets.points import is_safe_id
 from sensenet.errors import InputError
-from sensenet.files import is_file, whole_file
+from sensenet.files import whole_file
 from sensenet.preprocess.image_files import MAX_FILE_BYTES
-from sensenet.preprocess.pillow_decoding import FORMATS, check_header, image_format
+from sensenet.preprocess.pillow_decoding import check_header, image_format
 from sensenet.preprocess.remote_images import first_cause
 
 OK, REQUEST_TIMEOUT, TOO_MANY, FIRST_SERVER_ERROR, UNAVAILABLE = 200, 408, 429, 500, 503
@@ -38,8 +38,6 @@ HEADERS = MappingProxyType(
     # a compressed answer would make its length say nothing about the file's
     {"User-Agent": f"pyramid_dataset/{__version__}", "Accept": "image/*", "Accept-Encoding": "identity"}
 )
-ENDINGS: Mapping[str, str] = MappingProxyType({name: name.lower() for name in FORMATS} | {"JPEG": "jpg"})
-"""What the names of files of each format end in."""
 _OTHER_ADDRESSES = (
     requests.exceptions.InvalidSchema,
     requests.exceptions.InvalidURL,
@@ -114,12 +112,6 @@ def parse_image(item: Any) -> IndexedImage | str:
     if image.md5 is not None and _digest(image.md5) is None:
         return "expected an MD5 of 16 bytes as base64"
     return image
-
-
-def found_picture(folder: Path, id_: str) -> Path | None:
-    """The file of an image, whatever its format is; None: there is none."""
-    paths = (folder / f"{id_}.{ending}" for ending in ENDINGS.values())
-    return next((path for path in paths if is_file(path)), None)
 
 
 def fetch(session: requests.Session, image: IndexedImage, folder: Path, timeout_seconds: float) -> int:
@@ -206,7 +198,7 @@ def _receive(response: requests.Response, image: IndexedImage, folder: Path, dea
         _check_length(len(head), length if not head else None)
         raise NotFetchedError(f"what came is no picture{_content_type(response)}")
     digest, n_bytes = hashlib.md5(usedforsecurity=False), 0
-    with whole_file(folder / f"{image.id}.{ENDINGS[format_name]}") as file:
+    with whole_file(folder / picture_name(image.id, format_name)) as file:
         chunk = bytes(head)
         while chunk:
             file.write(chunk)

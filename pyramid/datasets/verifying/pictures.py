@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from PIL import Image
 
-from pyramid.datasets.downloading.fetching import ENDINGS, found_picture
+from pyramid.datasets.picture_files import found_picture, picture_name
 from pyramid.datasets.points import Annotation
 from sensenet.errors import InputError
 from sensenet.partial_files import remove, temporary_path
@@ -18,6 +18,9 @@ from sensenet.preprocess.image_files import read_named_file
 from sensenet.preprocess.pillow_decoding import opened_image, pillow_pixels
 
 THUMBNAIL_QUALITY = 90
+REDUCING_GAP = 1.25
+"""Pictures are first made smaller by a whole number, to at least so many times the size that is wanted: that takes a
+third off, and costs less than JPEG does (39 to 49 dB; JPEG of this quality 34 to 36)."""
 MISSING = "there is no picture of it"
 _TURNS = MappingProxyType(
     {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
@@ -83,7 +86,7 @@ def check_picture(folder: str, id_: str, rotation: int, resizing: Resizing | Non
         small = small.transpose(_TURNS[rotation])
     encoded = io.BytesIO()
     small.save(encoded, format="JPEG", quality=THUMBNAIL_QUALITY)
-    name = f"{id_}.{ENDINGS['JPEG']}"
+    name = picture_name(id_, "JPEG")
     _write(Path(resizing.folder, name), encoded.getvalue())
     return Picture(name, *small.size, len(encoded.getvalue()))
 
@@ -106,10 +109,10 @@ def _decoded(image: Image.Image, size: int) -> Image.Image:
     """The whole image, at most `size` pixels a side, as RGB."""
     if image.format == "JPEG":
         # all of the data is read; only the last step, from frequencies to pixels, is made for fewer of them
-        image.thumbnail((size, size))
+        image.thumbnail((size, size), reducing_gap=REDUCING_GAP)
         return image.convert("RGB")
     small = Image.fromarray(pillow_pixels(image))
-    small.thumbnail((size, size))
+    small.thumbnail((size, size), reducing_gap=REDUCING_GAP)
     return small
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from pyramid.datasets.done_before import file_state
-from pyramid.datasets.downloading.fetching import found_picture
+from pyramid.datasets.picture_files import found_picture
 from pyramid.datasets.points import Point
 from pyramid.datasets.verifying.journal import Journal
 from pyramid.datasets.verifying.pictures import MISSING, Picture, Resizing, check_picture, turned
