@@ -455,23 +455,22 @@ def test_a_classifier_begins_no_detector_and_a_detector_no_classifier(tiny, untr
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("network", "iterations"), [("tinyyolov4", 12), ("yolov4", 4)])
-def test_the_networks_by_name_are_trained(pictures, tmp_path, network, iterations):
+def test_a_network_by_name_is_trained(pictures, tmp_path):
     directory, rows = pictures
     job = box_job(
         directory,
         rows[:40],
-        base_image_network=network,
+        base_image_network="tinyyolov4",
         input_image_shape=[64, 64, 3],
         output_directory=str(tmp_path),
         batch_size=4,
         learning_rate=0.001,
-        max_iterations=iterations,
+        max_iterations=12,
         max_seconds_per_update=0.0,
     )
     checks: list[Any] = []
     result, submodel = train(job, on_check=checks.append)
-    assert result["job_id"] == f"{network}_randomly_initialize"
+    assert result["job_id"] == "tinyyolov4_randomly_initialize"
     assert checks[-1].loss < 0.8 * checks[0].loss
     detector = sensenet.create_model(image_document(submodel), {"bounding_box_threshold": 0.0})
     assert detector(str(directory / "0.png"))
