@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 import requests
 
@@ -67,12 +68,16 @@ def fetch_image(url: str, policy: FetchPolicy = DEFAULT_POLICY) -> bytes:
         raise InputError(f"{url}: is redirected more than {policy.max_redirects} times") from error
     except requests.exceptions.RequestException as error:
         raise InputError(f"{url}: cannot be had: {_reason(error)}") from error
+    except ValueError as error:
+        # what requests does not expect in a header "Location": no UTF-8, half an IPv6 address
+        raise InputError(f"{url}: leads to an address that is none") from error
 
 
 def _fetch(answer: Future[bytes], url: str, policy: FetchPolicy) -> None:
     try:
         with requests.Session() as session:
             session.max_redirects = policy.max_redirects
+            leave_bodies_of_redirects(session)
             answer.set_result(_received(session, url, policy))
     except BaseException as error:
         answer.set_exception(error)
@@ -94,6 +99,16 @@ def _received(session: requests.Session, url: str, policy: FetchPolicy) -> bytes
             if len(content) > policy.max_bytes:
                 raise InputError(f"{url}: expected at most {policy.max_bytes:,} bytes")
     return bytes(content)
+
+
+def leave_bodies_of_redirects(session: requests.Session) -> None:
+    """Have a session go where a redirection leads without reading what comes with it, which nothing bounds."""
+
+    def leave(response: requests.Response, **_: Any) -> None:
+        if response.is_redirect:
+            response.close()
+
+    session.hooks["response"].append(leave)
 
 
 def first_cause(error: BaseException) -> BaseException:

@@ -23,7 +23,7 @@ from sensenet.errors import InputError
 from sensenet.files import whole_file
 from sensenet.preprocess.image_files import MAX_FILE_BYTES
 from sensenet.preprocess.pillow_decoding import check_header, image_format
-from sensenet.preprocess.remote_images import first_cause
+from sensenet.preprocess.remote_images import first_cause, leave_bodies_of_redirects
 
 OK, REQUEST_TIMEOUT, TOO_MANY, FIRST_SERVER_ERROR, UNAVAILABLE = 200, 408, 429, 500, 503
 CHUNK_BYTES = 64 * 1024
@@ -31,6 +31,7 @@ HEAD_BYTES = 16
 """As many bytes tell what format a picture has."""
 SLOWEST_BYTES_PER_SECOND = 1024
 MOST_REDIRECTS = 5
+MOST_LENGTH_DIGITS = 20
 MOST_HOSTS = 64
 LONGEST_PAUSE_SECONDS = 120.0
 DEFAULT_PAUSE_SECONDS = 5.0
@@ -90,6 +91,7 @@ def new_session(connections: int) -> requests.Session:
     session.headers.clear()
     session.headers.update(HEADERS)
     session.max_redirects = MOST_REDIRECTS
+    leave_bodies_of_redirects(session)
     adapter = requests.adapters.HTTPAdapter(pool_connections=MOST_HOSTS, pool_maxsize=connections)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
@@ -130,7 +132,7 @@ def fetch(session: requests.Session, image: IndexedImage, folder: Path, timeout_
     """
     deadline = _Deadline(timeout_seconds)
     try:
-        with session.get(image.url, stream=True, timeout=timeout_seconds) as response:
+        with _answer(session, image.url, timeout_seconds) as response:
             _check_status(response)
             return _receive(response, image, folder, deadline)
     except (requests.exceptions.SSLError, urllib3.exceptions.SSLError) as error:
@@ -145,6 +147,16 @@ def fetch(session: requests.Session, image: IndexedImage, folder: Path, timeout_
         # a UnicodeError: a host that no name server can be asked for
         is_passing = not isinstance(first_cause(error), UnicodeError)
         raise NotFetchedError(f"the connection failed: {_last_words(error)}", is_passing) from error
+
+
+def _answer(session: requests.Session, url: str, timeout_seconds: float) -> requests.Response:
+    try:
+        return session.get(url, stream=True, timeout=timeout_seconds)
+    except ValueError as error:
+        if isinstance(error, requests.exceptions.RequestException):
+            raise
+        # what requests does not expect in a header "Location": no UTF-8, half an IPv6 address
+        raise NotFetchedError("it leads to an address that is none") from error
 
 
 class _Deadline:
@@ -186,7 +198,8 @@ def _retry_after(value: str | None) -> float:
 
 def _receive(response: requests.Response, image: IndexedImage, folder: Path, deadline: _Deadline) -> int:
     claimed = response.headers.get("Content-Length", "")
-    length = int(claimed) if claimed.isdecimal() else None
+    # of more digits Python makes no number, and no file has so many bytes
+    length = int(claimed) if claimed.isdecimal() and len(claimed) <= MOST_LENGTH_DIGITS else None
     if length is not None and length > MAX_FILE_BYTES:
         raise NotFetchedError(f"{length} bytes are too many for a picture")
     head = bytearray()
