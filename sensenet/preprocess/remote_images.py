@@ -62,22 +62,18 @@ def fetch_image(url: str, policy: FetchPolicy = DEFAULT_POLICY) -> bytes:
         return answer.result(policy.max_seconds)
     except TimeoutError:
         raise InputError(f"{url}: has not ended within {policy.max_seconds:g} s") from None
-    except requests.exceptions.InvalidSchema as error:
+    except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL) as error:
         raise InputError(f"{url}: leads to something else than http and https") from error
     except requests.exceptions.TooManyRedirects as error:
         raise InputError(f"{url}: is redirected more than {policy.max_redirects} times") from error
     except requests.exceptions.RequestException as error:
         raise InputError(f"{url}: cannot be had: {_reason(error)}") from error
-    except ValueError as error:
-        # what requests does not expect in a header "Location": no UTF-8, half an IPv6 address
-        raise InputError(f"{url}: leads to an address that is none") from error
 
 
 def _fetch(answer: Future[bytes], url: str, policy: FetchPolicy) -> None:
     try:
         with requests.Session() as session:
             session.max_redirects = policy.max_redirects
-            leave_bodies_of_redirects(session)
             answer.set_result(_received(session, url, policy))
     except BaseException as error:
         answer.set_exception(error)
@@ -87,7 +83,7 @@ def _received(session: requests.Session, url: str, policy: FetchPolicy) -> bytes
     timeouts = (policy.connect_timeout_seconds, policy.read_timeout_seconds)
     # compressed, few bytes could become many
     headers = {"Accept-Encoding": IDENTITY}
-    with session.get(url, headers=headers, stream=True, timeout=timeouts) as response:
+    with get(session, url, headers=headers, timeout=timeouts) as response:
         if response.status_code != OK:
             raise InputError(f"{url}: HTTP {response.status_code} {response.reason}")
         encoding = response.headers.get("Content-Encoding", IDENTITY)
@@ -101,14 +97,26 @@ def _received(session: requests.Session, url: str, policy: FetchPolicy) -> bytes
     return bytes(content)
 
 
-def leave_bodies_of_redirects(session: requests.Session) -> None:
-    """Have a session go where a redirection leads without reading what comes with it, which nothing bounds."""
+def get(session: requests.Session, url: str, **options: Any) -> requests.Response:
+    """The answer of a server, whose body is not read yet, neither are those of redirections, which nothing bounds.
 
-    def leave(response: requests.Response, **_: Any) -> None:
-        if response.is_redirect:
-            response.close()
+    Args:
+        options: of `session.get`.
 
-    session.hooks["response"].append(leave)
+    Raises:
+        RequestException: as `session.get`.
+    """
+    try:
+        return session.get(url, stream=True, hooks={"response": _leave_redirect}, **options)
+    except requests.exceptions.RequestException:
+        raise
+    except ValueError as error:  # "Location" is no UTF-8, or half an IPv6 address
+        raise requests.exceptions.InvalidURL(f"{url} leads to an address that is none") from error
+
+
+def _leave_redirect(response: requests.Response, **_: Any) -> None:
+    if response.is_redirect:
+        response.close()
 
 
 def first_cause(error: BaseException) -> BaseException:

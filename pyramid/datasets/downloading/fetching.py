@@ -23,7 +23,7 @@ from sensenet.errors import InputError
 from sensenet.files import whole_file
 from sensenet.preprocess.image_files import MAX_FILE_BYTES
 from sensenet.preprocess.pillow_decoding import check_header, image_format
-from sensenet.preprocess.remote_images import first_cause, leave_bodies_of_redirects
+from sensenet.preprocess.remote_images import first_cause, get
 
 OK, REQUEST_TIMEOUT, TOO_MANY, FIRST_SERVER_ERROR, UNAVAILABLE = 200, 408, 429, 500, 503
 CHUNK_BYTES = 64 * 1024
@@ -91,7 +91,6 @@ def new_session(connections: int) -> requests.Session:
     session.headers.clear()
     session.headers.update(HEADERS)
     session.max_redirects = MOST_REDIRECTS
-    leave_bodies_of_redirects(session)
     adapter = requests.adapters.HTTPAdapter(pool_connections=MOST_HOSTS, pool_maxsize=connections)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
@@ -132,7 +131,7 @@ def fetch(session: requests.Session, image: IndexedImage, folder: Path, timeout_
     """
     deadline = _Deadline(timeout_seconds)
     try:
-        with _answer(session, image.url, timeout_seconds) as response:
+        with get(session, image.url, timeout=timeout_seconds) as response:
             _check_status(response)
             return _receive(response, image, folder, deadline)
     except (requests.exceptions.SSLError, urllib3.exceptions.SSLError) as error:
@@ -147,16 +146,6 @@ def fetch(session: requests.Session, image: IndexedImage, folder: Path, timeout_
         # a UnicodeError: a host that no name server can be asked for
         is_passing = not isinstance(first_cause(error), UnicodeError)
         raise NotFetchedError(f"the connection failed: {_last_words(error)}", is_passing) from error
-
-
-def _answer(session: requests.Session, url: str, timeout_seconds: float) -> requests.Response:
-    try:
-        return session.get(url, stream=True, timeout=timeout_seconds)
-    except ValueError as error:
-        if isinstance(error, requests.exceptions.RequestException):
-            raise
-        # what requests does not expect in a header "Location": no UTF-8, half an IPv6 address
-        raise NotFetchedError("it leads to an address that is none") from error
 
 
 class _Deadline:
