@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests
+import urllib3
 
 from sensenet.errors import InputError
 
@@ -110,6 +111,8 @@ def get(session: requests.Session, url: str, **options: Any) -> requests.Respons
         return session.get(url, stream=True, hooks={"response": _leave_redirect}, **options)
     except requests.exceptions.RequestException:
         raise
+    except urllib3.exceptions.HTTPError as error:  # a host that no name server can be asked for
+        raise requests.exceptions.ConnectionError(str(error)) from error
     except ValueError as error:  # "Location" is no UTF-8, or half an IPv6 address
         raise requests.exceptions.InvalidURL(f"{url} leads to an address that is none") from error
 

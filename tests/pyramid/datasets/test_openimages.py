@@ -126,7 +126,7 @@ def test_without_training_lists_nothing_is_both_learnt_and_held_out(tmp_path, fo
 
 
 def test_pictures_of_records_are_not_shown_but_told_of(tmp_path, folder, capsys):
-    assert run(folder, tmp_path / "made", "--max-images", "1") == 0
+    assert run(folder, tmp_path / "made") == 0
     assert main(["show", str(tmp_path / "made" / "config.json"), "--output", str(tmp_path / "a.png")]) == 1
     assert "train.record are records: pyramid_dataset import makes rows" in capsys.readouterr().err
 
