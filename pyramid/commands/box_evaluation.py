@@ -21,8 +21,6 @@ from sensenet.detection import Boxes
 from sensenet.errors import ModelFormatError, SettingsError
 from sensenet.models.detector import Detector
 
-"""Average precision needs boxes of nearly every score."""
-
 
 def evaluate_detector(path: Path, rows: BoxRows, threshold: float, folder: Path | None) -> None:
     """Print the metrics of a detector.
@@ -72,6 +70,7 @@ def _true_boxes(rows: BoxRows, classes: Sequence[str]) -> list[TrueBoxes]:
 
 
 def _detector(path: Path) -> Detector:
+    # average precision needs boxes of nearly every score
     settings = {
         "bounding_box_threshold": LEAST_SCORE,
         "max_objects": MOST_FOUND,

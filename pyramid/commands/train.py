@@ -24,7 +24,7 @@ from pyramid.commands.console import (
 )
 from pyramid.commands.metadata import METADATA_FILE, metadata
 from pyramid.commands.sharing import TrialOutcome, best_of, try_each
-from pyramid.commands.training_data import names_files, with_rows
+from pyramid.commands.training_data import names_files, with_rows_to_learn
 from pyramid.commands.visualizing import (
     VISUALIZE,
     add_visualize,
@@ -101,7 +101,7 @@ def _run(parsed: argparse.Namespace) -> None:
     config = read_json_file(parsed.config)
     if names_files(config):
         with progress_display("reading the data") as (report, _):
-            config = with_rows(config, report)
+            config = with_rows_to_learn(config, report)
     if parsed.bigmlize:
         _bigmlize(config)
         return

@@ -13,14 +13,15 @@ from pyramid.datasets.conversion import Count, rows_of
 from pyramid.datasets.formats import FORMATS
 from pyramid.datasets.formats.base import ReadOptions
 from pyramid.datasets.formats.files import read_json
+from pyramid.datasets.rows_file import ROWS_SUFFIX
 from pyramid.errors import DataError, SettingsError, Violation
+from pyramid.fields.box_rules import MOST_BOXES
 from pyramid.progress import Report
 from pyramid.settings.wording import found
 from sensenet.errors import InputError
 from sensenet.label_map import LabelMapItem
 
 KEYS = (TRAINING_DATA, HOLDOUT_DATA)
-ROWS_SUFFIX = ".json"
 RECORDS = FORMATS["tfrecord"]
 IMAGES_OF_RECORDS = "images_of_records"
 """The folder in `output_directory` into which the images in records are written, a folder for each key."""
@@ -44,7 +45,7 @@ def with_rows(config: Mapping[str, Any], report: Report) -> dict[str, Any]:
         SettingsError: files that cannot be read, or keys that do not go with them.
     """
     paths = {key: Path(config[key]) for key in KEYS if isinstance(config.get(key), str)}
-    records = [key for key, path in paths.items() if path.suffix != ROWS_SUFFIX]
+    records = _records(config)
     rows: dict[str, Any] = {}
     for key, path in paths.items():
         if key not in records:
@@ -57,6 +58,41 @@ def with_rows(config: Mapping[str, Any], report: Report) -> dict[str, Any]:
         with _about(key):
             rows[key] = _rows_of_records(key, paths[key], classes, directory, report)
     return {**config, **rows, "image_root": str(directory)}
+
+
+def with_rows_to_learn(config: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """As `with_rows`, without what no training takes: nobody can edit records.
+
+    Images with more than `MOST_BOXES` boxes are left out, and boxes to hold out of classes that `training_data` does
+    not have; both is told as a warning.
+    """
+    whole, records = with_rows(config, report), _records(config)
+    for key in records:
+        fewer = [row for row in whole[key] if len(row["boxes"]) <= MOST_BOXES]
+        _warn(report, key, len(whole[key]) - len(fewer), f"images have more than {MOST_BOXES} boxes")
+        whole[key] = fewer
+    if len(records) == len(KEYS):
+        known = {box[-1] for row in whole[TRAINING_DATA] for box in row["boxes"]}
+        rows = [
+            row | {"boxes": [box for box in row["boxes"] if box[-1] in known]} for row in whole[HOLDOUT_DATA]
+        ]
+        n_unknown = sum(len(row["boxes"]) for row in whole[HOLDOUT_DATA])
+        n_unknown -= sum(len(row["boxes"]) for row in rows)
+        _warn(report, HOLDOUT_DATA, n_unknown, f"boxes are of classes that {TRAINING_DATA} does not have")
+        whole[HOLDOUT_DATA] = rows
+    return whole
+
+
+def _records(config: Mapping[str, Any]) -> list[str]:
+    """The keys of a config that name records."""
+    return [
+        key for key in KEYS if isinstance(config.get(key), str) and Path(config[key]).suffix != ROWS_SUFFIX
+    ]
+
+
+def _warn(report: Report, key: str, count: int, what: str) -> None:
+    if count:
+        report(0.0, message=f"warning: {key}: {count} {what}: left out")
 
 
 def _directory(config: Mapping[str, Any], records: Sequence[str]) -> Path:

@@ -19,9 +19,9 @@ def read_numbered_classes(path: Path) -> tuple[LabelMapItem, ...]:
     Raises:
         DataError, InputError: neither of both, a class 0, or two classes of one name; says where.
     """
-    if path.suffix == JSON_SUFFIX:
-        return numbered(read_classes(path))
-    items = sorted(read_label_map(path), key=lambda item: item.id)
+    is_list = path.suffix == JSON_SUFFIX
+    given = numbered(read_classes(path)) if is_list else read_label_map(path)
+    items = sorted(given, key=lambda item: item.id)
     if items[0].id < 1:
         raise DataError(f"{path}: expected ids from 1, got {items[0].id} for {items[0].name!r:.60}")
     for key in ("name", "label"):

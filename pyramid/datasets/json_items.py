@@ -50,15 +50,20 @@ def read_items(path: Path) -> Iterator[Any]:
                 raise DataError(f"{path}, /{count}: expected an object or a list")
             try:
                 item, position = decoder.raw_decode(text, item_at)
-            except (json.JSONDecodeError, RecursionError) as error:
-                # it is wrong, or goes on in the next piece
-                problem = getattr(error, "msg", "nested too deep")
-                if len(text) - item_at > MAX_ITEM_CHARACTERS:
-                    raise DataError(f"{path}, /{count}: {problem}") from None
+            except RecursionError:
+                problem = "nested too deep"
+                break
+            except ValueError as error:
+                # it is wrong, or goes on in the next piece; without "msg": Python makes no number of so many digits
+                problem = getattr(error, "msg", "a number has too many digits")
                 break
             yield item
             count += 1
         text = text[position:]
+        if len(text) > MAX_ITEM_CHARACTERS:
+            raise DataError(
+                f"{path}, /{count}: expected at most {MAX_ITEM_CHARACTERS:,} characters: {problem}"
+            )
     if not is_closed:
         raise DataError(f"{path}, /{count}: expected a whole JSON list: {problem}")
 

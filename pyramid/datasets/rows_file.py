@@ -15,6 +15,8 @@ from pyramid.images.row_rules import box_row_problems
 from sensenet.tables.text import first_bytes
 
 ROWS_FILE, CONFIG_FILE = "rows.json", "config.json"
+ROWS_SUFFIX = ".json"
+"""What the file of rows in a config is called; others are records."""
 DECIMALS = 3
 """Corners stand in rows to a thousandth of a pixel: that undoes what shares in float32 lose."""
 
@@ -71,6 +73,11 @@ def open_rows(path: Path, image_root: Path | None = None) -> RowsFile:
     config = read_json(path)
     data, root = config.get("training_data"), image_root or _root(config)
     if isinstance(data, str):
+        if Path(data).suffix != ROWS_SUFFIX:
+            raise DataError(
+                f"{path}, /training_data: expected rows, but {data:.200} are records: "
+                "pyramid_dataset import makes rows of them"
+            )
         return open_rows(Path(data), root)
     return RowsFile(path, root or Path(), in_config=True)
 

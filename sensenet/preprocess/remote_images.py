@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 import requests
+import urllib3
 
 from sensenet.errors import InputError
 
@@ -61,7 +63,7 @@ def fetch_image(url: str, policy: FetchPolicy = DEFAULT_POLICY) -> bytes:
         return answer.result(policy.max_seconds)
     except TimeoutError:
         raise InputError(f"{url}: has not ended within {policy.max_seconds:g} s") from None
-    except requests.exceptions.InvalidSchema as error:
+    except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL) as error:
         raise InputError(f"{url}: leads to something else than http and https") from error
     except requests.exceptions.TooManyRedirects as error:
         raise InputError(f"{url}: is redirected more than {policy.max_redirects} times") from error
@@ -82,7 +84,7 @@ def _received(session: requests.Session, url: str, policy: FetchPolicy) -> bytes
     timeouts = (policy.connect_timeout_seconds, policy.read_timeout_seconds)
     # compressed, few bytes could become many
     headers = {"Accept-Encoding": IDENTITY}
-    with session.get(url, headers=headers, stream=True, timeout=timeouts) as response:
+    with get(session, url, headers=headers, timeout=timeouts) as response:
         if response.status_code != OK:
             raise InputError(f"{url}: HTTP {response.status_code} {response.reason}")
         encoding = response.headers.get("Content-Encoding", IDENTITY)
@@ -94,6 +96,30 @@ def _received(session: requests.Session, url: str, policy: FetchPolicy) -> bytes
             if len(content) > policy.max_bytes:
                 raise InputError(f"{url}: expected at most {policy.max_bytes:,} bytes")
     return bytes(content)
+
+
+def get(session: requests.Session, url: str, **options: Any) -> requests.Response:
+    """The answer of a server, whose body is not read yet, neither are those of redirections, which nothing bounds.
+
+    Args:
+        options: of `session.get`.
+
+    Raises:
+        RequestException: as `session.get`.
+    """
+    try:
+        return session.get(url, stream=True, hooks={"response": _leave_redirect}, **options)
+    except requests.exceptions.RequestException:
+        raise
+    except urllib3.exceptions.HTTPError as error:  # a host that no name server can be asked for
+        raise requests.exceptions.ConnectionError(str(error)) from error
+    except ValueError as error:  # "Location" is no UTF-8, or half an IPv6 address
+        raise requests.exceptions.InvalidURL(f"{url} leads to an address that is none") from error
+
+
+def _leave_redirect(response: requests.Response, **_: Any) -> None:
+    if response.is_redirect:
+        response.close()
 
 
 def first_cause(error: BaseException) -> BaseException:

@@ -139,8 +139,17 @@ ANSWERS: Mapping[str, Answer] = {
     "drip": _dripping,
     "silent": _silent,
     "moved": lambda handler, _, count: handler.reply(302, Location=handler.path.replace("moved", "good")),
+    "moved_with_body": lambda handler, _, count: handler.reply(
+        302,
+        b"<html>",
+        Location=handler.path.replace("moved_with_body", "good"),
+        **{"Content-Length": "9" * 15},
+    ),
     "to_file": lambda handler, _, count: handler.reply(302, Location="file:///etc/passwd"),
     "to_ftp": lambda handler, _, count: handler.reply(302, Location="ftp://127.0.0.1/a.jpg"),
+    "to_half": lambda handler, _, count: handler.reply(302, Location="http://[::1/a.jpg"),
+    "to_latin": lambda handler, _, count: handler.reply(302, Location="/good/\xe9.jpg"),
+    "endless": lambda handler, body, _: handler.reply(200, body, **{"Content-Length": "9" * 5000}),
     "round": lambda handler, _, count: handler.reply(302, Location=handler.path),
 }
 

@@ -216,6 +216,34 @@ def test_any_detector_of_the_models_repository_finds_boxes(run, tmp_path):
     assert Image.open(found["image"]).size == (48, 64)
 
 
+@pytest.fixture
+def loops_of_tensorflow_1():
+    """What the body makes has loops and branches of the kind that the models repository's graphs have."""
+    tf.compat.v1.disable_control_flow_v2()
+    yield
+    tf.compat.v1.enable_control_flow_v2()
+
+
+def test_a_graph_with_the_loops_of_tensorflow_1_finds_boxes(run, tmp_path, loops_of_tensorflow_1):
+    with tf.Graph().as_default() as graph:
+        image = tf.compat.v1.placeholder(tf.uint8, (None, None, None, 3), name="image_tensor")
+        floats = tf.map_fn(lambda one: tf.cast(one, tf.float32) / 255, image, fn_output_signature=tf.float32)
+        mean = tf.reduce_mean(floats)
+        score = tf.cond(mean > 2, lambda: mean, lambda: 0.75 + 0 * mean)
+        tf.identity([[[0.25, 0.5, 0.5, 1.0]]], name="detection_boxes")
+        tf.identity([[score]], name="detection_scores")
+        tf.identity([[2.0]], name="detection_classes")
+        tf.identity([1.0], name="num_detections")
+        definition = graph.as_graph_def()
+    assert {"Enter", "Switch"} <= {node.op for node in definition.node}
+    (tmp_path / "graph.pb").write_bytes(definition.SerializeToString())
+    code, (line,), _ = run(tmp_path / "graph.pb", "boxes.png")
+    assert code == 0
+    (box,) = line["boxes"]
+    assert (box["label"], box["confidence"]) == ("2", 0.75)
+    assert box["coordinates"] == {"x0": 24, "y0": 16, "x1": 48, "y1": 32}
+
+
 def test_graphs_and_savedmodels_that_predict_no_images_are_refused(run, tmp_path):
     with tf.Graph().as_default() as graph:
         tf.identity(tf.compat.v1.placeholder(tf.float32, (None, 2), name="columns"), name="sums")
@@ -283,6 +311,9 @@ def test_damaged_files_are_one_error(folder, run, tmp_path, to_format):
     assert "unexpected" not in error
 
 
+MOVED = {"file": "file:///etc/passwd", "loop": "/moved/loop", "half": "http://[::1/"}
+
+
 class Site(BaseHTTPRequestHandler):
     """Paths that go wrong in the ways of real sites."""
 
@@ -290,9 +321,7 @@ class Site(BaseHTTPRequestHandler):
         kind, _, rest = self.path[1:].partition("?")[0].partition("/")
         if kind == "moved":
             self.send_response(302)
-            self.send_header(
-                "Location", {"file": "file:///etc/passwd", "loop": "/moved/loop"}.get(rest, "/image")
-            )
+            self.send_header("Location", MOVED.get(rest, "/image"))
             self.end_headers()
         elif kind == "image":
             self.answer(self.server.image)
@@ -348,6 +377,7 @@ def test_images_come_from_addresses(folder, run, site, tmp_path):
     [
         ("/moved/file", "leads to something else than http and https"),
         ("/moved/loop", "is redirected more than 5 times"),
+        ("/moved/half", "leads to something else than http and https"),
         ("/gone", "HTTP 404"),
         ("/gzip", "expected bytes as they are, got the encoding gzip"),
         ("/text", "expected an image in one of"),

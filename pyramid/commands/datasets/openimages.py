@@ -15,10 +15,11 @@ from pyramid.commands.datasets.formats import add_shards
 from pyramid.commands.datasets.points import add_box_options, box_options, write_points
 from pyramid.commands.datasets.subcommand import Subcommand, add_ray, progress_bar
 from pyramid.commands.datasets.verify import add_verify_options, verify_points
-from pyramid.datasets.class_lists import numbered
+from pyramid.datasets.class_lists import read_numbered_classes
 from pyramid.datasets.classes import described, read_descriptions, write_classes
 from pyramid.datasets.conversion import training_config
 from pyramid.datasets.making_points import PointOptions
+from pyramid.datasets.points import read_points
 from pyramid.datasets.published_folder import SUBSETS, PublishedFolder, find_lists
 from pyramid.datasets.records import make_records
 from pyramid.datasets.rows_file import CONFIG_FILE
@@ -41,6 +42,10 @@ class _Subset:
     @property
     def folder(self) -> Path:
         return self.output / self.name
+
+    @property
+    def verified(self) -> Path:
+        return self.folder / "verified.json"
 
     @property
     def records(self) -> Path:
@@ -76,12 +81,17 @@ def _run(parsed: argparse.Namespace) -> str:
     names, labels = _labels(parsed, lists)
     classes = described(labels, names)
     write_classes(parsed.output / "classes.json", classes)
-    items = numbered(classes)
+    # read as a training does, which refuses classes of one name
+    items = read_numbered_classes(parsed.output / "classes.json")
     with naming_file(parsed.output / LABEL_MAP_FILE):
         write_label_map(parsed.output / LABEL_MAP_FILE, items)
     unnamed = [label for label in labels if label not in names]
-    for name in lists.annotations:
-        _prepare(parsed, lists, _Subset(parsed.output, name), labels, unnamed, items)
+    first, *others = (_Subset(parsed.output, name) for name in lists.annotations)
+    _prepare(parsed, lists, first, labels, unnamed, items)
+    learnt = {box.label for point in read_points(first.verified) for box in point.annotations}
+    for subset in others:
+        # what nothing is learnt of can neither be held out nor evaluated
+        _prepare(parsed, lists, subset, [label for label in labels if label in learnt], unnamed, items)
     config = _config(parsed.output, [*lists.annotations])
     write_json(parsed.output / CONFIG_FILE, config)
     return f"{len(labels)} classes, {', '.join(lists.annotations)}: {parsed.output / CONFIG_FILE}"
@@ -112,7 +122,7 @@ def _prepare(
     """From the lists of a subset to its records; what each step has to say goes to standard error."""
     folder = subset.folder
     Workspace.create(folder)
-    points, index, good = folder / "points.json", folder / "images.json", folder / "verified.json"
+    points, index, good = folder / "points.json", folder / "images.json", subset.verified
     pictures, small = folder / "pictures", folder / "thumbnails"
     options = PointOptions(
         lists.annotations[subset.name],
@@ -146,7 +156,7 @@ def _tell(subset: _Subset, line: str) -> None:
 
 def _config(output: Path, subsets: list[str]) -> dict[str, Any]:
     more: dict[str, Any] = {"label_map": str((output / LABEL_MAP_FILE).absolute())}
-    if VALIDATION in subsets:
+    if {TRAIN, VALIDATION} <= {*subsets}:
         more["holdout_data"] = str(_Subset(output, VALIDATION).records.absolute())
     training = _Subset(output, TRAIN if TRAIN in subsets else subsets[0])
     return training_config(output, training.records, None, **more)

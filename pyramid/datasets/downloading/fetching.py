@@ -23,7 +23,7 @@ from sensenet.errors import InputError
 from sensenet.files import whole_file
 from sensenet.preprocess.image_files import MAX_FILE_BYTES
 from sensenet.preprocess.pillow_decoding import check_header, image_format
-from sensenet.preprocess.remote_images import first_cause
+from sensenet.preprocess.remote_images import first_cause, get
 
 OK, REQUEST_TIMEOUT, TOO_MANY, FIRST_SERVER_ERROR, UNAVAILABLE = 200, 408, 429, 500, 503
 CHUNK_BYTES = 64 * 1024
@@ -31,6 +31,7 @@ HEAD_BYTES = 16
 """As many bytes tell what format a picture has."""
 SLOWEST_BYTES_PER_SECOND = 1024
 MOST_REDIRECTS = 5
+MOST_LENGTH_DIGITS = 20
 MOST_HOSTS = 64
 LONGEST_PAUSE_SECONDS = 120.0
 DEFAULT_PAUSE_SECONDS = 5.0
@@ -130,7 +131,7 @@ def fetch(session: requests.Session, image: IndexedImage, folder: Path, timeout_
     """
     deadline = _Deadline(timeout_seconds)
     try:
-        with session.get(image.url, stream=True, timeout=timeout_seconds) as response:
+        with get(session, image.url, timeout=timeout_seconds) as response:
             _check_status(response)
             return _receive(response, image, folder, deadline)
     except (requests.exceptions.SSLError, urllib3.exceptions.SSLError) as error:
@@ -186,7 +187,8 @@ def _retry_after(value: str | None) -> float:
 
 def _receive(response: requests.Response, image: IndexedImage, folder: Path, deadline: _Deadline) -> int:
     claimed = response.headers.get("Content-Length", "")
-    length = int(claimed) if claimed.isdecimal() else None
+    # of more digits Python makes no number, and no file has so many bytes
+    length = int(claimed) if claimed.isdecimal() and len(claimed) <= MOST_LENGTH_DIGITS else None
     if length is not None and length > MAX_FILE_BYTES:
         raise NotFetchedError(f"{length} bytes are too many for a picture")
     head = bytearray()

@@ -59,14 +59,17 @@ def record_paths(path: Path) -> list[Path]:
     if not found:
         raise DataError(f"{path}: there are no such records, nor shards {path.name}-00000-of-00010 of them")
     shards = [match for one in found if (match := SHARD.fullmatch(one.name))]
-    for base, count in dict.fromkeys((match["base"], match["count"]) for match in shards):
+    sets = dict.fromkeys((match["base"], match["count"]) for match in shards)
+    for base, count in sets:
         there = {int(match["place"]) for match in shards if (match["base"], match["count"]) == (base, count)}
         missing = next((place for place in range(int(count)) if place not in there), None)
         if missing is not None:
             raise DataError(f"{path.parent}: the shard {base}-{missing:05}-of-{count} is missing")
-    if len({match["count"] for match in shards if match["base"] == path.name}) > 1:
+    bases = [base for base, _ in sets]
+    twice = next((base for base in bases if bases.count(base) > 1), None)
+    if twice is not None:
         raise DataError(
-            f"{path}: there are several sets of shards; name one of them, as in {path}-*-of-00010"
+            f"{path}: there are several sets of shards; name one of them, as in {twice}-*-of-00010"
         )
     return sorted(found)
 

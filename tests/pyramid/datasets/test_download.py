@@ -83,6 +83,9 @@ def test_pictures_come_whole_under_their_ids_and_real_formats(tmp_path, server, 
         ("silent", {}, "no answer within"),
         ("to_file", {}, "not http or https"),
         ("to_ftp", {}, "not http or https"),
+        ("to_half", {}, "not http or https"),
+        ("to_latin", {}, "not http or https"),
+        ("endless", {}, "no answer within"),
         ("round", {}, "more than 5 redirects"),
     ],
 )
@@ -98,6 +101,11 @@ def test_what_was_bad_luck_is_tried_again(tmp_path, server, how):
     assert run(tmp_path, [entry(server, "a", how)]) == 0
     assert (tmp_path / "pictures" / "a.jpg").read_bytes() == PICTURES["0.jpg"]
     assert server.asked[f"/{how}/0.jpg"] == 2
+
+
+def test_what_comes_with_a_redirection_is_not_waited_for(tmp_path, server):
+    assert run(tmp_path, [entry(server, "a", "moved_with_body")], "--retries", "0", "--timeout", "2") == 0
+    assert files(tmp_path) == {"a.jpg"}
 
 
 @pytest.mark.parametrize("how", ["gone", "html", "to_file"])

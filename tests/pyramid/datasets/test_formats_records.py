@@ -229,6 +229,16 @@ def test_damaged_files_and_missing_shards_are_named(tmp_path, capsys):
     assert "the shard t.record-00001-of-00003 is missing" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["t.record", "t.record-*", "t.*"])
+def test_shards_of_two_runs_are_not_read_as_one_data_set(tmp_path, capsys, name):
+    for count in (2, 1):
+        for place in range(count):
+            write(tmp_path / f"t.record-0000{place}-of-0000{count}", {"image/encoded": [encoded()]})
+    run("import", tmp_path / name, "--format", "tfrecord", "--output", tmp_path / "out", fails=True)
+    assert "several sets of shards; name one of them, as in t.record-*-of-00010" in capsys.readouterr().err
+    assert len(imported(tmp_path, tmp_path / "t.record-*-of-00002")) == 2
+
+
 def test_gzipped_records_are_read(tmp_path):
     path = tmp_path / "a.record"
     with tf.io.TFRecordWriter(str(path), "GZIP") as writer:

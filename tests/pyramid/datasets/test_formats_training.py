@@ -12,7 +12,7 @@ from image_jobs import write_image
 
 from pyramid.commands import dataset, evaluate, train
 from pyramid.commands.config import parse_config
-from pyramid.commands.training_data import with_rows
+from pyramid.commands.training_data import with_rows, with_rows_to_learn
 from pyramid.jobs import load_job
 from pyramid.progress import ignore
 from pyramid.settings.base_settings import BaseSettings
@@ -107,6 +107,31 @@ def test_shards_are_one_data_set_for_bigml_and_for_evaluation(folder, config, tm
     assert {one["file"].removeprefix("training_data/") for one in told} == {row["file"] for row in rows}
     assert evaluate.main([str(folder / "model.json"), str(path)]) == 0
     assert "16 images" in capsys.readouterr().out
+
+
+def test_what_no_training_takes_of_records_is_left_out_and_told(folder, config, tmp_path):
+    first, *others = json.loads((folder / "train.json").read_text())
+    crowd = [[place % 8, 0, place % 8 + 4, 5, "red"] for place in range(129)]
+    paths = {}
+    for key, rows in (
+        ("training_data", [first | {"boxes": crowd}, *others]),
+        ("holdout_data", [first | {"boxes": [[1, 1, 9, 9, "elk"], [1, 2, 9, 9, "red"]]}]),
+    ):
+        (tmp_path / f"{key}.json").write_text(json.dumps(rows))
+        arguments = ["--image-root", folder / "pictures", "--format", "tfrecord", "--output", tmp_path / key]
+        assert dataset.main(["export", str(tmp_path / f"{key}.json"), *map(str, arguments)]) == 0
+        paths[key] = str(tmp_path / key / "train.record")
+    told = []
+    whole = with_rows_to_learn(
+        json.loads(config(**paths).read_text()), lambda _, **facts: told.append(facts.get("message", ""))
+    )
+    images = parse_config(whole).images
+    assert [row["boxes"] for row in images.rows] == [row["boxes"] for row in others]
+    assert [row["boxes"] for row in images.holdout] == [[[1, 2, 9, 9, "red"]]]
+    assert [message for message in told if message.startswith("warning")] == [
+        "warning: training_data: 1 images have more than 128 boxes: left out",
+        "warning: holdout_data: 1 boxes are of classes that training_data does not have: left out",
+    ]
 
 
 @pytest.mark.parametrize(

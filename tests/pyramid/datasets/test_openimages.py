@@ -98,6 +98,39 @@ def test_a_branch_and_a_sample_of_it(tmp_path, folder):
         assert len(json.loads((output / subset / "images.json").read_text())) == 3
 
 
+def test_classes_of_one_name_are_told_before_anything_is_downloaded(tmp_path, server, folder, capsys):
+    descriptions = folder / "class-descriptions.csv"
+    descriptions.write_text(descriptions.read_text().replace("Tortoise", "Car"))
+    assert run(folder, tmp_path / "made") == 1
+    assert "expected classes with different labels, got 'Car' 2 times" in capsys.readouterr().err
+    assert not server.asked
+
+
+def test_classes_that_are_not_learnt_are_left_out_of_the_other_subsets(tmp_path, folder):
+    boxes = folder / "train" / "annotations-human-bbox.csv"
+    lines = boxes.read_text().splitlines(keepends=True)
+    boxes.write_text("".join(line for line in lines if CAR not in line))
+    assert run(folder, tmp_path / "made") == 0
+    for subset in ("validation", "test"):
+        points = json.loads((tmp_path / "made" / subset / "points.json").read_text())
+        assert {box["label"] for point in points for box in point["annotations"]} == {TORTOISE, WHEEL}
+
+
+def test_without_training_lists_nothing_is_both_learnt_and_held_out(tmp_path, folder):
+    for path in (folder / "train").iterdir():
+        path.unlink()
+    assert run(folder, tmp_path / "made") == 0
+    config = json.loads((tmp_path / "made" / "config.json").read_text())
+    assert config["training_data"] == str(tmp_path / "made" / "validation.record")
+    assert "holdout_data" not in config
+
+
+def test_pictures_of_records_are_not_shown_but_told_of(tmp_path, folder, capsys):
+    assert run(folder, tmp_path / "made") == 0
+    assert main(["show", str(tmp_path / "made" / "config.json"), "--output", str(tmp_path / "a.png")]) == 1
+    assert "train.record are records: pyramid_dataset import makes rows" in capsys.readouterr().err
+
+
 def test_lists_are_found_by_the_names_of_every_version(tmp_path):
     names = (
         *("train-images-boxable-with-rotation.csv", "oidv6-train-annotations-bbox.csv", "test/images.csv"),

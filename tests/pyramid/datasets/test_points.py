@@ -333,6 +333,13 @@ def test_a_list_longer_than_what_is_read_at_once_is_read(tmp_path):
     assert [item["number"] for item in read_items(tmp_path / "list.json")] == list(range(200))
 
 
+def test_spaces_without_end_are_refused_in_bounded_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("pyramid.datasets.json_items.MAX_ITEM_CHARACTERS", 1000)
+    (tmp_path / "list.json").write_text("[" + " " * 5000)
+    with pytest.raises(DataError, match="/0: expected at most 1,000 characters"):
+        list(read_items(tmp_path / "list.json"))
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -345,6 +352,7 @@ def test_a_list_longer_than_what_is_read_at_once_is_read(tmp_path):
         ('[{"a":NaN}]', "NaN is no JSON"),
         ("[1]", "/0: expected an object or a list"),
         ("[" * 100_000, "nested too deep"),
+        ('[{"a":' + "1" * 5000 + "}]", "a number has too many digits"),
     ],
 )
 def test_what_is_no_list_is_one_clear_error(tmp_path, content, told):

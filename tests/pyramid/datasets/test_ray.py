@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from bad_server import serving
@@ -39,6 +40,7 @@ def test_a_cluster_leaves_what_one_process_leaves(tmp_path, cluster):
         (tmp_path / "points.json").write_text(
             json.dumps([{"id": f"{n}", "annotations": []} for n in range(6)])
         )
+        (tmp_path / "classes.json").write_text(json.dumps(["cat"]))
         left = []
         for name, *options in (("alone",), ("nodes", "--ray", cluster)):
             folder = tmp_path / name
@@ -47,7 +49,20 @@ def test_a_cluster_leaves_what_one_process_leaves(tmp_path, cluster):
             verified = ["--points", tmp_path / "points.json", "--output", folder / "good.json"]
             verified += ["--resized", folder / "small", "--size", 32, "--processes", 1]
             assert main(["verify", str(folder / "pictures"), *map(str, verified), *options]) == 0
-            paths = sorted(path for path in folder.rglob("*") if path.suffix in (".jpg", ".json"))
+            made = [
+                "--classes",
+                tmp_path / "classes.json",
+                "--output",
+                folder / "train.record",
+                "--shards",
+                3,
+            ]
+            command = ["records", folder / "good.json", folder / "small", *made, *options]
+            assert main([*map(str, command)]) == 0
+            (folder / "train.report.json").unlink()
+            paths = sorted(
+                path for path in folder.rglob("*") if re.search(r"\.(jpg|json|record-)", path.name)
+            )
             left.append({str(path.relative_to(folder)): path.read_bytes() for path in paths})
     assert left[0] == left[1]
-    assert len(left[0]) == 5 + 5 + 3
+    assert len(left[0]) == 5 + 5 + 3 + 3

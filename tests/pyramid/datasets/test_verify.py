@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import struct
@@ -187,3 +188,30 @@ def test_every_format_becomes_a_thumbnail(tmp_path, kind):
     folder = prepared(tmp_path, {f"a.{kind.lower()}": picture(1, kind=kind)})
     assert run(folder, "--resized", str(tmp_path / "small"), "--size", "32") == 0
     assert (good(folder)["a"]["width"], good(folder)["a"]["height"]) == (32, 24)
+
+
+def encoded(image: Image.Image, kind: str, **options) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def test_uncommon_pictures_become_what_the_page_says(tmp_path):
+    plain, black = Image.new("RGB", (64, 48), (200, 40, 90)), Image.new("RGB", (64, 48))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    folder = prepared(
+        tmp_path,
+        {
+            "cmyk.jpg": encoded(plain.convert("CMYK"), "JPEG"),
+            "deep.png": encoded(Image.fromarray(np.full((48, 64), 200 << 8, np.uint16)), "PNG"),
+            "moving.gif": encoded(plain, "GIF", save_all=True, append_images=[black]),
+            "turned.jpg": encoded(plain, "JPEG", exif=turned),
+        },
+    )
+    assert run(folder, "--resized", str(tmp_path / "small"), "--size", "32") == 0
+    for id_ in ("cmyk", "deep", "moving", "turned"):
+        with Image.open(tmp_path / "small" / f"{id_}.jpg") as image:
+            assert (image.size, image.mode, dict(image.getexif())) == ((32, 24), "RGB", {})
+            expected = (200, 200, 200) if id_ == "deep" else (200, 40, 90)
+            assert np.asarray(image).mean(axis=(0, 1)) == pytest.approx(expected, abs=6)
