@@ -419,11 +419,12 @@ def with_activation(name):
 
 
 @pytest.mark.parametrize("to_format", ["tflite", "onnx"])
-def test_the_exact_gelu_is_exported(tmp_path, to_format):
-    """Its complementary error function is an operation that tf2onnx does not know."""
+@pytest.mark.parametrize("activation", ["gelu", "swish"])
+def test_activations_that_converters_stumble_over_are_exported(tmp_path, activation, to_format):
+    """The exact gelu has an operation that tf2onnx does not know, swish a gradient of its own."""
     if to_format == "onnx" and not is_importable("tf2onnx"):
         pytest.skip("tf2onnx is not installed")
-    model = with_activation("gelu")
+    model = with_activation(activation)
     path = sensenet.convert(model, None, tmp_path / "model", to_format)
     assert confirmed(model, path, to_format).agrees
 
