@@ -6,22 +6,34 @@ import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from sensenet.files import write_whole
+from sensenet.files import is_file, open_regular, write_whole
 from sensenet.partial_files import remove, temporary_path
 
 
-def write_directory(path: str | os.PathLike[str], files: Mapping[str, Any], marker: str) -> str:
+class Marker(NamedTuple):
+    """What tells an earlier export from a directory of somebody else.
+
+    Attributes:
+        name: of a file in it.
+        beginning: of what is in that file.
+    """
+
+    name: str
+    beginning: bytes
+
+
+def write_directory(path: str | os.PathLike[str], files: Mapping[str, Any], marker: Marker) -> str:
     """Write files as the new directory `path`; the directories above it are made where they are missing.
 
-    It is written under a temporary name and renamed. An empty directory is replaced, and one that holds the file
-    `marker`: an earlier export. Between its leaving and the coming of the new one there is none for a moment.
+    It is written under a temporary name and renamed. An empty directory is replaced, and one that has `marker`: an
+    earlier export. Between its leaving and the coming of the new one there is none for a moment.
 
     Args:
         path: of the directory.
         files: bytes-like contents by their paths in it.
-        marker: one of these paths, which tells such a directory from others.
+        marker: one of these files.
 
     Returns:
         The path of the directory.
@@ -42,19 +54,31 @@ def write_directory(path: str | os.PathLike[str], files: Mapping[str, Any], mark
     return os.fspath(path)
 
 
-def check_replaceable(final: Path, marker: str) -> None:
+def check_replaceable(final: Path, marker: Marker) -> None:
     """Check that nothing stands where a new directory is to be, or what `write_directory` would replace.
 
     Raises:
         OSError: something else stands there (`filename` is its path).
     """
+    if not final.name:  # "." or "/"
+        raise OSError(errno.EINVAL, "expected the name of a new directory", str(final))
     if not os.path.lexists(final):
         return
     if final.is_symlink() or not final.is_dir():
         raise OSError(errno.ENOTDIR, "expected a new directory, but there is something else", str(final))
-    if any(final.iterdir()) and not (final / marker).is_file():
-        reason = f"expected a new or empty directory, or an earlier export, which has {marker}"
+    if any(final.iterdir()) and not _has(final, marker):
+        reason = (
+            f"expected a new or empty directory, or an earlier export, which has {marker.name} as we write it"
+        )
         raise OSError(errno.ENOTEMPTY, reason, str(final))
+
+
+def _has(directory: Path, marker: Marker) -> bool:
+    file = directory / marker.name
+    if not is_file(file):
+        return False
+    with open_regular(file) as content:
+        return content.read(len(marker.beginning)) == marker.beginning
 
 
 def _write(target: Path, content: Any, final: Path) -> None:

@@ -33,3 +33,9 @@ class InputError(SensenetError, ValueError):
 
 class ForkError(SensenetError, RuntimeError):
     """This process was forked from one that had used TensorFlow, so that a call of it would never return."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of a library says first, in at most 500 characters; its type where it says nothing."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)[:500]

@@ -8,6 +8,7 @@ the two run, and what a dead process has left can be told from what a living one
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -34,7 +35,13 @@ def writer_name() -> str:
 
 
 def temporary_path(path: Path) -> Path:
-    """The name that `path` is written under until it is whole: hidden, beside it, marked with its writer."""
+    """The name that `path` is written under until it is whole: hidden, beside it, marked with its writer.
+
+    Raises:
+        IsADirectoryError: "." or "/", which have no name.
+    """
+    if not path.name:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     return path.with_name(f".{path.name}.{writer_name()}{TEMPORARY_SUFFIX}")
 
 

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from pyramid.workspace import Workspace, naming_file
-from sensenet.directories import check_replaceable
+from sensenet.directories import Marker, check_replaceable
 from sensenet.errors import SensenetError
 from sensenet.formats import FORMATS
 from sensenet.formats.receipt import check_export
+from sensenet.formats.tfjs.files import MODEL_FILE
 from sensenet.partial_files import remove, temporary_path
 
 JAVASCRIPT = "tfjs"
-JAVASCRIPT_MODEL = "model.json"
-# no check is begun later than this, nor with a program that takes longer to start than that
+# under this name of ours any model is an earlier one, whatever converter wrote it
+EARLIER = Marker(MODEL_FILE, b"")
+# all checks together, as far as they can be ended, and what a program may need before it computes
 CHECK_SECONDS = 20.0
 START_SECONDS = 5.0
 
@@ -39,7 +41,7 @@ def javascript_beside(model: Any, workspace: Workspace, warn: Callable[[str], No
     try:
         try:
             with naming_file(target):
-                check_replaceable(target, JAVASCRIPT_MODEL)
+                check_replaceable(target, EARLIER)
                 FORMATS[JAVASCRIPT].write(model, new)
         except SensenetError as error:
             warn(f"warning: there is no TensorFlow.js model: {error}")
@@ -53,7 +55,7 @@ def javascript_beside(model: Any, workspace: Workspace, warn: Callable[[str], No
 
 def javascript_paths(workspace: Workspace) -> tuple[str | None, list[str] | None]:
     """The paths of the TensorFlow.js model and of its weights; None where there is none."""
-    document = workspace.final_javascript / JAVASCRIPT_MODEL
+    document = workspace.final_javascript / MODEL_FILE
     if not document.is_file():
         return None, None
     return str(document), sorted(map(str, workspace.final_javascript.glob("*.bin")))
@@ -68,10 +70,11 @@ def check_exports(model: Any, workspace: Workspace, warn: Callable[[str], None])
     receipts: list[dict[str, Any]] = []
     end = time.monotonic() + CHECK_SECONDS
     for to_format, path in _exports(workspace).items():
-        if time.monotonic() > end:
+        left = end - time.monotonic()
+        if left <= 0:
             break
         try:
-            receipt = check_export(model, path, to_format, START_SECONDS)
+            receipt = check_export(model, path, to_format, min(START_SECONDS, left), left)
         except SensenetError as error:
             warn(f"warning: {path} cannot be tried: {error}")
             continue
@@ -83,4 +86,4 @@ def check_exports(model: Any, workspace: Workspace, warn: Callable[[str], None])
 
 def _exports(workspace: Workspace) -> Mapping[str, Path]:
     exports = {"smbundle": workspace.final_bundle, JAVASCRIPT: workspace.final_javascript}
-    return {name: path for name, path in exports.items() if name in FORMATS and path.exists()}
+    return {name: path for name, path in exports.items() if path.exists()}

@@ -149,7 +149,8 @@ def _isolated(arguments: Sequence[str]) -> int:
     Raises:
         InputError: the process was killed.
     """
-    command = [sys.executable, "-m", "sensenet.commands.predict", *arguments]
+    # -P: modules that lie where it is called are not those of Python
+    command = [sys.executable, "-P", "-m", "sensenet.commands.predict", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=_descriptor(sys.stderr)) as process:
         assert process.stdout is not None, "it was asked for"
         for line in process.stdout:

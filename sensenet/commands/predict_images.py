@@ -35,6 +35,8 @@ def predict_images(parsed: argparse.Namespace) -> None:
         SensenetError: a model or a label map that cannot be used, or images that could not be read.
         OSError: a result cannot be written.
     """
+    if parsed.min_score is not None and not 0 <= parsed.min_score <= 1:
+        raise InputError(f"--min-score: expected a number from 0 to 1, got {parsed.min_score:g}")
     names = {} if parsed.labels is None else labels_by_id(read_label_map(parsed.labels))
     predictor = open_image_predictor(parsed.model, parsed.min_score, names)
     if parsed.draw is not None:

@@ -13,6 +13,9 @@ PathLike = str | os.PathLike[str]
 Arrays = Mapping[str, np.ndarray]
 """Tensors by the names that `sensenet.formats.exported.Exported` gives them."""
 
+MAX_SECONDS = 600.0
+"""That a program of its own may take to run an export."""
+
 FACTS_FILE = "facts.json"
 """The facts of a model, in the directory of its export."""
 
@@ -25,12 +28,14 @@ class Consumer(NamedTuple):
         start_seconds: about how long it takes before it computes.
         is_installed: whether it can be used here.
         run: of a path and the inputs of some calls the outputs of each call.
+        can_be_ended: whether `run` takes `max_seconds`, too, and gives up after them with a `WeightsError`.
     """
 
     name: str
     start_seconds: float
     is_installed: Callable[[], bool]
-    run: Callable[[str, Sequence[Arrays]], list[dict[str, np.ndarray]]]
+    run: Callable[..., list[dict[str, np.ndarray]]]
+    can_be_ended: bool = False
 
 
 class Format(NamedTuple):

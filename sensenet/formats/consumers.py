@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 
 from sensenet.errors import WeightsError
-from sensenet.formats.base import Arrays, Consumer
+from sensenet.formats.base import MAX_SECONDS, Arrays, Consumer
 from sensenet.formats.plain_tensorflow import run
 
 PLAIN_TENSORFLOW = Path(__file__).with_name("plain_tensorflow.py")
-MAX_SECONDS = 600.0
 
 
 def is_importable(module: str) -> bool:
@@ -48,7 +47,7 @@ def run_plain_tensorflow(
         given, answered = Path(folder) / "inputs.npz", Path(folder) / "outputs.npz"
         named = {f"{i}/{name}": array for i, call in enumerate(calls) for name, array in call.items()}
         np.savez(given, **named)  # type: ignore[arg-type]
-        command = [sys.executable, "-I", str(PLAIN_TENSORFLOW), kind, path, str(given), str(answered)]
+        command = [sys.executable, "-P", str(PLAIN_TENSORFLOW), kind, path, str(given), str(answered)]
         try:
             done = subprocess.run(
                 [*command, *outputs], capture_output=True, text=True, check=False, timeout=MAX_SECONDS
@@ -56,8 +55,8 @@ def run_plain_tensorflow(
         except subprocess.TimeoutExpired as error:
             raise WeightsError(f"{path}: TensorFlow has not ended within {MAX_SECONDS:g} s") from error
         if done.returncode != 0:
-            reason = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-            raise WeightsError(f"{path}: TensorFlow cannot run it: {reason:.500}")
+            said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+            raise WeightsError(f"{path}: TensorFlow cannot run it: {said[-1]:.500}")
         answers: list[dict[str, np.ndarray]] = [{} for _ in calls]
         with np.load(answered) as arrays:
             for key in arrays:

@@ -13,6 +13,7 @@ from sensenet.formats.facts import tensor_facts
 
 PLACEHOLDER = "Placeholder"
 SCOPE = "model"
+GRADIENT = "_gradient_op_type"
 
 
 class Exportable(Protocol):
@@ -95,6 +96,9 @@ def freeze(function: Any) -> Any:
     for place in reversed(range(len(graph.node))):
         if graph.node[place].op == PLACEHOLDER:
             del graph.node[place]
+    for node in graph.node:
+        # a prediction needs none, and TFLite's converter drops all names where it cannot save the gradients
+        node.attr.pop(GRADIENT, None)
     names = sorted(function.structured_outputs)
 
     def call(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -21,6 +21,8 @@ from sensenet.formats.smbundle.serving import IMAGE_INPUT, NUMERIC_INPUT
 from sensenet.preprocess.reading import ImageLoader
 
 FACTS_VERSION = 1
+FACTS_BEGINNING = b'{"facts_version":'
+"""Of the facts as JSON."""
 PIXEL_RANGE = (0, 255)
 UNKNOWN_CATEGORY = -1
 

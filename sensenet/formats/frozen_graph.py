@@ -11,10 +11,11 @@ import orjson
 import tensorflow as tf
 
 from sensenet.detection import Suppression
-from sensenet.directories import write_directory
+from sensenet.directories import Marker, write_directory
 from sensenet.formats.base import FACTS_FILE, Arrays, Format, PathLike
 from sensenet.formats.consumers import tensorflow_consumers
 from sensenet.formats.exported import Exported, exported, freeze
+from sensenet.formats.facts import FACTS_BEGINNING
 from sensenet.formats.smbundle.serving import IMAGE_INPUT, kept_boxes
 from sensenet.label_map import FIRST_CLASS, LABEL_MAP_FILE, label_map_text, numbered_names
 
@@ -42,7 +43,8 @@ def write_frozen_graph(model: Any, path: PathLike) -> str:
         function = _detection(made)
         files[LABEL_MAP_FILE] = label_map_text(numbered_names(made.facts["classes"])).encode()
     definition = function.graph.as_graph_def()
-    return write_directory(path, {GRAPH_FILE: definition.SerializeToString(), **files}, GRAPH_FILE)
+    content = definition.SerializeToString(deterministic=True)
+    return write_directory(path, {GRAPH_FILE: content, **files}, Marker(FACTS_FILE, FACTS_BEGINNING))
 
 
 def _detection(made: Exported) -> Any:

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+import numpy as np
 import orjson
 
-from sensenet.errors import SettingsError
+from sensenet.errors import SettingsError, first_line
 from sensenet.files import write_whole
 from sensenet.formats.base import Consumer, Format, PathLike
 from sensenet.formats.consumers import is_importable, run_onnxruntime
@@ -42,9 +43,13 @@ def write_onnx(model: Any, path: PathLike) -> str:
                 input_names=[f"{name}:0" for name in made.inputs],
                 output_names=[f"{name}:0" for name in made.outputs],
                 opset=OPSET,
+                custom_op_handlers={"Erfc": (_convert_erfc, [])},
             )
-        except (ValueError, RuntimeError) as error:
-            raise SettingsError(f"to_format: tf2onnx cannot convert this model: {error}") from error
+        except Exception as error:  # its converters raise errors of any type
+            raise SettingsError(
+                f"to_format: tf2onnx cannot convert this model: {first_line(error)}"
+            ) from error
+    _refuse_unconverted(converted.graph)
     _rename(converted.graph, {f"{name}:0": name for name in (*made.inputs, *made.outputs)})
     _name_sizes(converted.graph)
     for key, value in ((FACTS_KEY, orjson.dumps(made.facts).decode()), ("type", made.facts["type"])):
@@ -52,6 +57,26 @@ def write_onnx(model: Any, path: PathLike) -> str:
         entry.key, entry.value = key, value
     write_whole(path, converted.SerializeToString())
     return str(path)
+
+
+def _convert_erfc(context: Any, node: Any, name: str, _: Any) -> None:
+    """1 - erf(x), for tf2onnx, which knows no Erfc; `context` is its graph."""
+    one = context.make_const(f"{name}/one", np.array(1, np.float32))
+    erf = context.make_node("Erf", list(node.input))
+    node.type = "Sub"
+    context.replace_inputs(node, [one.output[0], erf.output[0]])
+
+
+def _refuse_unconverted(graph: Any) -> None:
+    """Refuse a graph in which tf2onnx has left operations as they were, which it only logs.
+
+    Raises:
+        SettingsError: names them.
+    """
+    known = import_module("onnx.defs").has
+    left = sorted({node.op_type for node in graph.node if not node.domain and not known(node.op_type)})
+    if left:
+        raise SettingsError(f"to_format: ONNX lacks operations that this model needs: {', '.join(left)}")
 
 
 def _rename(graph: Any, names: Mapping[str, str]) -> None:

@@ -1,6 +1,6 @@
 """TensorFlow alone: a program that runs a SavedModel or a frozen graph, and cannot import anything of ours.
 
-It is started as `python -I plain_tensorflow.py KIND PATH INPUTS OUTPUTS NAME...`: KIND is `savedmodel` or
+It is started as `python -P plain_tensorflow.py KIND PATH INPUTS OUTPUTS NAME...`: KIND is `savedmodel` or
 `frozen_graph`, INPUTS and OUTPUTS are `.npz` files whose arrays are called `CALL/TENSOR`, NAMEs are the outputs of a
 graph.
 """

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from sensenet.errors import SettingsError
+from sensenet.errors import SensenetError, SettingsError, WeightsError, first_line
 from sensenet.formats import FORMATS
-from sensenet.formats.base import Arrays, Consumer, Format, PathLike
+from sensenet.formats.base import MAX_SECONDS, Arrays, Consumer, Format, PathLike
 from sensenet.formats.samples import Call, sample_calls
 
 TOLERANCE = 1e-5
@@ -58,7 +58,12 @@ class Receipt:
 
 
 def check_export(
-    model: Any, path: PathLike, to_format: str, max_start_seconds: float | None = None, seed: int = 0
+    model: Any,
+    path: PathLike,
+    to_format: str,
+    max_start_seconds: float | None = None,
+    max_seconds: float = MAX_SECONDS,
+    seed: int = 0,
 ) -> Receipt:
     """Try an exported file on sample points.
 
@@ -70,11 +75,12 @@ def check_export(
         path: the file or directory, which has to be one of ours: a consumer runs whatever it holds.
         to_format: a name in `FORMATS`.
         max_start_seconds: consumers that take longer to start are passed over; None: none is.
+        max_seconds: after which a consumer that is a process of its own is ended.
         seed: of the points.
 
     Raises:
         SettingsError: an unknown format.
-        WeightsError: the consumer fails; says why.
+        WeightsError: the consumer fails, or takes longer; says why.
     """
     if to_format not in FORMATS:
         raise SettingsError(f"to_format: expected one of {', '.join(FORMATS)}, got {to_format!r}")
@@ -84,7 +90,11 @@ def check_export(
     difference, moved, name = None, None, None
     if consumer is not None or chosen.read is not None:
         wanted = [_answer(model, call, chosen.keeps_boxes) for call in calls]
-        given = _given(chosen, consumer, model, path, calls)
+        given = (
+            _read_back(chosen, model, path, calls)
+            if consumer is None
+            else _run(consumer, path, calls, max_seconds)
+        )
         if chosen.keeps_boxes and _is_detector(model):
             given = [_aligned(*pair) for pair in zip(wanted, given, strict=True)]
         pairs = [_difference(*pair) for pair in zip(wanted, given, strict=True)]
@@ -104,11 +114,19 @@ def _consumer(chosen: Format, max_start_seconds: float | None) -> Consumer | Non
     return None
 
 
-def _given(
-    chosen: Format, consumer: Consumer | None, model: Any, path: PathLike, calls: Sequence[Call]
-) -> list[Arrays]:
-    if consumer is not None:
-        return [*consumer.run(os.fspath(path), [call.inputs for call in calls])]
+def _run(consumer: Consumer, path: PathLike, calls: Sequence[Call], max_seconds: float) -> list[Arrays]:
+    limit = {"max_seconds": max_seconds} if consumer.can_be_ended else {}
+    try:
+        return [*consumer.run(os.fspath(path), [call.inputs for call in calls], **limit)]
+    except SensenetError:
+        raise
+    except Exception as error:  # programs of others raise errors of any type
+        raise WeightsError(
+            f"{os.fspath(path)}: {consumer.name} cannot run it: {first_line(error)}"
+        ) from error
+
+
+def _read_back(chosen: Format, model: Any, path: PathLike, calls: Sequence[Call]) -> list[Arrays]:
     assert chosen.read is not None, "nobody else reads it"
     again = chosen.read(path, copy.copy(model))
     return [_answer(again, call, chosen.keeps_boxes) for call in calls]

@@ -10,11 +10,12 @@ import orjson
 import tensorflow as tf
 
 from sensenet.detection import Suppression
-from sensenet.directories import write_directory
+from sensenet.directories import Marker, write_directory
 from sensenet.formats.base import FACTS_FILE, Arrays, Format, PathLike
 from sensenet.formats.consumers import tensorflow_consumers
 from sensenet.formats.exported import Exported, exported, freeze
-from sensenet.formats.smbundle.functions import SAVED_MODEL, saved_model_files
+from sensenet.formats.facts import FACTS_BEGINNING
+from sensenet.formats.smbundle.functions import saved_model_files
 from sensenet.formats.smbundle.serving import IMAGE_INPUT, kept_boxes
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -38,7 +39,7 @@ def write_savedmodel(model: Any, path: PathLike) -> str:
     if _takes_bytes(made):
         signatures[BYTES_SIGNATURE] = _kept(made, _of_bytes(made))
     files = {**saved_model_files(tf.Module(), signatures), EXTRA_FACTS: orjson.dumps(made.facts)}
-    return write_directory(path, files, SAVED_MODEL)
+    return write_directory(path, files, Marker(EXTRA_FACTS, FACTS_BEGINNING))
 
 
 def _takes_bytes(made: Exported) -> bool:

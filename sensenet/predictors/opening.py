@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from sensenet.errors import ModelFormatError
@@ -16,7 +17,7 @@ from sensenet.predictors.exports import exported_predictor
 from sensenet.predictors.predictor import ImagePredictor, Names, predictor_of_model
 from sensenet.predictors.runtimes import Opened, open_graph, open_onnx, open_savedmodel, open_tflite
 
-HEAD_BYTES = 8
+HEAD_BYTES = 4096
 DOCUMENT, SAVEDMODEL, FROZEN, TFLITE, ONNX = (
     "document or bundle",
     "SavedModel",
@@ -28,6 +29,7 @@ _TFLITE_MAGIC = b"TFL3"
 # protocol buffers begin with the number and type of a field: of ONNX its version, of graphs a node, or another field
 _ONNX_FIELD, _GRAPH_FIELDS = b"\x08", (b"\x0a", b"\x12", b"\x22")
 _SAVED_MODEL_BEGINNING = b"\x08\x01\x12"
+_CONTROL_CHARACTERS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 def kind_of_model(path: Path) -> str:
@@ -51,8 +53,8 @@ def kind_of_model(path: Path) -> str:
         return SAVEDMODEL
     if head.startswith(_ONNX_FIELD):
         return ONNX
-    # a line end, too, begins as a graph does
-    is_text = head.strip()[:1] in (b"", b"{", b"[")
+    # a line end, too, begins as a graph does; but JSON has no control characters, and behind a node's name comes one
+    is_text = _CONTROL_CHARACTERS.search(head) is None
     return FROZEN if head.startswith(_GRAPH_FIELDS) and not is_text else DOCUMENT
 
 

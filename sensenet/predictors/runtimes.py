@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 import tensorflow as tf
 
-from sensenet.errors import ModelFormatError, SettingsError
+from sensenet.errors import ModelFormatError, SettingsError, first_line
 from sensenet.files import is_file, read_whole
 from sensenet.formats.base import FACTS_FILE, Arrays
 from sensenet.formats.consumers import is_importable
@@ -66,7 +66,7 @@ def open_graph(path: Path, inputs: Sequence[str], outputs: Sequence[str]) -> Ope
 
     Args:
         path: of the file.
-        inputs, outputs: the names of nodes; those that are not there are left out.
+        inputs, outputs: the names of nodes; those that are not there are left out, without inputs all outputs.
 
     Raises:
         ModelFormatError: no graph, or one that cannot be loaded.
@@ -76,15 +76,15 @@ def open_graph(path: Path, inputs: Sequence[str], outputs: Sequence[str]) -> Ope
     try:
         definition.ParseFromString(read_whole(path))
         wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(definition, name=""), [])
+        nodes = {node.name for node in definition.node}
+        taken = [name for name in inputs if name in nodes]
+        given = [name for name in outputs if name in nodes and taken]
+        feeds, fetches = (
+            [wrapped.graph.get_tensor_by_name(f"{name}:0") for name in each] for each in (taken, given)
+        )
+        function = wrapped.prune(feeds, fetches)
     except Exception as error:  # of any type, as above
         raise _broken(path, error) from error
-    nodes = {node.name for node in definition.node}
-    taken = [name for name in inputs if name in nodes]
-    given = [name for name in outputs if name in nodes]
-    feeds, fetches = (
-        [wrapped.graph.get_tensor_by_name(f"{name}:0") for name in each] for each in (taken, given)
-    )
-    function = wrapped.prune(feeds, fetches)
 
     def run(arrays: Arrays) -> dict[str, np.ndarray]:
         found = function(
@@ -152,5 +152,4 @@ def _parsed(encoded: bytes, path: Path) -> Any:
 
 
 def _broken(path: Path, error: Exception) -> ModelFormatError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return ModelFormatError(f"{path}: cannot be loaded: {reason:.300}")
+    return ModelFormatError(f"{path}: cannot be loaded: {first_line(error)}")

@@ -100,6 +100,13 @@ def test_the_command_finds_boxes_and_draws_them_in_a_process_of_its_own(folder, 
     assert (drawn != PICTURE).any()
 
 
+def test_a_process_of_its_own_imports_nothing_from_where_it_is_called(folder, run, tmp_path, monkeypatch):
+    (tmp_path / "numpy.py").write_text("raise SystemExit(7)")
+    monkeypatch.chdir(tmp_path)
+    code, (line,), _ = run(folder / "detector.json", folder / "boxes.png", "--isolate")
+    assert (code, line["boxes"]) == (0, expected_boxes(folder))
+
+
 @pytest.mark.parametrize("to_format", ["smbundle", *EXPORTS])
 def test_every_format_finds_the_boxes_of_the_document(folder, run, to_format):
     code, (line,), _ = run(f"detector.{to_format}", "boxes.png")
@@ -244,9 +251,20 @@ def test_a_graph_with_the_loops_of_tensorflow_1_finds_boxes(run, tmp_path, loops
     assert box["coordinates"] == {"x0": 24, "y0": 16, "x1": 48, "y1": 32}
 
 
+@pytest.mark.parametrize("size", [ord("{"), ord("[")])
+def test_a_graph_is_none_the_less_where_it_begins_as_json_might(run, tmp_path, size):
+    graph = tf.compat.v1.GraphDef.FromString(stranger(tmp_path / "graph.pb").read_bytes())
+    first = tf.compat.v1.NodeDef(name="padding", op="NoOp")
+    first.name += "_" * (size - first.ByteSize())
+    graph.node.insert(0, first)
+    (tmp_path / "graph.pb").write_bytes(graph.SerializeToString())
+    assert (tmp_path / "graph.pb").read_bytes()[:2] == bytes([ord("\n"), size])
+    assert len(run(tmp_path / "graph.pb", "boxes.png")[1][0]["boxes"]) == 2
+
+
 def test_graphs_and_savedmodels_that_predict_no_images_are_refused(run, tmp_path):
     with tf.Graph().as_default() as graph:
-        tf.identity(tf.compat.v1.placeholder(tf.float32, (None, 2), name="columns"), name="sums")
+        tf.identity(tf.compat.v1.placeholder(tf.float32, (None, 2), name="columns"), name="output")
         (tmp_path / "graph.pb").write_bytes(graph.as_graph_def().SerializeToString())
     module = tf.Module()
     signature = tf.function(lambda columns: {"sums": columns}, input_signature=[tf.TensorSpec((None, 2))])
@@ -282,6 +300,10 @@ def test_lines_go_to_a_file(run, folder, tmp_path):
         (["classifier.json", "boxes.png", "--draw", "drawn"], "finds no boxes"),
         (["detector.json", "boxes.png", "--draw", "."], "holds images that are drawn on"),
         (["detector.json", "boxes.png", "--probabilities"], "--probabilities: it is for tables"),
+        (
+            ["detector.tflite", "boxes.png", "--min-score", "nan"],
+            "--min-score: expected a number from 0 to 1, got nan",
+        ),
         (["table.json", "detector.json", "--min-score", "0.5"], "--min-score: it is for images"),
         (["detector.json", "detector.json"], "expected an image, for detector.json finds boxes"),
         (["detector.tflite", "detector.json"], "is a TFLite file; tables need a document"),

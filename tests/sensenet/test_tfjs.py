@@ -78,6 +78,12 @@ def test_what_node_cannot_load_is_told(tmp_path: Path) -> None:
         run_node(str(tmp_path / "model"), [NUMERIC_INPUTS])
 
 
+def test_a_prediction_in_node_is_ended_after_the_time_given(tmp_path: Path) -> None:
+    sensenet.create_model(documents.classifier()).save_tfjs(tmp_path / "model")
+    with pytest.raises(WeightsError, match=r"has not ended within 0\.001 s"):
+        run_node(str(tmp_path / "model"), [NUMERIC_INPUTS], max_seconds=0.001)
+
+
 def overlapping(height: int, width: int) -> np.ndarray:
     """Bright rectangles at random."""
     rng = np.random.default_rng(0)

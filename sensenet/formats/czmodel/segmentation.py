@@ -19,6 +19,7 @@ from sensenet.document.fields import CategoricalOutput, ImageField
 from sensenet.document.image_network import ImageNetworkSpec, layer_shapes
 from sensenet.document.model import ModelSpec
 from sensenet.errors import ModelFormatError, SettingsError
+from sensenet.formats.czmodel.container import SUFFIX
 from sensenet.formats.czmodel.convert import write_model
 from sensenet.formats.czmodel.model_metadata import ModelMetadata
 from sensenet.formats.czmodel.tile_model import TileModel
@@ -63,8 +64,9 @@ def write_segmentation(
     if rows * columns == 1:
         raise _refused("its feature map has a single place, which says nothing of single pixels")
     cell = max(-(-height // rows), -(-width // columns))
+    file = Path(path)
     metadata = ModelMetadata.from_params(
-        name=Path(path).stem,
+        name=file.stem if file.suffix.lower() == SUFFIX else file.name,
         color_handling=COLOR_HANDLING,
         pixel_type=PIXEL_TYPE,
         classes=spec.output.values,

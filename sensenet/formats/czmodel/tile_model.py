@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from sensenet.document.parsing import brief
-from sensenet.errors import ModelFormatError
+from sensenet.errors import ModelFormatError, first_line
 from sensenet.files import is_file
 from sensenet.formats.exported import freeze
 
@@ -65,8 +65,7 @@ def _of_folder(folder: Path) -> TileModel:
     try:
         loaded = tf.saved_model.load(folder, tags=[TAG])
     except Exception as error:  # TensorFlow raises errors of any type for a broken model
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelFormatError(f"{folder}: cannot be loaded as a SavedModel: {reason:.300}") from error
+        raise ModelFormatError(f"{folder}: cannot be loaded as a SavedModel: {first_line(error)}") from error
     signature = loaded.signatures.get(SIGNATURE)
     if signature is None:
         known = ", ".join(sorted(loaded.signatures)) or "none"

@@ -21,6 +21,7 @@ from sensenet.formats.tfjs.graph import Graph, Tensor, make_graph
 from sensenet.formats.tfjs.rewriting import NARROWED
 
 MODEL_FILE = "model.json"
+MODEL_BEGINNING = b'{"format":"graph-model"'
 SHARD_BYTES = 4 << 20
 INT32 = np.iinfo(np.int32)
 

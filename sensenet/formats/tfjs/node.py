@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from sensenet.errors import SettingsError, WeightsError
-from sensenet.formats.base import Arrays, PathLike
-from sensenet.formats.consumers import MAX_SECONDS
+from sensenet.formats.base import MAX_SECONDS, Arrays, PathLike
 from sensenet.formats.tfjs.files import MODEL_FILE
 from sensenet.formats.tfjs.runtime import find_runtime
 
@@ -29,28 +28,34 @@ def has_node() -> bool:
     return shutil.which("node") is not None
 
 
-def run_node(path: str, calls: Sequence[Arrays]) -> list[dict[str, np.ndarray]]:
+def run_node(
+    path: str, calls: Sequence[Arrays], max_seconds: float = MAX_SECONDS
+) -> list[dict[str, np.ndarray]]:
     """What a model says in Node, on the processor.
 
     Args:
         path: its directory.
         calls: the inputs of each call by name.
+        max_seconds: after which it is ended.
 
     Returns:
         Of each call the outputs by name.
 
     Raises:
         SettingsError: there is no Node, or no TensorFlow.js: says how to get it.
-        WeightsError: the model cannot be loaded, or fails; says why.
+        WeightsError: the model cannot be loaded, fails or takes longer; says why.
     """
-    return node_predictions([(path, call) for call in calls])
+    return node_predictions([(path, call) for call in calls], max_seconds)
 
 
-def node_predictions(requests: Iterable[tuple[PathLike, Arrays]]) -> list[dict[str, np.ndarray]]:
+def node_predictions(
+    requests: Iterable[tuple[PathLike, Arrays]], max_seconds: float = MAX_SECONDS
+) -> list[dict[str, np.ndarray]]:
     """`run_node` of calls of several models, in one process.
 
     Args:
         requests: a model's directory and its inputs by name.
+        max_seconds: after which it is ended.
     """
     node, runtime = shutil.which("node"), find_runtime()
     if node is None:
@@ -61,10 +66,10 @@ def node_predictions(requests: Iterable[tuple[PathLike, Arrays]]) -> list[dict[s
         command = [node, str(file), str(runtime)]
         try:
             done = subprocess.run(
-                command, input=asked, capture_output=True, text=True, check=False, timeout=MAX_SECONDS
+                command, input=asked, capture_output=True, text=True, check=False, timeout=max_seconds
             )
         except subprocess.TimeoutExpired as error:
-            raise WeightsError(f"TensorFlow.js in Node has not ended within {MAX_SECONDS:g} s") from error
+            raise WeightsError(f"TensorFlow.js in Node has not ended within {max_seconds:.3g} s") from error
     if done.returncode != 0:
         raise WeightsError(f"TensorFlow.js in Node fails: {done.stderr.strip()[-500:]}")
     return [_answer(json.loads(line)) for line in done.stdout.splitlines()]

@@ -18,6 +18,7 @@ WEIGHTS_INPUT = 1
 # int8: below it the scales cost as much as is saved
 MIN_NUMBERS = 1024
 MAX_INT8 = 127
+LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
 # of a layer its weights' axis of outputs; dense layers have one scale, which every version of the runtime knows
 OUTPUT_AXES: Mapping[int, int | None] = MappingProxyType(
     {
@@ -84,17 +85,23 @@ def _numbers(model: Any, tensor: Any) -> np.ndarray | None:
 
 
 def _halve(model: Any, graph: Any, weights: Mapping[int, Any]) -> None:
-    """Weights in float16, each widened by an operation of its own, which runtimes fold into the layer."""
+    """Weights in float16, each widened by an operation of its own, which runtimes fold into the layer.
+
+    Those that float16 cannot hold stay as they are: they would be infinite.
+    """
     widened = []
     for position in weights:
         wide = graph.tensors[position]
+        numbers = _numbers(model, wide)
+        if numbers is None or np.abs(numbers).max(initial=0.0) > LARGEST_FLOAT16:
+            continue
         narrow = schema.TensorT()
         narrow.name, narrow.shape, narrow.type = (
             wide.name + b"_float16",
             wide.shape,
             schema.TensorType.FLOAT16,
         )
-        narrow.buffer = _new_buffer(model, _numbers(model, wide).astype("<f2"))  # type: ignore[union-attr]
+        narrow.buffer = _new_buffer(model, numbers.astype("<f2"))
         wide.buffer = 0
         graph.tensors.append(narrow)
         operator = schema.OperatorT()

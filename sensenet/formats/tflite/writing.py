@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import tensorflow as tf
 
-from sensenet.errors import ModelFormatError, SettingsError
+from sensenet.errors import ModelFormatError, SettingsError, first_line
 from sensenet.files import read_whole, write_whole
 from sensenet.formats.base import FACTS_FILE, Consumer, Format, PathLike
 from sensenet.formats.consumers import is_importable, run_litert, run_tensorflow_lite
@@ -54,8 +54,7 @@ def _converted(made: Exported) -> bytes:
     try:
         return bytes(converter.convert())
     except Exception as error:  # the converter raises errors of its own types, that move between versions
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise SettingsError(f"to_format: TFLite cannot say this model: {reason:.500}") from error
+        raise SettingsError(f"to_format: TFLite cannot say this model: {first_line(error)}") from error
 
 
 def _appended(made: Exported, position: int) -> bytes:
@@ -80,8 +79,13 @@ def read_facts(path: PathLike) -> dict[str, Any]:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(read_whole(path))) as archive:
+            if archive.getinfo(FACTS_FILE).compress_type != zipfile.ZIP_STORED:
+                raise ValueError(
+                    f"{FACTS_FILE} is compressed"
+                )  # as much as it likes: a few bytes become many
             facts = orjson.loads(archive.read(FACTS_FILE))
-    except (zipfile.BadZipFile, KeyError, orjson.JSONDecodeError) as error:
+    # RuntimeError: encrypted, or of another version of ZIP
+    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, RuntimeError) as error:
         raise ModelFormatError(
             f"{os.fspath(path)}: not a TFLite file that was written here: {error}"
         ) from error

@@ -120,6 +120,21 @@ def test_an_export_that_cannot_be_tried_or_differs_is_a_warning(workspace, monke
     assert told[-1].endswith("cannot be tried: it has run away")
 
 
+def test_no_check_of_an_export_is_given_more_time_than_is_left(workspace, monkeypatch):
+    fabricate_submodel(workspace)
+    given = []
+
+    def check(model, path, to_format, max_start_seconds, max_seconds):
+        given.append((max_start_seconds, max_seconds))
+        return Receipt(to_format, str(path), "tensorflow", 24, 0.0, None, 0.1)
+
+    monkeypatch.setattr("pyramid.finalize.exports.check_export", check)
+    monkeypatch.setattr("pyramid.finalize.exports.CHECK_SECONDS", 3.0)
+    finalize(workspace)
+    assert len(given) == 2
+    assert 3.0 >= given[0][0] == given[0][1] > given[1][1]
+
+
 def test_the_document_says_what_the_training_job_left(workspace):
     fabricate_submodel(workspace)
     finalize(workspace)

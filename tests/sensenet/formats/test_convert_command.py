@@ -47,7 +47,9 @@ def test_settings_are_those_of_the_model(tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--format", "tflight"], "to_format: expected one of czmodel, frozen_graph, h5, "),
+        (["--format", "czmodel", "--page"], "page: czmodel has no such option; it has none"),
         (["--format", "h5", "--quantize", "int8"], "quantize: h5 has no such option"),
+        (["--format", "tfjs", "--runtime", "tf.js"], "runtime: it is for a page, which was not asked for"),
         (["--format", "h5", "--set", "max_objects"], "--set: expected NAME=VALUE, got 'max_objects'"),
         (
             ["--format", "h5", "--set", "rescale_type=pat"],
@@ -64,6 +66,19 @@ def test_wrong_arguments_are_one_line_each(document, tmp_path, capsys, arguments
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("difference", "code"), [(0.5, 0), (float("inf"), 1), (None, 1)])
+def test_smaller_weights_may_differ_but_give_numbers(
+    document, tmp_path, capsys, monkeypatch, difference, code
+):
+    differs = Receipt(
+        "tflite", "model.tflite", None if difference is None else "litert", 24, difference, None, 0.1
+    )
+    monkeypatch.setattr("sensenet.formats.receipt.check_export", lambda *_: differs)
+    arguments = ["--format", "tflite", "--quantize", "float16", "--verify"]
+    assert convert.main([str(document), str(tmp_path / "m.tflite"), *arguments]) == code
+    assert json.loads(capsys.readouterr().out)["verified"]["agrees"] is False
+
+
 def test_an_export_that_differs_is_an_error(document, tmp_path, capsys, monkeypatch):
     differs = Receipt("h5", "model.h5", "sensenet", 24, 0.5, None, 0.1)
     monkeypatch.setattr("sensenet.formats.receipt.check_export", lambda *_: differs)
@@ -71,3 +86,13 @@ def test_an_export_that_differs_is_an_error(document, tmp_path, capsys, monkeypa
     captured = capsys.readouterr()
     assert "sensenet says something else than the model" in captured.err
     assert json.loads(captured.out)["verified"]["largest_difference"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("to_format", "message"), [("tflite", "Is a directory"), ("tfjs", "expected the name of a new directory")]
+)
+def test_the_current_directory_is_not_replaced(document, tmp_path, capsys, monkeypatch, to_format, message):
+    monkeypatch.chdir(tmp_path)
+    assert convert.main([str(document), ".", "--format", to_format]) == 1
+    assert capsys.readouterr().err == f"sensenet_convert: error: .: {message}\n"
+    assert not list(tmp_path.iterdir())

@@ -360,9 +360,9 @@ def test_an_image_classifier_becomes_a_classifier_of_pixels(tmp_path):
 
 def test_the_halves_of_a_picture_get_the_classes_that_they_have_alone(tmp_path):
     model = sensenet.create_model(classifier())
-    path = write_segmentation(model, tmp_path / "wide", spatial_dims=(32, 64), border_size=5)
+    path = write_segmentation(model, tmp_path / "wide.v2", spatial_dims=(32, 64), border_size=5)
     _, root, folder = opened(path)
-    assert root.findtext("BorderSize") == "5"
+    assert (root.findtext("ModelName"), root.findtext("BorderSize")) == ("wide.v2", "5")
     colours = np.array([(255, 0, 0), (0, 80, 200)], np.float32)
     halves = np.repeat(np.tile(colours[None, :, None], (32, 1, 1, 1)), 32, axis=2).reshape(1, 32, 64, 3)
     found = served(folder, halves[..., ::-1])

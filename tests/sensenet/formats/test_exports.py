@@ -18,7 +18,7 @@ from PIL import Image
 from raw_bundles import raw_bundle
 
 import sensenet
-from sensenet.errors import ModelFormatError, SettingsError
+from sensenet.errors import ModelFormatError, SettingsError, WeightsError
 from sensenet.formats import FORMATS, Consumer, Format
 from sensenet.formats.consumers import is_importable
 from sensenet.formats.exported import exported
@@ -101,6 +101,18 @@ def test_a_receipt_tells_of_another_model(models, converted, name, to_format):
         pytest.skip(f"nothing that runs {to_format} is installed")
     assert not receipt.agrees
     assert receipt.largest_difference > 1e-3
+
+
+def test_a_program_that_fails_is_told_with_its_reason(models, monkeypatch):
+    def fail(path, calls, max_seconds):
+        raise RuntimeError(f"\nno kernel within {max_seconds} s\nsomewhere")
+
+    stranger = Consumer("stranger", 0.0, lambda: True, fail, can_be_ended=True)
+    monkeypatch.setattr(
+        "sensenet.formats.receipt.FORMATS", {"other": Format(lambda *_: "", consumers=(stranger,))}
+    )
+    with pytest.raises(WeightsError, match=r"^path: stranger cannot run it: no kernel within 7 s$"):
+        check_export(models["legacy"], "path", "other", max_seconds=7)
 
 
 def alike(find):
@@ -308,6 +320,37 @@ def test_forests_and_statistics_stay_as_they_are_where_weights_are_quantized(tmp
         assert all("Const" not in name for name in narrow_tensors(path, interpreter))
 
 
+def test_weights_that_float16_cannot_hold_stay_as_they_are(tmp_path):
+    layers = [
+        documents.dense(documents.COLUMNS, 40),
+        {**documents.dense(40, 1), "weights": np.full((40, 1), 70_000.0).tolist()},
+    ]
+    model = sensenet.create_model(documents.regression(layers=layers))
+    path = sensenet.convert(model, None, tmp_path / "model", "tflite", quantize="float16")
+    assert confirmed(model, path, "tflite").largest_difference < 0.1
+
+
+def test_facts_that_unfold_are_not_read(models, converted, tmp_path):
+    content = Path(converted("simple", "tflite")).read_bytes()
+    file = tmp_path / "model.tflite"
+    file.write_bytes(content[: content.index(b"PK\x03\x04")])
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("facts.json", json.dumps(models["simple"].facts()))
+    with pytest.raises(
+        ModelFormatError, match=r"not a TFLite file that was written here: facts\.json is compressed"
+    ):
+        tflite_predict(file, images.picture(8, 8))
+
+
+@pytest.mark.parametrize(("to_format", "file"), [("tfjs", "model.json"), ("savedmodel", "saved_model.pb")])
+def test_what_another_program_wrote_is_not_replaced(tmp_path, to_format, file):
+    """A document may be called model.json, too, and stand among whatever else."""
+    (tmp_path / file).write_text(json.dumps(documents.classifier()))
+    with pytest.raises(OSError, match="expected a new or empty directory, or an earlier export"):
+        sensenet.convert(documents.classifier(), None, tmp_path, to_format)
+    assert [path.name for path in tmp_path.iterdir()] == [file]
+
+
 @pytest.mark.parametrize("to_format", ["frozen_graph", "savedmodel"])
 def test_an_export_replaces_an_earlier_one_and_nothing_else(tmp_path, to_format):
     model = sensenet.create_model(documents.classifier())
@@ -356,16 +399,42 @@ def test_samples_try_every_category_and_missing_values_and_are_drawn_from_a_seed
     assert not np.array_equal(other.inputs["numeric_inputs"], numbers, equal_nan=True)
 
 
-@pytest.mark.parametrize("to_format", ["tflite", "onnx"])
-@pytest.mark.parametrize("file", ["image_and_category.json.gz", "regression.json.gz"])
-def test_published_models_are_exported(conformance, tmp_path, file, to_format):
+@pytest.mark.parametrize("to_format", RUN_BY_OTHERS)
+@pytest.mark.parametrize("entry", [None, *range(6)])
+def test_published_models_are_exported(conformance, tmp_path, entry, to_format):
+    """The model of an image and a category, and six regressions."""
     if to_format == "onnx" and not is_importable("tf2onnx"):
         pytest.skip("tf2onnx is not installed")
-    document = sensenet.document.file.read_document(conformance / "models" / file)
-    model = sensenet.create_model(document[0]["model"] if isinstance(document, list) else document)
+    name = "image_and_category" if entry is None else "regression"
+    document = sensenet.document.file.read_document(conformance / "models" / f"{name}.json.gz")
+    model = sensenet.create_model(document if entry is None else document[entry]["model"])
     path = sensenet.convert(model, None, tmp_path / "model", to_format)
     receipt = confirmed(model, path, to_format)
     assert receipt.agrees, receipt
+
+
+def with_activation(name):
+    layers = [documents.dense(documents.COLUMNS, 4, name), documents.dense(4, 3, "softmax")]
+    return sensenet.create_model(documents.classifier(layers=layers))
+
+
+@pytest.mark.parametrize("to_format", ["tflite", "onnx"])
+@pytest.mark.parametrize("activation", ["gelu", "swish"])
+def test_activations_that_converters_stumble_over_are_exported(tmp_path, activation, to_format):
+    """The exact gelu has an operation that tf2onnx does not know, swish a gradient of its own."""
+    if to_format == "onnx" and not is_importable("tf2onnx"):
+        pytest.skip("tf2onnx is not installed")
+    model = with_activation(activation)
+    path = sensenet.convert(model, None, tmp_path / "model", to_format)
+    assert confirmed(model, path, to_format).agrees
+
+
+def test_operations_that_tf2onnx_leaves_as_they_are_are_named(tmp_path, monkeypatch):
+    pytest.importorskip("tf2onnx")
+    monkeypatch.setattr("sensenet.formats.onnx._convert_erfc", lambda *_: None)
+    with pytest.raises(SettingsError, match="ONNX lacks operations that this model needs: Erfc"):
+        sensenet.convert(with_activation("gelu"), None, tmp_path / "model", "onnx")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_missing_converter_is_named_with_what_installs_it(tmp_path, monkeypatch):
