@@ -53,8 +53,7 @@ def test_the_example_of_training_runs_from_top_to_bottom(tmp_path):
     assert "* simple_randomly_initialize" in printed
     assert float(re.search(r"^accuracy +(\S+)", printed, re.MULTILINE)[1]) > 0.7
     assert "* tinyyolov4_randomly_initialize" in printed
-    # how much is learnt in its seconds hangs on what else the machine does
-    assert float(re.search(r"^mAP_50 +(\S+)", printed, re.MULTILINE)[1]) >= 0
+    assert float(re.search(r"^mAP_50 +(\S+)", printed, re.MULTILINE)[1]) > 0.05
     assert len(list((tmp_path / "drawn").iterdir())) == 40
     assert all((tmp_path / name).exists() for name in ("batch.png", "boxes.png", "250.png"))
 
