@@ -12,7 +12,7 @@ from pyramid.datasets.class_lists import read_numbered_classes
 from pyramid.datasets.conversion import Count, rows_of
 from pyramid.datasets.formats import FORMATS
 from pyramid.datasets.formats.base import ReadOptions
-from pyramid.datasets.formats.files import read_json
+from pyramid.datasets.json_items import read_json
 from pyramid.datasets.rows_file import ROWS_SUFFIX
 from pyramid.errors import DataError, SettingsError, Violation
 from pyramid.fields.box_rules import MOST_BOXES

@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 
+from pyramid.datasets.json_items import read_json
 from pyramid.errors import DataError
 from pyramid.storage.files import dumps, write_bytes
 from sensenet.document.wording import hint
-from sensenet.files import read_whole
 from sensenet.tables.source import Reading, open_table
 from sensenet.tables.text import read_text
 
@@ -140,12 +140,7 @@ def read_classes(path: Path) -> list[DatasetClass]:
     Raises:
         DataError: it is neither, cannot be read, or has a label twice; says where.
     """
-    try:
-        content = orjson.loads(read_whole(path))
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        raise DataError(f"{path}: expected JSON with a list of classes: {error}") from error
+    content = read_json(path)
     if not isinstance(content, list) or not content:
         raise DataError(f"{path}: expected a list of classes")
     classes = [_class(path, position, value) for position, value in enumerate(content)]
@@ -169,7 +164,7 @@ def _class(path: Path, position: int, value: Any) -> DatasetClass:
 
 def _short_text(path: Path) -> str:
     pieces, size = [], 0
-    for piece in read_text(path, None, _ignore):
+    for piece in read_text(path, None):
         pieces.append(piece)
         size += len(piece)
         if size > MAX_LIST_BYTES:
@@ -177,7 +172,3 @@ def _short_text(path: Path) -> str:
                 f"{path}: expected a list of classes, which has less than {MAX_LIST_BYTES:,} bytes"
             )
     return "".join(pieces)
-
-
-def _ignore(_message: str) -> None:
-    return None

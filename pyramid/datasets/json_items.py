@@ -1,4 +1,4 @@
-"""JSON lists that are longer than the memory: read and written an item at a time."""
+"""JSON files of data sets: whole values, and lists longer than the memory, read and written an item at a time."""
 
 from __future__ import annotations
 
@@ -9,15 +9,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+import orjson
+
 from pyramid.errors import DataError
 from pyramid.storage.files import dumps, whole_file
-from sensenet.files import WholeFile
+from sensenet.files import WholeFile, read_whole
 from sensenet.tables.text import read_text
 
 MAX_ITEM_CHARACTERS = 2**26
 BUFFERED_BYTES = 2**20
 
 _SPACE = re.compile(r"[ \t\n]*")
+
+
+def read_json(path: Path) -> Any:
+    """The JSON value in a file.
+
+    Raises:
+        DataError: it cannot be read, or is not JSON.
+    """
+    try:
+        return orjson.loads(read_whole(path))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise DataError(f"{path}: expected JSON: {error}") from error
 
 
 def read_items(path: Path) -> Iterator[Any]:
@@ -29,7 +45,7 @@ def read_items(path: Path) -> Iterator[Any]:
     """
     decoder = json.JSONDecoder(parse_constant=_refuse_constant)
     text, count, is_closed, problem = "", 0, False, "it has no end"
-    for piece in read_text(path, "utf-8-sig", _ignore):
+    for piece in read_text(path, "utf-8-sig"):
         text, position = text + piece, 0
         while (mark_at := _visible(text, position)) < len(text):
             item_at = _visible(text, mark_at + 1)
@@ -139,7 +155,3 @@ def _visible(text: str, position: int) -> int:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise json.JSONDecodeError(f"{name} is no JSON", "", 0)
-
-
-def _ignore(_message: str) -> None:
-    return None

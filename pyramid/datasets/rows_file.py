@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pyramid.datasets.formats.base import Box, BoxedImage, Source, StatedImage
-from pyramid.datasets.formats.files import read_json
-from pyramid.datasets.json_items import read_items
+from pyramid.datasets.json_items import read_items, read_json
 from pyramid.errors import DataError
 from pyramid.images.row_rules import box_row_problems
 from sensenet.tables.text import first_bytes

@@ -18,7 +18,7 @@ from sensenet.tables.decimals import decimal_columns, with_points
 from sensenet.tables.delimited import find_dialect, read_delimited
 from sensenet.tables.dialect import delimiter_named, unique_names
 from sensenet.tables.json_rows import is_json, read_json_rows
-from sensenet.tables.text import Warn, check_encoding, first_bytes
+from sensenet.tables.text import Warn, check_encoding, first_bytes, no_warning
 
 CELLS_PER_BATCH = 2_000_000
 PARQUET_MAGIC = b"PAR1"
@@ -84,7 +84,7 @@ def open_table(source: Any, reading: Reading | None = None, warn: Warn | None = 
     Raises:
         InputError: a file that cannot be read or has no columns, or what is none of these.
     """
-    reading, warn = reading or Reading(), warn or _ignore
+    reading, warn = reading or Reading(), warn or no_warning
     if isinstance(source, Source):
         return source
     if isinstance(source, (str, os.PathLike)):
@@ -225,7 +225,3 @@ def _once(warn: Warn) -> Warn:
             warn(message)
 
     return once
-
-
-def _ignore(_message: str) -> None:
-    return None

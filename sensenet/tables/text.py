@@ -30,6 +30,10 @@ BYTE_ORDER_MARKS = (
 Warn = Callable[[str], None]
 
 
+def no_warning(_message: str) -> None:
+    """What is told of things that nobody wants to hear."""
+
+
 def first_bytes(path: Path, size: int = 4096) -> bytes:
     """The beginning of a file, unpacked if it is gzipped.
 
@@ -40,7 +44,7 @@ def first_bytes(path: Path, size: int = 4096) -> bytes:
         return _read(file, size, path, 1)
 
 
-def read_text(path: Path, encoding: str | None, warn: Warn) -> Iterator[str]:
+def read_text(path: Path, encoding: str | None, warn: Warn = no_warning) -> Iterator[str]:
     """The text of a file in pieces of about `PIECE_BYTES`; every line end in it is a newline.
 
     Args:

@@ -19,7 +19,8 @@ from pyramid.datasets.formats.base import (
     WriteOptions,
     images_below,
 )
-from pyramid.datasets.formats.files import make_folder, put_image, read_json
+from pyramid.datasets.formats.files import make_folder, put_image
+from pyramid.datasets.json_items import read_json
 from pyramid.errors import DataError
 from pyramid.storage.files import dumps, whole_file
 from sensenet.label_map import LabelMapItem

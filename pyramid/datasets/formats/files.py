@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import Any
-
-import orjson
 
 from pyramid.errors import DataError, WorkspaceError
 from pyramid.storage.files import naming_file, write_bytes
@@ -95,20 +92,6 @@ def read_small_file(path: Path) -> bytes:
     if len(content) > MAX_SMALL_BYTES:
         raise DataError(f"{path}: expected at most {MAX_SMALL_BYTES:,} bytes")
     return content
-
-
-def read_json(path: Path) -> Any:
-    """The JSON value in a file.
-
-    Raises:
-        DataError: it cannot be read, or is not JSON.
-    """
-    try:
-        return orjson.loads(read_whole(path))
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        raise DataError(f"{path}: expected JSON: {error}") from error
 
 
 def plain_number(text: str, where: str) -> float:
