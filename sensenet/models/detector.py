@@ -5,72 +5,29 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
-import numpy as np
-import tensorflow as tf
 
-from sensenet.detection import Boxes, Decoded, as_dicts
-from sensenet.document.fields import BoxOutput, Field, FieldInfo, ImageField, field_infos, parse_fields
-from sensenet.document.image_network import ImageNetworkSpec, parse_metadata
+from sensenet.detection import as_dicts
+from sensenet.document.fields import BoxOutput, Field, FieldInfo, ImageField, field_infos
+from sensenet.document.image_network import ImageNetworkSpec
 from sensenet.document.model import ModelSpec, parse_model
-from sensenet.document.parsing import text_list
 from sensenet.errors import ModelFormatError
 from sensenet.forks import check_fork
 from sensenet.formats.facts import model_facts
 from sensenet.formats.h5 import write_weights
-from sensenet.formats.smbundle.functions import SavedFunctions, check_outputs, save_bundle
-from sensenet.formats.smbundle.serving import all_boxes_function, box_function, rescaled
+from sensenet.formats.smbundle.functions import save_bundle
 from sensenet.formats.tfjs.writing import write_tfjs
 from sensenet.inputs import encode_images
 from sensenet.models.bundled import no_layers, only_finished
 from sensenet.models.copies import bundle_bytes, model_of_bundle, remade
-from sensenet.models.deepnet import merged_settings, refuse_settings
 from sensenet.models.keras_model import build_detector, detector_with_weights
-from sensenet.models.predict.boxes import BoxFinder, Finder, RawBoxFinder, box_outputs, compile_boxes
-from sensenet.models.predict.images import raw_images
+from sensenet.models.predict.box_arrays import BoxArrays, PaddedBoxArrays, box_arrays
+from sensenet.models.predict.boxes import BoxFinder, Finder, compile_boxes
 from sensenet.models.settings import Settings
 
 DETECTOR_TYPE = "ObjectDetector"
-FINISHED_SETTINGS = (
-    "bounding_box_threshold",
-    "class_agnostic_nms",
-    "color_space",
-    "iou_threshold",
-    "max_objects",
-    "output_unfiltered_boxes",
-    "pad_bounding_box_output",
-    "rescale_type",
-)
-
-
-class BoxArrays(NamedTuple):
-    """What a detector finds in an image.
-
-    Attributes:
-        boxes: (k, 4) int32, x1, y1, x2, y2 in pixels of the image, best first.
-        scores: (k,) float32.
-        classes: (k,) int32, positions among the detector's classes.
-    """
-
-    boxes: np.ndarray
-    scores: np.ndarray
-    classes: np.ndarray
-
-
-class PaddedBoxArrays(NamedTuple):
-    """What a detector finds in an image, always in `max_objects` rows: see `BoxArrays`.
-
-    Attributes:
-        boxes, scores, classes: the rows behind the objects repeat the first of all boxes.
-        valid: how many of the rows are objects.
-    """
-
-    boxes: np.ndarray
-    scores: np.ndarray
-    classes: np.ndarray
-    valid: int
 
 
 class Detector:
@@ -169,15 +126,15 @@ class Detector:
     def _arrays(self, values: Sequence[Any]) -> list[Any]:
         finder = self._finder
         if isinstance(finder, BoxFinder) and self.settings.output_unfiltered_boxes:
-            return [_arrays(boxes) for boxes in finder.find_all(values)]
+            return [box_arrays(boxes) for boxes in finder.find_all(values)]
         if isinstance(finder, BoxFinder) and self.settings.pad_bounding_box_output:
-            return [PaddedBoxArrays(*_arrays(boxes), valid) for boxes, valid in finder.find_padded(values)]
-        return [_arrays(boxes) for boxes in finder.find(values)]
+            return [PaddedBoxArrays(*box_arrays(boxes), valid) for boxes, valid in finder.find_padded(values)]
+        return [box_arrays(boxes) for boxes in finder.find(values)]
 
     def kept_boxes(self, images: Sequence[Any]) -> list[BoxArrays]:
         """Of each of several images the boxes that the rule of the settings keeps, whatever form they ask for."""
         check_fork()
-        return [_arrays(boxes) for boxes in self._finder.find(images)]
+        return [box_arrays(boxes) for boxes in self._finder.find(images)]
 
     def all_boxes(self, images: Sequence[Any]) -> list[BoxArrays]:
         """Of each of several images all boxes, in the order: branches, rows, columns, anchors.
@@ -186,7 +143,7 @@ class Detector:
             ModelFormatError: see `raw_function`.
         """
         check_fork()
-        return [_arrays(boxes) for boxes in self._box_finder().find_all(images)]
+        return [box_arrays(boxes) for boxes in self._box_finder().find_all(images)]
 
     def save_bundle(
         self, path: str | os.PathLike[str], tfjs_path: str | os.PathLike[str] | None = None
@@ -209,14 +166,9 @@ class Detector:
             self.save_tfjs(tfjs_path)
         saved = {**self.settings, "deepnet_type": DETECTOR_TYPE, "_unfiltered": None}
         saved |= {"_classes": self._classes, "_preprocessors": self._preprocessors}
-        finder = self._finder
-        if not isinstance(finder, BoxFinder):
-            assert isinstance(finder, RawBoxFinder), "there are two kinds"
-            return save_bundle(finder.saved, saved, path)
-        saved["_image_metadata"] = finder.metadata.dump_for_bundle()
-        raw = box_function(rescaled(finder.function, finder.loader), finder.rule)
-        functions = SavedFunctions(raw, None, finder.function, None, BoxArrays._fields)
-        return save_bundle(functions, saved, path)
+        if isinstance(self._finder, BoxFinder):
+            saved["_image_metadata"] = self._finder.metadata.dump_for_bundle()
+        return save_bundle(self._finder.functions(), saved, path)
 
     def raw_function(self) -> Any:
         """The concrete function that exports are made of: see `formats.smbundle.serving.all_boxes_function`.
@@ -225,8 +177,7 @@ class Detector:
             ModelFormatError: the detector came from a bundle of the published package, which has only a finished one.
         """
         check_fork()
-        finder = self._box_finder()
-        return all_boxes_function(rescaled(finder.function, finder.loader))
+        return self._box_finder().raw_function()
 
     def facts(self) -> dict[str, Any]:
         """What a consumer of an exported detector needs to know of it.
@@ -297,10 +248,6 @@ class Detector:
         return self._network
 
 
-def _arrays(boxes: Boxes) -> BoxArrays:
-    return BoxArrays(boxes.corners, boxes.scores, boxes.classes)
-
-
 def _finder(network: ImageNetworkSpec, settings: Settings) -> BoxFinder:
     return BoxFinder(network.metadata, settings, partial(compile_boxes, network))
 
@@ -321,7 +268,7 @@ def detector_of_model(spec: ModelSpec, settings: Settings) -> Detector:
         raise ModelFormatError(
             'image_network: a "bounding_box" output and branches in metadata.outputs need each other'
         )
-    field = _image_field(spec.preprocess, "preprocess")
+    field = only_image_field(spec.preprocess, "preprocess")
     network = spec.image_network.initialize()
     network.check_branches(len(spec.output.values))
     return Detector(field, spec.output, settings, _finder(network, settings), network)
@@ -331,34 +278,12 @@ def _detector_of_document(document: dict[str, Any], settings: Settings) -> Detec
     return detector_of_model(parse_model(document), settings)
 
 
-def detector_of_bundle(functions: SavedFunctions, saved: dict[str, Any], settings: Settings) -> Detector:
-    """The detector of an unpacked bundle that we or the published package wrote.
-
-    Args:
-        functions: of its SavedModel.
-        saved: its settings file.
-        settings: what to make the detector with.
+def only_image_field(fields: Sequence[Field], path: str) -> ImageField:
+    """The field of a detector, which stands at `path` of its document or bundle.
 
     Raises:
-        ModelFormatError: content that breaks the format.
-        SettingsError: a setting that the bundle's finished function cannot follow.
+        ModelFormatError: there is another one, or there are several.
     """
-    field = _image_field(parse_fields(saved.get("_preprocessors"), "_preprocessors"), "_preprocessors")
-    output = BoxOutput(text_list(saved.get("_classes"), "_classes"))
-    merged = merged_settings(saved, settings)
-    if functions.features is None:
-        refuse_settings(settings, FINISHED_SETTINGS)
-        pixels = raw_images(functions.raw, 1, merged)
-        named = functions._replace(raw_outputs=box_outputs(functions.raw))
-        return Detector(field, output, merged, RawBoxFinder(named, pixels))
-    metadata = parse_metadata(saved.get("_image_metadata"), "_image_metadata")
-    shape = (None, metadata.height, metadata.width, 3)
-    types = {"corners": (3, tf.float32), "scores": (2, tf.float32), "classes": (2, tf.int32)}
-    check_outputs(functions.features, shape, {name: types[name] for name in Decoded._fields})
-    return Detector(field, output, merged, BoxFinder(metadata, merged, lambda: functions.features))
-
-
-def _image_field(fields: Sequence[Field], path: str) -> ImageField:
     if len(fields) != 1 or not isinstance(fields[0], ImageField):
         raise ModelFormatError(f"{path}: expected one image field, as for every detector")
     return fields[0]

@@ -65,8 +65,8 @@ class ImageModel:
 
         Returns:
             (images, classes) probabilities, (images, 1) numbers or (images, features), float32; for a detector the
-            tuple (boxes, scores, classes) of `sensenet.models.detector.BoxArrays`, and a list of such tuples for a
-            list of images.
+            tuple (boxes, scores, classes) of `sensenet.models.predict.box_arrays.BoxArrays`, and a list of such tuples
+            for a list of images.
 
         Raises:
             InputError: an image that cannot be read; names it.

@@ -23,6 +23,7 @@ from sensenet.formats import FORMATS
 from sensenet.formats.smbundle.container import MAGIC, unpack
 from sensenet.formats.smbundle.functions import load_functions, load_settings
 from sensenet.formats.tflite.predicting import tflite_predict
+from sensenet.models.bundled_detector import detector_of_bundle
 from sensenet.models.deepnet import (
     DEEPNET_TYPE,
     Deepnet,
@@ -31,7 +32,7 @@ from sensenet.models.deepnet import (
     merged_settings,
     refuse_settings,
 )
-from sensenet.models.detector import DETECTOR_TYPE, Detector, detector_of_bundle, detector_of_model
+from sensenet.models.detector import DETECTOR_TYPE, Detector, detector_of_model
 from sensenet.models.extractor import FeatureExtractor, extractor_of_model, pooled
 from sensenet.models.settings import Settings
 from sensenet.pretrained import NETWORKS, image_network, pretrained_layers

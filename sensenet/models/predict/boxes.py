@@ -15,9 +15,16 @@ from sensenet.detection import Boxes, Decoded, Suppression, decode, find_objects
 from sensenet.document.image_network import ImageMetadata, ImageNetworkSpec
 from sensenet.errors import ModelFormatError
 from sensenet.formats.smbundle.functions import SavedFunctions, call_raw
-from sensenet.formats.smbundle.serving import IMAGE_INPUT
+from sensenet.formats.smbundle.serving import (
+    IMAGE_INPUT,
+    Rescaled,
+    all_boxes_function,
+    box_function,
+    rescaled,
+)
 from sensenet.layers.base import forward_all
 from sensenet.layers.folding import fold_normalization, on_device
+from sensenet.models.predict.box_arrays import BoxArrays
 from sensenet.models.predict.images import CHUNK_IMAGES, RawImages, image_loader, numbered
 from sensenet.models.settings import Settings
 from sensenet.preprocess.image import Placement, normalize, placement
@@ -62,6 +69,9 @@ class Finder(Protocol):
             InputError: an image that cannot be read; names it.
         """
 
+    def functions(self) -> SavedFunctions:
+        """What a SavedModel of the detector holds."""
+
 
 class BoxFinder(Finder):
     """Finds boxes with a function of pixels.
@@ -87,6 +97,19 @@ class BoxFinder(Finder):
     @override
     def find(self, images: Sequence[Any]) -> list[Boxes]:
         return [find_objects(decoded, place, self.rule) for decoded, place in self._decode(images)]
+
+    @override
+    def functions(self) -> SavedFunctions:
+        raw = box_function(self._rescaled, self.rule)
+        return SavedFunctions(raw, None, self.function, None, BoxArrays._fields)
+
+    def raw_function(self) -> Any:
+        """The concrete function of raw pixels to all boxes: see `formats.smbundle.serving.all_boxes_function`."""
+        return all_boxes_function(self._rescaled)
+
+    @property
+    def _rescaled(self) -> Rescaled:
+        return rescaled(self.function, self.loader)
 
     def find_all(self, images: Sequence[Any]) -> list[Boxes]:
         """Of each image all boxes in its own pixels, in the order: branches, rows, columns, anchors.
@@ -138,6 +161,10 @@ class RawBoxFinder(Finder):
     @override
     def find(self, images: Sequence[Any]) -> list[Boxes]:
         return [self._find_one(self.images.one(image, f"image {i}")) for i, image in enumerate(images)]
+
+    @override
+    def functions(self) -> SavedFunctions:
+        return self.saved
 
     def _find_one(self, pixels: np.ndarray) -> Boxes:
         given = call_raw(self.saved, **{IMAGE_INPUT: tf.constant(pixels)})
