@@ -20,7 +20,7 @@ from pyramid.settings.options import DocumentOptions, NetworkOptions
 from pyramid.submodels.files import write_submodel
 from pyramid.submodels.fit_info import fit_info
 from pyramid.submodels.image_model import network_info, trained_keras_model
-from pyramid.train.checks import HoldoutCheck, OnCheck, ignore_check
+from pyramid.train.checks import CheckLog, OnCheck, call_both, ignore_check
 from pyramid.train.dataset import Dataset
 from pyramid.train.fit import Fit
 from pyramid.train.image_loop import Batch
@@ -52,20 +52,14 @@ def run(
     """
     started = settings.start_time or time.time()
     begun = begin(settings, NetworkOptions.of(settings), report)
-    start, images, checks = begun.start, begun.images, list[HoldoutCheck]()
-
-    def notify(check: HoldoutCheck) -> None:
-        # what one check's network says is not kept longer than the check
-        checks.append(replace(check, answers=None))
-        on_check(check)
-
+    start, images, log = begun.start, begun.images, CheckLog()
     fitted = train_phases(
         start,
         images,
         fit_options(settings, begun.fields.objective),
         started,
         lambda progress, **facts: report(READ + (TRAINED - READ) * progress, **facts),
-        notify,
+        call_both(log.add, on_check),
     )
     report(TRAINED, message="writing the trained networks")
     result = _result(fitted, settings, started)
@@ -75,7 +69,7 @@ def run(
     _write(submodel, start, info)
     report(REPORTED, message="writing the report")
     try:
-        write_report(training_report(start, images, settings, result, checks), workspace, submodel)
+        write_report(training_report(start, images, settings, result, log), workspace, submodel)
     except (PyramidError, SensenetError) as error:
         # the networks are trained and written: they are not lost for want of a page about them
         report(REPORTED, message=f"warning: there is no report: {error}")

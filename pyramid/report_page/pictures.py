@@ -12,7 +12,6 @@ import numpy as np
 from PIL import Image
 
 SHOWN_SIDE = 112
-MOST_PNG_BYTES = 6_000
 JPEG_QUALITY = 82
 
 
@@ -52,10 +51,10 @@ def data_uri(pixels: np.ndarray, side: int = SHOWN_SIDE) -> str:
     """An image of (height, width, 3) uint8, at most `side` long: as PNG, or as JPEG where that is smaller."""
     image = Image.fromarray(pixels)
     image.thumbnail((side, side))
-    png = _encoded(image, format="PNG", optimize=True)
-    if len(png) <= MOST_PNG_BYTES:
-        return _uri("png", png)
-    return _uri("jpeg", _encoded(image, format="JPEG", quality=JPEG_QUALITY))
+    # more effort for photographs takes a second of a job, only for JPEG to be smaller still
+    png = _encoded(image, format="PNG", compress_level=1)
+    jpeg = _encoded(image, format="JPEG", quality=JPEG_QUALITY)
+    return _uri("png", png) if len(png) <= len(jpeg) else _uri("jpeg", jpeg)
 
 
 def _encoded(image: Image.Image, **options: object) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from pyramid.report_page.data import ReportData, dump_report
 from pyramid.report_page.render import render
 from pyramid.settings.base_settings import BaseSettings
 from pyramid.settings.options import LossOptions, NetworkOptions
-from pyramid.train.checks import HoldoutCheck
+from pyramid.train.checks import CheckLog
 from pyramid.train.image_data import ImageData, label_augmenter
 from pyramid.train.image_start import Start
 from pyramid.train.images import answer_holdout, describe_phase
@@ -42,7 +42,7 @@ def training_report(
     images: ImageData,
     settings: BaseSettings,
     result: Mapping[str, Any],
-    checks: Sequence[HoldoutCheck],
+    log: CheckLog,
 ) -> ReportData:
     """What there is to tell of a training that is done.
 
@@ -50,16 +50,17 @@ def training_report(
         start: the networks, trained.
         settings: of the job.
         result: of the job.
-        checks: all of them, in their order.
+        log: of its checks.
     """
     objective, answers = images.holdout.objective, None
     if len(images.holdout):
-        answers = answers_to(objective).of(answer_holdout(start, images, LossOptions.of(settings)))
+        said = log.answers or answer_holdout(start, images, LossOptions.of(settings))
+        answers = answers_to(objective).of(said)
     return collect(
         settings.as_dict(),
         objective,
         result,
-        checks,
+        log.checks,
         [describe_phase(phase, start) for phase in NetworkOptions.of(settings).training_type.phases],
         answers,
         images.augmentations.words(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,24 @@ class HoldoutCheck:
     phase: int = 1
     learning_rate: float | None = None
     answers: HoldoutAnswers | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass
+class CheckLog:
+    """The checks of a training without what their networks say, which is kept of the best so far alone.
+
+    Attributes:
+        answers: None before the first check, and where the best has none.
+    """
+
+    checks: list[HoldoutCheck] = field(default_factory=list)
+    answers: HoldoutAnswers | None = None
+
+    def add(self, check: HoldoutCheck) -> None:
+        """Note a check."""
+        self.checks.append(replace(check, answers=None))
+        if check.kept:
+            self.answers = check.answers
 
 
 OnCheck = Callable[[HoldoutCheck], None]
