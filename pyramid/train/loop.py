@@ -22,6 +22,9 @@ from pyramid.train.traced import traced_once
 from sensenet.layers.activations import apply_activation
 from sensenet.network import Network
 
+STATISTICS_RAMP = 10.0
+"""Fresh moving statistics remember a tenth of the steps so far, until their momentum has them remember less."""
+
 
 class State(NamedTuple):
     """Everything that a step changes.
@@ -131,20 +134,32 @@ def _is_fresh(layer: keras.Layer) -> bool:
     return not np.any(layer.moving_mean) and bool(np.all(np.asarray(layer.moving_variance) == 1))
 
 
-def _debiased(
-    old: tuple[tf.Tensor, ...], new: tuple[tf.Tensor, ...], momenta: Mapping[int, float], iteration: tf.Tensor
-) -> tuple[tf.Tensor, ...]:
-    """The buffers after a step, fresh moving statistics as means of what they have seen alone.
+def statistics_share(momentum: float, iteration: tf.Tensor) -> tf.Tensor:
+    """How much of a fresh moving statistic the batch of a step is; falls from 1 to `1 - momentum`.
 
     A statistic starts as 0 or 1, which weighs momentum^t of it after t steps: an early check would judge a network
-    that is normalised by numbers of no image. It is divided out, as Adam does it (arXiv 1412.6980, section 3).
+    that is normalised by numbers of no image. And a young network soon is another one than those whose numbers the
+    mean of all its steps holds, so that this remembers a share of the steps alone while they are few.
+
+    Args:
+        iteration: float32, counted from 1 for the first step since the network was connected.
+    """
+    return tf.maximum(1.0 - momentum, STATISTICS_RAMP / (STATISTICS_RAMP - 1.0 + iteration))
+
+
+def _remembered(
+    old: tuple[tf.Tensor, ...], new: tuple[tf.Tensor, ...], momenta: Mapping[int, float], iteration: tf.Tensor
+) -> tuple[tf.Tensor, ...]:
+    """The buffers after a step, fresh moving statistics with the share of its batch that they should have.
 
     Args:
         momenta: see `FlatNetwork.fresh_statistics`.
-        iteration: float32, counted from 1 for the first step since the network was connected.
+        iteration: see `statistics_share`.
     """
     return tuple(
-        before + (after - before) / (1.0 - momenta[place] ** iteration) if place in momenta else after
+        before + (after - before) * statistics_share(momenta[place], iteration) / (1.0 - momenta[place])
+        if place in momenta
+        else after
         for place, (before, after) in enumerate(zip(old, new, strict=True))
     )
 
@@ -172,7 +187,7 @@ def make_step(
         # zero where there is nothing to train, as in a readout that is only an activation
         gradient = tape.gradient(mean, state.parameters, unconnected_gradients="zero")
         iteration = tf.cast(number + 1, tf.float32)
-        buffers = _debiased(state.buffers, buffers, momenta, iteration)
+        buffers = _remembered(state.buffers, buffers, momenta, iteration)
         parameters, slots = optimizer.update(
             gradient, state.parameters, state.slots, iteration, rate(iteration)
         )

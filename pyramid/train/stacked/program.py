@@ -12,7 +12,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from pyramid.randomness import mix32
-from pyramid.train.loop import State, gather_batch
+from pyramid.train.loop import State, gather_batch, statistics_share
 from pyramid.train.losses import Loss, Outputs
 from pyramid.train.optimizers import Optimizer
 from pyramid.train.sampling import Rows
@@ -105,8 +105,8 @@ class StackedTask:
         return tf.reduce_mean(losses if batch.weights is None else losses * batch.weights, axis=1)
 
     def _statistics(self, before: tf.Tensor, seen: tf.Tensor, iteration: tf.Tensor) -> tf.Tensor:
-        """Moving statistics after a step; fresh ones are means of what they have seen alone (`loop._debiased`)."""
-        share = tf.where(self.networks.fresh, (1.0 - MOMENTUM) / (1.0 - MOMENTUM**iteration), 1.0 - MOMENTUM)
+        """Moving statistics after a step."""
+        share = tf.where(self.networks.fresh, statistics_share(MOMENTUM, iteration), 1.0 - MOMENTUM)
         return before + share * (seen - before)
 
     def compiled(self) -> Callable[[State, int, int], tuple[State, tf.Tensor]]:
