@@ -23,7 +23,7 @@ ENLARGED = 4
 SIDE = 96
 PIECES = (3, 4)  # of a photograph, down and across
 N_TRAINING, N_TEST = 600, 60
-TRAINING_SECONDS = 55
+ITERATIONS, MOST_SECONDS = 180, 300
 
 
 def show_detection(commands: Path, root: Path) -> None:
@@ -110,7 +110,8 @@ def generation(directory: Path, scans: Path, count: int, seed: int) -> dict[str,
         "learning_rate": 0.001,
         "learning_rate_warmup_iterations": 40,
         "max_seconds_per_update": 8,
-        "max_total_time": TRAINING_SECONDS,
+        "max_iterations": ITERATIONS,
+        "max_total_time": MOST_SECONDS,
     }
 
 
