@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import keras
 import numpy as np
@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from pyramid.train.losses import Loss, Outputs
 from pyramid.train.optimizers import Optimizer, decayed
+from pyramid.train.pieces import Cuts, Pieces, joined, piecewise
 from pyramid.train.sampling import ClassTargets, Rows, SampledRows, Sampler
 from pyramid.train.traced import traced_once
 from sensenet.layers.activations import apply_activation
@@ -24,7 +25,7 @@ from sensenet.network import Network
 
 
 class State(NamedTuple):
-    """Everything that a step changes.
+    """Everything that a step changes; within a compiled loop parameters and slots are `Pieces`.
 
     Attributes:
         parameters: (parameters,) float32, all trainable weights end to end.
@@ -68,7 +69,7 @@ class FlatNetwork:
     def write(self, state: State) -> None:
         """Put the weights of `state` into the Keras variables."""
         for variable, value in zip(
-            self._model.trainable_variables, self._split(state.parameters), strict=True
+            self._model.trainable_variables, self._arrays(state.parameters), strict=True
         ):
             variable.assign(value)
         for variable, value in zip(self._model.non_trainable_variables, state.buffers, strict=True):
@@ -76,8 +77,22 @@ class FlatNetwork:
 
     def decayed(self, optimizer: Optimizer, decay: float) -> Optimizer:
         """The optimiser with a decoupled weight decay of the kernels of dense layers; itself where that is 0."""
+        return decayed(optimizer, decay, self._kernels) if decay else optimizer
+
+    def piecewise(self, optimizer: Optimizer, decay: float) -> Optimizer:
+        """As `decayed`, of vectors in the pieces of `cuts`."""
         if not decay:
-            return optimizer
+            return piecewise([optimizer] * len(self.cuts.sizes))
+        return piecewise([decayed(optimizer, decay, marks) for marks in self.cuts.marks(self._kernels)])
+
+    @property
+    def cuts(self) -> Cuts:
+        """Where the parameters are cut into pieces."""
+        return Cuts.of([tuple(variable.shape) for variable in self._model.trainable_variables])
+
+    @property
+    def _kernels(self) -> np.ndarray:
+        """(parameters,) float32: 1 in the kernels of dense layers, 0 elsewhere."""
         layers = [
             layer for layer in keras.tree.flatten(self.network.parts) if isinstance(layer, keras.layers.Dense)
         ]
@@ -86,7 +101,7 @@ class FlatNetwork:
             np.full(int(np.prod(variable.shape)), id(variable) in kernels, np.float32)
             for variable in self._model.trainable_variables
         ]
-        return decayed(optimizer, decay, np.concatenate([*marks, np.zeros(0, np.float32)]))
+        return np.concatenate([*marks, np.zeros(0, np.float32)])
 
     def fresh_statistics(self) -> Mapping[int, float]:
         """The momentum of each buffer that is a moving statistic which has not seen a batch yet, by its place."""
@@ -98,22 +113,19 @@ class FlatNetwork:
         return {place: momenta[id(variable)] for place, variable in variables if id(variable) in momenta}
 
     def apply(
-        self, parameters: tf.Tensor, buffers: tuple[tf.Tensor, ...], inputs: tf.Tensor, training: bool
+        self, parameters: tf.Tensor | Pieces, buffers: tuple[tf.Tensor, ...], inputs: tf.Tensor, training: bool
     ) -> tuple[Outputs, tuple[tf.Tensor, ...]]:
         """Run (rows, inputs) through the network; gives its outputs and the new buffers."""
         logits, new_buffers = self._model.stateless_call(
-            self._split(parameters), list(buffers), inputs, training=training
+            self._arrays(parameters), list(buffers), inputs, training=training
         )
         name = self.network.final_activation
         outputs = Outputs(logits, partial(apply_activation, name), softmax=name == "softmax")
         return outputs, tuple(new_buffers)
 
-    def _split(self, parameters: tf.Tensor) -> list[tf.Tensor]:
-        shapes = [tuple(variable.shape) for variable in self._model.trainable_variables]
-        if not shapes:
-            return []
-        parts = tf.split(parameters, [int(np.prod(shape)) for shape in shapes])
-        return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+    def _arrays(self, parameters: tf.Tensor | Pieces) -> list[tf.Tensor]:
+        cuts = self.cuts
+        return cuts.arrays(parameters if isinstance(parameters, tuple) else cuts.pieces(parameters))
 
 
 Evaluated = TypeVar("Evaluated")
@@ -189,6 +201,7 @@ def compile_steps(
     optimizer: Optimizer,
     rate: Callable[[tf.Tensor], tf.Tensor],
     holdout_inputs: np.ndarray,
+    weight_decay: float = 0.0,
 ) -> Steps[tf.Tensor]:
     """The function that runs optimiser steps, and then predicts the holdout.
 
@@ -198,6 +211,7 @@ def compile_steps(
         sampler: draws the batches of as many steps as a call can take at most.
         rate: the learning rate at a float32 iteration, counted from 1.
         holdout_inputs: (holdout rows, inputs) float32.
+        weight_decay: see `FlatNetwork.decayed`.
 
     Returns:
         `(state, first_step, n_steps) -> (state, mean loss, (holdout rows, outputs) predictions)`; it compiles on
@@ -205,7 +219,8 @@ def compile_steps(
     """
     holdout = tf.constant(holdout_inputs)
 
-    step = make_step(network, loss, optimizer, rate)
+    cuts = network.cuts
+    step = make_step(network, loss, network.piecewise(optimizer, weight_decay), rate)
 
     @tf.function(jit_compile=True, autograph=False)
     def run(state: State, first_step: tf.Tensor, n_steps: tf.Tensor) -> tuple[State, tf.Tensor, tf.Tensor]:
@@ -215,9 +230,11 @@ def compile_steps(
             state, mean = step(first_step + tf.cast(done, tf.int64), state, gather(rows, draws, done))
             return done + 1, state, total + mean
 
-        _, state, total = tf.while_loop(
-            lambda done, *_: done < n_steps, body, (tf.constant(0), state, tf.constant(0.0))
+        cut = _change_vectors(state, cuts.pieces)
+        _, cut, total = tf.while_loop(
+            lambda done, *_: done < n_steps, body, (tf.constant(0), cut, tf.constant(0.0))
         )
+        state = _change_vectors(cut, joined)
         outputs, _ = network.apply(state.parameters, state.buffers, holdout, training=False)
         return state, total / tf.maximum(tf.cast(n_steps, tf.float32), 1.0), outputs.predictions
 
@@ -227,6 +244,10 @@ def compile_steps(
         return traced(state, tf.constant(first_step, tf.int64), tf.constant(n_steps, tf.int32))
 
     return steps
+
+
+def _change_vectors(state: State, change: Callable[[Any], Any]) -> State:
+    return state._replace(parameters=change(state.parameters), slots=tuple(map(change, state.slots)))
 
 
 def gather(rows: Rows, draws: SampledRows, step: tf.Tensor) -> Rows:

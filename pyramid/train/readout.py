@@ -39,7 +39,7 @@ def fit_readout(
     """
     limits = training_limits(options.limits, len(holdout), started, holdout.objective.decisive)
     flat, truth = FlatNetwork(network), holdout.truth
-    optimizer = flat.decayed(make_optimizer(options.optimizer), options.optimizer.weight_decay)
+    optimizer = make_optimizer(options.optimizer)
     sampling = options.sampling
     steps = compile_steps(
         flat,
@@ -56,6 +56,7 @@ def fit_readout(
         optimizer,
         lambda iteration: learning_rate(options.optimizer, iteration),
         holdout.inputs,
+        options.optimizer.weight_decay,
     )
     parameters, buffers = flat.read()
     fitted = fit(
