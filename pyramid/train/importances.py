@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +19,7 @@ import tensorflow as tf
 from pyramid.errors import DataError, TrainingError
 from pyramid.tables.encode import Layout
 from pyramid.train.integration_paths import draw_paths
+from pyramid.train.traced import trace
 
 # evenly spaced nodes on a path: Gauss-Legendre nodes do worse, for the gradient of a relu network jumps. With 8 the
 # sum of a point's attributions is about 2% off, which is then shared out; shares of fields are good to 0.1%
@@ -28,11 +29,14 @@ MAX_GRADIENTS = 1 << 23
 MAX_MULTIPLICATIONS = 1 << 38
 ROWS_PER_CALL = 8192
 MULTIPLICATIONS_PER_CALL = 1 << 28
-# mean gradients along paths, of which some copies are made in float64
+# mean gradients along paths, of which there are some copies
 GRADIENTS_PER_CALL = 1 << 22
-
+# what attributions of a path sum to if the gradient is as good as 0 everywhere on it
+VANISHED = 1e-30
 
 Predict = Callable[[tf.Tensor], tf.Tensor]
+Jacobian = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+"""(starts, ends, shifts) -> mean gradient along each path, (paths, outputs, columns)."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,21 @@ class FirstProduct:
         products: np.ndarray = rows @ self.kernel + self.offset
         return products
 
-    def gradients(self, behind: np.ndarray) -> np.ndarray:
+    def gradients(self, behind: tf.Tensor) -> tf.Tensor:
         """(paths, outputs, columns): the gradients of rows, of the (paths, outputs, nodes) of their products."""
-        flat = tf.matmul(behind.reshape(-1, behind.shape[-1]), self.kernel, transpose_b=True).numpy()
-        gradients: np.ndarray = flat.reshape(*behind.shape[:-1], -1)
-        return gradients
+        flat = tf.matmul(tf.reshape(behind, (-1, behind.shape[-1])), self.kernel, transpose_b=True)
+        return tf.reshape(flat, (-1, behind.shape[1], len(self.kernel)))
+
+
+class Ends(NamedTuple):
+    """The rows at one end of some paths, and what `predict` takes of them: the products of the first, or the same."""
+
+    rows: tf.Tensor
+    inner: tf.Tensor
+
+    def take(self, numbers: np.ndarray) -> Ends:
+        """Some of them."""
+        return Ends(*(tf.gather(rows, numbers) for rows in self))
 
 
 def expected_gradients(
@@ -84,7 +98,7 @@ def expected_gradients(
         outputs: the outputs to attribute; the sample is the same for whichever.
 
     Returns:
-        (points, columns, outputs) float64.
+        (points, columns, outputs) float32.
 
     Raises:
         DataError: there are no points or no baselines.
@@ -109,13 +123,13 @@ def attributions_of(
     """
     rows = tf.TensorSpec((None, n_columns), tf.float32)
     answer = tf.function(predict, input_signature=[rows], autograph=False)
-    jacobian = _compile_jacobian(predict, n_columns, outputs)
-    return partial(_attributions, answer, jacobian, first, outputs)
+    add_changes = _compile_changes(_jacobian(predict, n_columns, outputs), n_columns, first)
+    return partial(_attributions, answer, add_changes, first, outputs)
 
 
 def _attributions(
     predict: Predict,
-    jacobian: Any,
+    add_changes: Any,
     first: FirstProduct | None,
     outputs: slice,
     points: np.ndarray,
@@ -127,27 +141,30 @@ def _attributions(
         raise DataError("importances need at least one point and one baseline")
     points, baselines = points.astype(np.float32, copy=False), baselines.astype(np.float32, copy=False)
     rng = np.random.default_rng(seed)
-    inner_points, inner_baselines = (
-        rows if first is None else first.of(rows) for rows in (points, baselines)
-    )
-    answers, base_answers = _outputs(predict, inner_points), _outputs(predict, inner_baselines)
-    n_weights = _weights(jacobian) + (0 if first is None else first.kernel.size)
-    budget = _Budget.of(n_weights, answers.shape[1], max_gradients)
+    ends = Ends(points, points if first is None else first.of(points))
+    starts = Ends(baselines, baselines if first is None else first.of(baselines))
+    answers, base_answers = _outputs(predict, ends.inner), _outputs(predict, starts.inner)
+    n_weights = _weights(add_changes)
+    n_first = 0 if first is None else first.kernel.size
+    budget = _Budget.of(n_weights, n_first, answers.shape[1], max_gradients)
     paths = draw_paths(points, baselines, budget.most_paths, rng)
-    differences = (answers[paths.ends] - base_answers[paths.starts])[:, outputs]
-    total = np.zeros((len(points), differences.shape[1], points.shape[1]))
-    paths_per_call = max(1, min(budget.paths_per_call, GRADIENTS_PER_CALL // total[0].size))
-    for start in range(0, len(paths), paths_per_call):
-        part = np.arange(start, min(start + paths_per_call, len(paths)))
-        starts, ends = paths.starts[part], paths.ends[part]
-        gradients = jacobian(inner_baselines[starts], inner_points[ends], paths.shifts[part]).numpy()
-        if first is not None:
-            gradients = first.gradients(gradients)
-        # (paths, outputs, columns)
-        moves = points[ends] - baselines[starts]
-        changes = _completed(gradients * moves[:, None], moves, differences[part])
-        paths.add_means(total, part, changes)
-    return total.swapaxes(1, 2)
+    differences = (answers[paths.ends] - base_answers[paths.starts])[:, outputs].astype(np.float32)
+    n_outputs, n_columns = differences.shape[1], points.shape[1]
+    ends, starts = (Ends(*map(tf.constant, one)) for one in (ends, starts))
+    total = tf.zeros((len(points), n_outputs * n_columns))
+    paths_per_call = max(1, min(budget.paths_per_call, GRADIENTS_PER_CALL // (n_outputs * n_columns)))
+    for first_path in range(0, len(paths), paths_per_call):
+        part = np.arange(first_path, min(first_path + paths_per_call, len(paths)))
+        total = add_changes(
+            total,
+            starts.take(paths.starts[part]),
+            ends.take(paths.ends[part]),
+            tf.constant(paths.shifts[part]),
+            tf.constant(differences[part]),
+            tf.constant(paths.shares(part)),
+        )
+    attributions: np.ndarray = total.numpy().reshape(-1, n_outputs, n_columns).swapaxes(1, 2)
+    return attributions
 
 
 def field_importances(
@@ -203,16 +220,20 @@ def _tree_shares(tree_importances: Sequence[Mapping[str, float]], n_trees: int, 
     return shares
 
 
-def _completed(attributions: np.ndarray, moves: np.ndarray, differences: np.ndarray) -> np.ndarray:
+def _completed(attributions: tf.Tensor, moves: tf.Tensor, differences: tf.Tensor) -> tf.Tensor:
     """(paths, outputs, columns) attributions that sum to the (paths, outputs) differences over the columns."""
-    sizes = np.abs(attributions)
-    total = sizes.sum(axis=2)
-    if not total.all():
-        # where the gradient vanishes at all nodes, what is missing goes to the columns by the way they move
-        sizes = np.where(total[:, :, None] == 0, np.abs(moves)[:, None], sizes)
-        total = sizes.sum(axis=2)  # 0 where a path has no length: there nothing is missing
-    missing = (differences - attributions.sum(axis=2)) / np.where(total == 0, 1.0, total)
-    return attributions + sizes * missing[:, :, None]
+    sizes = tf.abs(attributions)
+    total = tf.reduce_sum(sizes, axis=2)
+
+    def with_moves() -> tuple[tf.Tensor, tf.Tensor]:
+        moved = tf.where(total[:, :, None] < VANISHED, tf.abs(moves)[:, None], sizes)
+        return moved, tf.reduce_sum(moved, axis=2)
+
+    # where the gradient vanishes at all nodes, what is missing goes to the columns by the way they move
+    sizes, total = tf.cond(tf.reduce_any(total < VANISHED), with_moves, lambda: (sizes, total))
+    missing = differences - tf.reduce_sum(attributions, axis=2)
+    # the total is 0 where a path has no length: there nothing is missing
+    return attributions + sizes * tf.math.divide_no_nan(missing, total)[:, :, None]
 
 
 @dataclass(frozen=True)
@@ -228,9 +249,9 @@ class _Budget:
     paths_per_call: int
 
     @classmethod
-    def of(cls, n_weights: int, n_outputs: int, max_gradients: int) -> _Budget:
+    def of(cls, n_weights: int, n_first: int, n_outputs: int, max_gradients: int) -> _Budget:
         # a row and output costs at least one multiplication for each weight
-        most_rows = min(max_gradients, MAX_MULTIPLICATIONS // n_weights) // n_outputs
+        most_rows = min(max_gradients, MAX_MULTIPLICATIONS // (n_weights + n_first)) // n_outputs
         rows_per_call = min(ROWS_PER_CALL, MULTIPLICATIONS_PER_CALL // n_weights)
         return cls(max(1, most_rows // NODES), rows_per_call // NODES)
 
@@ -240,12 +261,7 @@ def _weights(function: Any) -> int:
     return max(1, sum(int(np.prod(variable.shape)) for variable in function.graph.variables))
 
 
-def _compile_jacobian(predict: Predict, n_columns: int, some: slice) -> Any:
-    """The function (starts, ends, shifts) -> mean gradient along each path, (paths, outputs, columns)."""
-    rows = tf.TensorSpec((None, n_columns), tf.float32)
-    signature = [rows, rows, tf.TensorSpec((None,), tf.float32)]
-
-    @tf.function(input_signature=signature, autograph=False)
+def _jacobian(predict: Predict, n_columns: int, some: slice) -> Jacobian:
     def jacobian(starts: tf.Tensor, ends: tf.Tensor, shifts: tf.Tensor) -> tf.Tensor:
         along = (tf.range(NODES, dtype=tf.float32) + shifts[:, None]) / NODES  # (paths, nodes)
         nodes = starts[:, None] + along[:, :, None] * (ends - starts)[:, None]  # (paths, nodes, columns)
@@ -258,7 +274,26 @@ def _compile_jacobian(predict: Predict, n_columns: int, some: slice) -> Any:
         # a loop over outputs, not pfor: pfor traces ten times longer and runs no faster
         return tape.batch_jacobian(means, move, experimental_use_pfor=False)
 
-    return jacobian.get_concrete_function()
+    return jacobian
+
+
+def _compile_changes(jacobian: Jacobian, n_columns: int, first: FirstProduct | None) -> Any:
+    """The function that adds what changes along some paths to (points, outputs * columns) means."""
+    numbers, columns = tf.TensorSpec((None,), tf.float32), tf.TensorSpec((None, None), tf.float32)
+    ends = Ends(columns, tf.TensorSpec((None, n_columns), tf.float32))
+
+    @tf.function(input_signature=[columns, ends, ends, numbers, columns, columns], autograph=False)
+    def add_changes(
+        means: tf.Tensor, starts: Ends, ends: Ends, shifts: tf.Tensor, differences: tf.Tensor, shares: tf.Tensor
+    ) -> tf.Tensor:
+        gradients = jacobian(starts.inner, ends.inner, shifts)
+        if first is not None:
+            gradients = first.gradients(gradients)
+        moves = ends.rows - starts.rows
+        changes = _completed(gradients * moves[:, None], moves, differences)
+        return means + tf.matmul(shares, tf.reshape(changes, (-1, tf.shape(means)[1])))
+
+    return trace(add_changes)
 
 
 def _outputs(predict: Predict, inputs: np.ndarray) -> np.ndarray:
