@@ -30,7 +30,7 @@ MAX_MULTIPLICATIONS = 1 << 38
 ROWS_PER_CALL = 8192
 MULTIPLICATIONS_PER_CALL = 1 << 28
 # mean gradients along paths, of which there are some copies
-GRADIENTS_PER_CALL = 1 << 22
+GRADIENTS_PER_CALL = 1 << 21
 # what attributions of a path sum to if the gradient is as good as 0 everywhere on it
 VANISHED = 1e-30
 

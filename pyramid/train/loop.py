@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from pyramid.train.losses import Loss, Outputs
 from pyramid.train.optimizers import Optimizer, decayed
-from pyramid.train.pieces import Cuts, Pieces, joined, piecewise
+from pyramid.train.pieces import Cuts, Pieces, piecewise
 from pyramid.train.sampling import ClassTargets, Rows, SampledRows, Sampler
 from pyramid.train.traced import traced_once
 from sensenet.layers.activations import apply_activation
@@ -25,7 +25,7 @@ from sensenet.network import Network
 
 
 class State(NamedTuple):
-    """Everything that a step changes; within a compiled loop parameters and slots are `Pieces`.
+    """Everything that a step changes; parameters and slots are `Pieces` in the loop that `compile_steps` gives.
 
     Attributes:
         parameters: (parameters,) float32, all trainable weights end to end.
@@ -66,6 +66,12 @@ class FlatNetwork:
         buffers = tuple(tf.identity(variable) for variable in self._model.non_trainable_variables)
         return parameters, buffers
 
+    def start(self, optimizer: Optimizer) -> State:
+        """The state before the first step of `compile_steps`."""
+        vector, buffers = self.read()
+        parameters = self.cuts.pieces(vector)
+        return State(parameters, buffers, optimizer.initial_slots(parameters))
+
     def write(self, state: State) -> None:
         """Put the weights of `state` into the Keras variables."""
         for variable, value in zip(
@@ -83,7 +89,8 @@ class FlatNetwork:
         """As `decayed`, of vectors in the pieces of `cuts`."""
         if not decay:
             return piecewise([optimizer] * len(self.cuts.sizes))
-        return piecewise([decayed(optimizer, decay, marks) for marks in self.cuts.marks(self._kernels)])
+        marks = self.cuts.pieces(self._kernels)
+        return piecewise([decayed(optimizer, decay, of_piece.numpy()) for of_piece in marks])
 
     @property
     def cuts(self) -> Cuts:
@@ -214,12 +221,12 @@ def compile_steps(
         weight_decay: see `FlatNetwork.decayed`.
 
     Returns:
-        `(state, first_step, n_steps) -> (state, mean loss, (holdout rows, outputs) predictions)`; it compiles on
-        its first call. `n_steps` is at least 0 (whose loss is 0) and at most what `sampler` draws.
+        `(state, first_step, n_steps) -> (state, mean loss, (holdout rows, outputs) predictions)`, of states as
+        `FlatNetwork.start` gives them; it compiles on its first call. `n_steps` is at least 0 (whose loss is 0) and at
+        most what `sampler` draws.
     """
     holdout = tf.constant(holdout_inputs)
 
-    cuts = network.cuts
     step = make_step(network, loss, network.piecewise(optimizer, weight_decay), rate)
 
     @tf.function(jit_compile=True, autograph=False)
@@ -230,11 +237,9 @@ def compile_steps(
             state, mean = step(first_step + tf.cast(done, tf.int64), state, gather(rows, draws, done))
             return done + 1, state, total + mean
 
-        cut = _change_vectors(state, cuts.pieces)
-        _, cut, total = tf.while_loop(
-            lambda done, *_: done < n_steps, body, (tf.constant(0), cut, tf.constant(0.0))
+        _, state, total = tf.while_loop(
+            lambda done, *_: done < n_steps, body, (tf.constant(0), state, tf.constant(0.0))
         )
-        state = _change_vectors(cut, joined)
         outputs, _ = network.apply(state.parameters, state.buffers, holdout, training=False)
         return state, total / tf.maximum(tf.cast(n_steps, tf.float32), 1.0), outputs.predictions
 
@@ -244,10 +249,6 @@ def compile_steps(
         return traced(state, tf.constant(first_step, tf.int64), tf.constant(n_steps, tf.int32))
 
     return steps
-
-
-def _change_vectors(state: State, change: Callable[[Any], Any]) -> State:
-    return state._replace(parameters=change(state.parameters), slots=tuple(map(change, state.slots)))
 
 
 def gather(rows: Rows, draws: SampledRows, step: tf.Tensor) -> Rows:

@@ -37,7 +37,10 @@ class Optimizer:
 
     def initial_slots(self, parameters: tf.Tensor) -> Vectors:
         """The state before the first step."""
-        return tuple(tf.fill(tf.shape(parameters), tf.constant(value, tf.float32)) for value in self.slots)
+        return tuple(
+            tf.nest.map_structure(lambda vector, value=value: tf.fill(tf.shape(vector), value), parameters)
+            for value in self.slots
+        )
 
 
 def sgd(options: OptimizerOptions) -> Optimizer:

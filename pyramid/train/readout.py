@@ -10,7 +10,7 @@ from pyramid.train.checks import OnCheck, ignore_check
 from pyramid.train.dataset import Dataset, row_weights
 from pyramid.train.fit import Fit, fit
 from pyramid.train.limits import training_limits
-from pyramid.train.loop import FlatNetwork, State, compile_steps
+from pyramid.train.loop import FlatNetwork, compile_steps
 from pyramid.train.losses import make_loss
 from pyramid.train.optimizers import learning_rate, make_optimizer
 from pyramid.train.sampling import Rows, device_targets, make_sampler
@@ -58,9 +58,8 @@ def fit_readout(
         holdout.inputs,
         options.optimizer.weight_decay,
     )
-    parameters, buffers = flat.read()
     fitted = fit(
-        State(parameters, buffers, optimizer.initial_slots(parameters)),
+        flat.start(optimizer),
         steps,
         lambda predictions: holdout.objective.evaluate(truth, predictions.numpy()),
         limits,
