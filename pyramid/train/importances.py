@@ -271,6 +271,8 @@ def _jacobian(predict: Predict, n_columns: int, some: slice) -> Jacobian:
             tape.watch(move)
             outputs = predict(tf.reshape(nodes + move[:, None], (-1, n_columns)))[:, some]
             means = tf.reduce_mean(tf.reshape(outputs, (-1, NODES, outputs.shape[1])), axis=1)
+        if means.shape[1] == 1:
+            return tape.gradient(means, move)[:, None]  # a loop of one round would take as long to trace as all else
         # a loop over outputs, not pfor: pfor traces ten times longer and runs no faster
         return tape.batch_jacobian(means, move, experimental_use_pfor=False)
 
@@ -284,7 +286,12 @@ def _compile_changes(jacobian: Jacobian, n_columns: int, first: FirstProduct | N
 
     @tf.function(input_signature=[columns, ends, ends, numbers, columns, columns], autograph=False)
     def add_changes(
-        means: tf.Tensor, starts: Ends, ends: Ends, shifts: tf.Tensor, differences: tf.Tensor, shares: tf.Tensor
+        means: tf.Tensor,
+        starts: Ends,
+        ends: Ends,
+        shifts: tf.Tensor,
+        differences: tf.Tensor,
+        shares: tf.Tensor,
     ) -> tf.Tensor:
         gradients = jacobian(starts.inner, ends.inner, shifts)
         if first is not None:

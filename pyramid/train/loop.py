@@ -120,7 +120,11 @@ class FlatNetwork:
         return {place: momenta[id(variable)] for place, variable in variables if id(variable) in momenta}
 
     def apply(
-        self, parameters: tf.Tensor | Pieces, buffers: tuple[tf.Tensor, ...], inputs: tf.Tensor, training: bool
+        self,
+        parameters: tf.Tensor | Pieces,
+        buffers: tuple[tf.Tensor, ...],
+        inputs: tf.Tensor,
+        training: bool,
     ) -> tuple[Outputs, tuple[tf.Tensor, ...]]:
         """Run (rows, inputs) through the network; gives its outputs and the new buffers."""
         logits, new_buffers = self._model.stateless_call(

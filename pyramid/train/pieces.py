@@ -51,7 +51,8 @@ class Cuts:
         """A vector in pieces: tall matrices turned, all else as vectors."""
         parts = zip(tf.split(vector, self.sizes), self.shapes, strict=True)
         return tuple(
-            tf.transpose(tf.reshape(part, shapes[0])) if _is_turned(shapes) else part for part, shapes in parts
+            tf.transpose(tf.reshape(part, shapes[0])) if _is_turned(shapes) else part
+            for part, shapes in parts
         )
 
     def arrays(self, pieces: Pieces) -> list[tf.Tensor]:
@@ -83,7 +84,11 @@ def piecewise(optimizers: Sequence[Optimizer]) -> Optimizer:
     """One optimiser for each piece, of the same slots, as one whose vectors are `Pieces`."""
 
     def update(
-        gradients: Pieces, parameters: Pieces, slots: tuple[Pieces, ...], iteration: tf.Tensor, rate: tf.Tensor
+        gradients: Pieces,
+        parameters: Pieces,
+        slots: tuple[Pieces, ...],
+        iteration: tf.Tensor,
+        rate: tf.Tensor,
     ) -> tuple[Pieces, tuple[Pieces, ...]]:
         updated = [
             optimizer.update(gradient, piece, tuple(slot[place] for slot in slots), iteration, rate)
