@@ -7,7 +7,8 @@ from functools import partial
 import keras
 import numpy as np
 
-from pyramid.train.importances import FirstProduct, Predict, expected_gradients
+from pyramid.train.importances import expected_gradients
+from pyramid.train.path_changes import FirstProduct, Predict
 from sensenet.layers.dense import Dense
 from sensenet.network import Network
 

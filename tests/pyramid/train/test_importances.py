@@ -14,7 +14,8 @@ from pyramid.tables.recipe import readout_layers
 from pyramid.train import column_strengths as of_networks
 from pyramid.train import importances
 from pyramid.train.column_strengths import column_strengths, strengths
-from pyramid.train.importances import FirstProduct, expected_gradients, field_importances
+from pyramid.train.importances import expected_gradients, field_importances
+from pyramid.train.path_changes import FirstProduct
 from sensenet.layers import parse_layers
 from sensenet.network import build_network
 
