@@ -215,6 +215,13 @@ def test_a_first_product_that_is_kept_out_of_the_paths_changes_nothing():
     )
 
 
+def test_one_of_two_probabilities_says_as_much_as_both():
+    layers = readout_layers([8], {"type": "categorical", "index": 0, "values": ["a", "b"]}, seed=1)
+    network, points = build_network(parse_layers(layers), 6), normal(7, 20, 6)
+    both = expected_gradients(lambda x: network.model(x, training=False), points, points, seed=2)
+    np.testing.assert_allclose(2 * column_strengths(network, points, seed=2), strengths(both), rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("module", "name", "value"),
     [
