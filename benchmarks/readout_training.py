@@ -74,9 +74,7 @@ def compiled(steps_per_call: int, training: slice, holdout_inputs: np.ndarray) -
     steps = compile_steps(
         flat, rows, sampler, crossentropy, optimizer, lambda _: tf.constant(0.001), holdout_inputs
     )
-    parameters, buffers = flat.read()
-    state = State(parameters, buffers, optimizer.initial_slots(parameters))
-    return steps, steps(state, 0, 1)[0]
+    return steps, steps(flat.start(optimizer), 0, 1)[0]
 
 
 def ours(steps_per_round: int, steps_per_call: int = MAX_STEPS_PER_CALL) -> Callable[[], float]:

@@ -7,7 +7,8 @@ from functools import partial
 import keras
 import numpy as np
 
-from pyramid.train.importances import FirstProduct, Predict, expected_gradients
+from pyramid.train.importances import expected_gradients
+from pyramid.train.path_changes import FirstProduct, Predict
 from sensenet.layers.dense import Dense
 from sensenet.network import Network
 
@@ -20,17 +21,22 @@ WIDE_COLUMNS = 1024
 def column_strengths(network: Network, points: np.ndarray, seed: int) -> np.ndarray:
     """(columns,): the `strengths` of a network's `expected_gradients`, the points being their own baselines.
 
-    Of many outputs it takes some at a time, as all their attributions can be gigabytes.
+    Of many outputs it takes some at a time, as all their attributions can be gigabytes; of two probabilities one.
     """
     predict, first = _without_first_product(network, points.shape[1])
     total = np.zeros(points.shape[1])
-    for some in output_blocks(network.model.output_shape[-1], points):
+    for some in output_blocks(network.model.output_shape[-1], network.final_activation, points):
         total += strengths(expected_gradients(predict, points, points, seed, first=first, outputs=some))
     return total
 
 
-def output_blocks(n_outputs: int, points: np.ndarray) -> list[slice]:
-    """The outputs in blocks whose attributions to (points, columns) have a bearable size."""
+def output_blocks(n_outputs: int, final_activation: str | None, points: np.ndarray) -> list[slice]:
+    """The outputs in blocks whose attributions to (points, columns) have a bearable size.
+
+    Of two probabilities, which sum to 1, only the first: the other's attributions are the same, with the other sign.
+    """
+    if n_outputs == 2 and final_activation == "softmax":
+        n_outputs = 1
     at_once = max(1, ATTRIBUTIONS_AT_ONCE // points.size)
     return [slice(start, min(start + at_once, n_outputs)) for start in range(0, n_outputs, at_once)]
 

@@ -19,44 +19,15 @@ import tensorflow as tf
 from pyramid.errors import DataError, TrainingError
 from pyramid.tables.encode import Layout
 from pyramid.train.integration_paths import draw_paths
+from pyramid.train.path_changes import NODES, Ends, FirstProduct, Predict, compile_changes
 
-# evenly spaced nodes on a path: Gauss-Legendre nodes do worse, for the gradient of a relu network jumps. With 8 the
-# sum of a point's attributions is about 2% off, which is then shared out; shares of fields are good to 0.1%
-NODES = 8
 # the most gradients of one output at one node, and multiplications for them, that a job spends by default
 MAX_GRADIENTS = 1 << 23
 MAX_MULTIPLICATIONS = 1 << 38
 ROWS_PER_CALL = 8192
 MULTIPLICATIONS_PER_CALL = 1 << 28
-# mean gradients along paths, of which some copies are made in float64
-GRADIENTS_PER_CALL = 1 << 22
-
-
-Predict = Callable[[tf.Tensor], tf.Tensor]
-
-
-@dataclass(frozen=True)
-class FirstProduct:
-    """`rows @ kernel + offset`, which a straight path goes through without being bent.
-
-    Attributes:
-        kernel: (columns, nodes) float32.
-        offset: (nodes,) float32.
-    """
-
-    kernel: np.ndarray
-    offset: np.ndarray
-
-    def of(self, rows: np.ndarray) -> np.ndarray:
-        """(rows, nodes) float32."""
-        products: np.ndarray = rows @ self.kernel + self.offset
-        return products
-
-    def gradients(self, behind: np.ndarray) -> np.ndarray:
-        """(paths, outputs, columns): the gradients of rows, of the (paths, outputs, nodes) of their products."""
-        flat = tf.matmul(behind.reshape(-1, behind.shape[-1]), self.kernel, transpose_b=True).numpy()
-        gradients: np.ndarray = flat.reshape(*behind.shape[:-1], -1)
-        return gradients
+# mean gradients along paths, of which there are some copies
+GRADIENTS_PER_CALL = 1 << 21
 
 
 def expected_gradients(
@@ -84,7 +55,7 @@ def expected_gradients(
         outputs: the outputs to attribute; the sample is the same for whichever.
 
     Returns:
-        (points, columns, outputs) float64.
+        (points, columns, outputs) float32.
 
     Raises:
         DataError: there are no points or no baselines.
@@ -109,13 +80,13 @@ def attributions_of(
     """
     rows = tf.TensorSpec((None, n_columns), tf.float32)
     answer = tf.function(predict, input_signature=[rows], autograph=False)
-    jacobian = _compile_jacobian(predict, n_columns, outputs)
-    return partial(_attributions, answer, jacobian, first, outputs)
+    add_changes = compile_changes(predict, n_columns, outputs, first)
+    return partial(_attributions, answer, add_changes, first, outputs)
 
 
 def _attributions(
     predict: Predict,
-    jacobian: Any,
+    add_changes: Any,
     first: FirstProduct | None,
     outputs: slice,
     points: np.ndarray,
@@ -127,27 +98,30 @@ def _attributions(
         raise DataError("importances need at least one point and one baseline")
     points, baselines = points.astype(np.float32, copy=False), baselines.astype(np.float32, copy=False)
     rng = np.random.default_rng(seed)
-    inner_points, inner_baselines = (
-        rows if first is None else first.of(rows) for rows in (points, baselines)
-    )
-    answers, base_answers = _outputs(predict, inner_points), _outputs(predict, inner_baselines)
-    n_weights = _weights(jacobian) + (0 if first is None else first.kernel.size)
-    budget = _Budget.of(n_weights, answers.shape[1], max_gradients)
+    ends = Ends(points, points if first is None else first.of(points))
+    starts = Ends(baselines, baselines if first is None else first.of(baselines))
+    answers, base_answers = _outputs(predict, ends.inner), _outputs(predict, starts.inner)
+    n_weights = _weights(add_changes)
+    n_first = 0 if first is None else first.kernel.size
+    budget = _Budget.of(n_weights, n_first, answers.shape[1], max_gradients)
     paths = draw_paths(points, baselines, budget.most_paths, rng)
-    differences = (answers[paths.ends] - base_answers[paths.starts])[:, outputs]
-    total = np.zeros((len(points), differences.shape[1], points.shape[1]))
-    paths_per_call = max(1, min(budget.paths_per_call, GRADIENTS_PER_CALL // total[0].size))
-    for start in range(0, len(paths), paths_per_call):
-        part = np.arange(start, min(start + paths_per_call, len(paths)))
-        starts, ends = paths.starts[part], paths.ends[part]
-        gradients = jacobian(inner_baselines[starts], inner_points[ends], paths.shifts[part]).numpy()
-        if first is not None:
-            gradients = first.gradients(gradients)
-        # (paths, outputs, columns)
-        moves = points[ends] - baselines[starts]
-        changes = _completed(gradients * moves[:, None], moves, differences[part])
-        paths.add_means(total, part, changes)
-    return total.swapaxes(1, 2)
+    differences = (answers[paths.ends] - base_answers[paths.starts])[:, outputs].astype(np.float32)
+    n_outputs, n_columns = differences.shape[1], points.shape[1]
+    ends, starts = (Ends(*map(tf.constant, one)) for one in (ends, starts))
+    total = tf.zeros((len(points), n_outputs * n_columns))
+    paths_per_call = max(1, min(budget.paths_per_call, GRADIENTS_PER_CALL // (n_outputs * n_columns)))
+    for first_path in range(0, len(paths), paths_per_call):
+        part = np.arange(first_path, min(first_path + paths_per_call, len(paths)))
+        total = add_changes(
+            total,
+            starts.take(paths.starts[part]),
+            ends.take(paths.ends[part]),
+            tf.constant(paths.shifts[part]),
+            tf.constant(differences[part]),
+            tf.constant(paths.shares(part)),
+        )
+    attributions: np.ndarray = total.numpy().reshape(-1, n_outputs, n_columns).swapaxes(1, 2)
+    return attributions
 
 
 def field_importances(
@@ -203,18 +177,6 @@ def _tree_shares(tree_importances: Sequence[Mapping[str, float]], n_trees: int, 
     return shares
 
 
-def _completed(attributions: np.ndarray, moves: np.ndarray, differences: np.ndarray) -> np.ndarray:
-    """(paths, outputs, columns) attributions that sum to the (paths, outputs) differences over the columns."""
-    sizes = np.abs(attributions)
-    total = sizes.sum(axis=2)
-    if not total.all():
-        # where the gradient vanishes at all nodes, what is missing goes to the columns by the way they move
-        sizes = np.where(total[:, :, None] == 0, np.abs(moves)[:, None], sizes)
-        total = sizes.sum(axis=2)  # 0 where a path has no length: there nothing is missing
-    missing = (differences - attributions.sum(axis=2)) / np.where(total == 0, 1.0, total)
-    return attributions + sizes * missing[:, :, None]
-
-
 @dataclass(frozen=True)
 class _Budget:
     """How much work a network is worth.
@@ -228,9 +190,9 @@ class _Budget:
     paths_per_call: int
 
     @classmethod
-    def of(cls, n_weights: int, n_outputs: int, max_gradients: int) -> _Budget:
+    def of(cls, n_weights: int, n_first: int, n_outputs: int, max_gradients: int) -> _Budget:
         # a row and output costs at least one multiplication for each weight
-        most_rows = min(max_gradients, MAX_MULTIPLICATIONS // n_weights) // n_outputs
+        most_rows = min(max_gradients, MAX_MULTIPLICATIONS // (n_weights + n_first)) // n_outputs
         rows_per_call = min(ROWS_PER_CALL, MULTIPLICATIONS_PER_CALL // n_weights)
         return cls(max(1, most_rows // NODES), rows_per_call // NODES)
 
@@ -238,27 +200,6 @@ class _Budget:
 def _weights(function: Any) -> int:
     """How many weights a concrete function has, at least 1."""
     return max(1, sum(int(np.prod(variable.shape)) for variable in function.graph.variables))
-
-
-def _compile_jacobian(predict: Predict, n_columns: int, some: slice) -> Any:
-    """The function (starts, ends, shifts) -> mean gradient along each path, (paths, outputs, columns)."""
-    rows = tf.TensorSpec((None, n_columns), tf.float32)
-    signature = [rows, rows, tf.TensorSpec((None,), tf.float32)]
-
-    @tf.function(input_signature=signature, autograph=False)
-    def jacobian(starts: tf.Tensor, ends: tf.Tensor, shifts: tf.Tensor) -> tf.Tensor:
-        along = (tf.range(NODES, dtype=tf.float32) + shifts[:, None]) / NODES  # (paths, nodes)
-        nodes = starts[:, None] + along[:, :, None] * (ends - starts)[:, None]  # (paths, nodes, columns)
-        with tf.GradientTape(persistent=True) as tape:
-            # the gradient of a move of all nodes is the sum of theirs: it is made before outputs are put side by side
-            move = tf.zeros_like(starts)
-            tape.watch(move)
-            outputs = predict(tf.reshape(nodes + move[:, None], (-1, n_columns)))[:, some]
-            means = tf.reduce_mean(tf.reshape(outputs, (-1, NODES, outputs.shape[1])), axis=1)
-        # a loop over outputs, not pfor: pfor traces ten times longer and runs no faster
-        return tape.batch_jacobian(means, move, experimental_use_pfor=False)
-
-    return jacobian.get_concrete_function()
 
 
 def _outputs(predict: Predict, inputs: np.ndarray) -> np.ndarray:

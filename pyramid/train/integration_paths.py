@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_array
 
 # fractional part of the golden ratio: shifts of neighbouring paths that fill [0, 1) evenly
 GOLDEN = 0.6180339887498949
@@ -29,17 +28,15 @@ class IntegrationPaths:
         """How many paths there are."""
         return len(self.starts)
 
-    def add_means(self, means: np.ndarray, chosen: np.ndarray, changes: np.ndarray) -> None:
-        """Add what the (chosen paths, ...) `changes` along the paths are of each point's mean to (points, ...)."""
-        ends, paths, weights = self.ends[chosen], np.arange(len(chosen)), self.weights[chosen]
+    def shares(self, chosen: np.ndarray) -> np.ndarray:
+        """(points, chosen paths) float32: what is added of the change along each path to the mean of each point."""
+        paths, weights = np.arange(len(chosen)), self.weights[chosen]
+        shares = np.zeros((self.n_points, len(chosen)), np.float32)
+        shares[self.ends[chosen], paths] = weights
         if self.two_way:
             # the direction and the difference both turn round, so a change only changes its sign
-            ends = np.concatenate([ends, self.starts[chosen]])
-            paths, weights = np.tile(paths, 2), np.concatenate([weights, -weights])
-        points, rows = np.unique(ends, return_inverse=True)
-        # sparse, as a path has two ends of all those there are
-        shares = csr_array((weights, (rows, paths)), shape=(len(points), len(chosen)))
-        means[points] += (shares @ changes.reshape(len(chosen), -1)).reshape(-1, *changes.shape[1:])
+            shares[self.starts[chosen], paths] -= weights
+        return shares
 
 
 def draw_paths(

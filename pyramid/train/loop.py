@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from pyramid.train.losses import Loss, Outputs
 from pyramid.train.optimizers import Optimizer, decayed
+from pyramid.train.pieces import Cuts, Pieces, piecewise
 from pyramid.train.sampling import ClassTargets, Rows, SampledRows, Sampler
 from pyramid.train.traced import traced_once
 from sensenet.layers.activations import apply_activation
@@ -27,7 +28,7 @@ STATISTICS_RAMP = 10.0
 
 
 class State(NamedTuple):
-    """Everything that a step changes.
+    """Everything that a step changes; parameters and slots are `Pieces` in the loop that `compile_steps` gives.
 
     Attributes:
         parameters: (parameters,) float32, all trainable weights end to end.
@@ -68,10 +69,16 @@ class FlatNetwork:
         buffers = tuple(tf.identity(variable) for variable in self._model.non_trainable_variables)
         return parameters, buffers
 
+    def start(self, optimizer: Optimizer) -> State:
+        """The state before the first step of `compile_steps`."""
+        vector, buffers = self.read()
+        parameters = self.cuts.pieces(vector)
+        return State(parameters, buffers, optimizer.initial_slots(parameters))
+
     def write(self, state: State) -> None:
         """Put the weights of `state` into the Keras variables."""
         for variable, value in zip(
-            self._model.trainable_variables, self._split(state.parameters), strict=True
+            self._model.trainable_variables, self._arrays(state.parameters), strict=True
         ):
             variable.assign(value)
         for variable, value in zip(self._model.non_trainable_variables, state.buffers, strict=True):
@@ -79,8 +86,23 @@ class FlatNetwork:
 
     def decayed(self, optimizer: Optimizer, decay: float) -> Optimizer:
         """The optimiser with a decoupled weight decay of the kernels of dense layers; itself where that is 0."""
+        return decayed(optimizer, decay, self._kernels) if decay else optimizer
+
+    def piecewise(self, optimizer: Optimizer, decay: float) -> Optimizer:
+        """As `decayed`, of vectors in the pieces of `cuts`."""
         if not decay:
-            return optimizer
+            return piecewise([optimizer] * len(self.cuts.sizes))
+        marks = self.cuts.pieces(self._kernels)
+        return piecewise([decayed(optimizer, decay, of_piece.numpy()) for of_piece in marks])
+
+    @property
+    def cuts(self) -> Cuts:
+        """Where the parameters are cut into pieces."""
+        return Cuts.of([tuple(variable.shape) for variable in self._model.trainable_variables])
+
+    @property
+    def _kernels(self) -> np.ndarray:
+        """(parameters,) float32: 1 in the kernels of dense layers, 0 elsewhere."""
         layers = [
             layer for layer in keras.tree.flatten(self.network.parts) if isinstance(layer, keras.layers.Dense)
         ]
@@ -89,7 +111,7 @@ class FlatNetwork:
             np.full(int(np.prod(variable.shape)), id(variable) in kernels, np.float32)
             for variable in self._model.trainable_variables
         ]
-        return decayed(optimizer, decay, np.concatenate([*marks, np.zeros(0, np.float32)]))
+        return np.concatenate([*marks, np.zeros(0, np.float32)])
 
     def fresh_statistics(self) -> Mapping[int, float]:
         """The momentum of each buffer that is a moving statistic which has not seen a batch yet, by its place."""
@@ -101,22 +123,23 @@ class FlatNetwork:
         return {place: momenta[id(variable)] for place, variable in variables if id(variable) in momenta}
 
     def apply(
-        self, parameters: tf.Tensor, buffers: tuple[tf.Tensor, ...], inputs: tf.Tensor, training: bool
+        self,
+        parameters: tf.Tensor | Pieces,
+        buffers: tuple[tf.Tensor, ...],
+        inputs: tf.Tensor,
+        training: bool,
     ) -> tuple[Outputs, tuple[tf.Tensor, ...]]:
         """Run (rows, inputs) through the network; gives its outputs and the new buffers."""
         logits, new_buffers = self._model.stateless_call(
-            self._split(parameters), list(buffers), inputs, training=training
+            self._arrays(parameters), list(buffers), inputs, training=training
         )
         name = self.network.final_activation
         outputs = Outputs(logits, partial(apply_activation, name), softmax=name == "softmax")
         return outputs, tuple(new_buffers)
 
-    def _split(self, parameters: tf.Tensor) -> list[tf.Tensor]:
-        shapes = [tuple(variable.shape) for variable in self._model.trainable_variables]
-        if not shapes:
-            return []
-        parts = tf.split(parameters, [int(np.prod(shape)) for shape in shapes])
-        return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+    def _arrays(self, parameters: tf.Tensor | Pieces) -> list[tf.Tensor]:
+        cuts = self.cuts
+        return cuts.arrays(parameters if isinstance(parameters, tuple) else cuts.pieces(parameters))
 
 
 Evaluated = TypeVar("Evaluated")
@@ -204,6 +227,7 @@ def compile_steps(
     optimizer: Optimizer,
     rate: Callable[[tf.Tensor], tf.Tensor],
     holdout_inputs: np.ndarray,
+    weight_decay: float = 0.0,
 ) -> Steps[tf.Tensor]:
     """The function that runs optimiser steps, and then predicts the holdout.
 
@@ -213,14 +237,16 @@ def compile_steps(
         sampler: draws the batches of as many steps as a call can take at most.
         rate: the learning rate at a float32 iteration, counted from 1.
         holdout_inputs: (holdout rows, inputs) float32.
+        weight_decay: see `FlatNetwork.decayed`.
 
     Returns:
-        `(state, first_step, n_steps) -> (state, mean loss, (holdout rows, outputs) predictions)`; it compiles on
-        its first call. `n_steps` is at least 0 (whose loss is 0) and at most what `sampler` draws.
+        `(state, first_step, n_steps) -> (state, mean loss, (holdout rows, outputs) predictions)`, of states as
+        `FlatNetwork.start` gives them; it compiles on its first call. `n_steps` is at least 0 (whose loss is 0) and at
+        most what `sampler` draws.
     """
     holdout = tf.constant(holdout_inputs)
 
-    step = make_step(network, loss, optimizer, rate)
+    step = make_step(network, loss, network.piecewise(optimizer, weight_decay), rate)
 
     @tf.function(jit_compile=True, autograph=False)
     def run(state: State, first_step: tf.Tensor, n_steps: tf.Tensor) -> tuple[State, tf.Tensor, tf.Tensor]:

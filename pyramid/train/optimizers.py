@@ -36,8 +36,8 @@ class Optimizer:
     update: Update
 
     def initial_slots(self, parameters: tf.Tensor) -> Vectors:
-        """The state before the first step."""
-        return tuple(tf.fill(tf.shape(parameters), tf.constant(value, tf.float32)) for value in self.slots)
+        """The state before the first step, in pieces where the parameters are."""
+        return tuple(tf.nest.map_structure(partial(_filled, value), parameters) for value in self.slots)
 
 
 def sgd(options: OptimizerOptions) -> Optimizer:
@@ -234,6 +234,10 @@ def rate_share(options: OptimizerOptions, iteration: tf.Tensor) -> tf.Tensor:
         done = tf.minimum(1.0, (iteration - 1.0) / max(1, options.max_iterations))
         share *= 0.5 + 0.5 * tf.cos(math.pi * done)
     return share
+
+
+def _filled(value: float, vector: tf.Tensor) -> tf.Tensor:
+    return tf.fill(tf.shape(vector), tf.constant(value, tf.float32))
 
 
 def _given(value: float | None, default: float) -> float:

@@ -10,7 +10,7 @@ from pyramid.train.checks import OnCheck, ignore_check
 from pyramid.train.dataset import Dataset, row_weights
 from pyramid.train.fit import Fit, fit
 from pyramid.train.limits import training_limits
-from pyramid.train.loop import FlatNetwork, State, compile_steps
+from pyramid.train.loop import FlatNetwork, compile_steps
 from pyramid.train.losses import make_loss
 from pyramid.train.optimizers import learning_rate, make_optimizer
 from pyramid.train.sampling import Rows, device_targets, make_sampler
@@ -39,7 +39,7 @@ def fit_readout(
     """
     limits = training_limits(options.limits, len(holdout), started, holdout.objective.decisive)
     flat, truth = FlatNetwork(network), holdout.truth
-    optimizer = flat.decayed(make_optimizer(options.optimizer), options.optimizer.weight_decay)
+    optimizer = make_optimizer(options.optimizer)
     sampling = options.sampling
     steps = compile_steps(
         flat,
@@ -56,10 +56,10 @@ def fit_readout(
         optimizer,
         lambda iteration: learning_rate(options.optimizer, iteration),
         holdout.inputs,
+        options.optimizer.weight_decay,
     )
-    parameters, buffers = flat.read()
     fitted = fit(
-        State(parameters, buffers, optimizer.initial_slots(parameters)),
+        flat.start(optimizer),
         steps,
         lambda predictions: holdout.objective.evaluate(truth, predictions.numpy()),
         limits,

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from sensenet.collection import collection_paused
+
 
 def traced_once(function: Any) -> Callable[..., Any]:
     """A `tf.function` that is traced by its first call, for the shapes of that call, and then called directly.
@@ -21,7 +23,13 @@ def traced_once(function: Any) -> Callable[..., Any]:
         if not traced:
             with lock:
                 if not traced:
-                    traced.append(function.get_concrete_function(*arguments))
+                    traced.append(trace(function, *arguments))
         return traced[0](*arguments)
 
     return call
+
+
+def trace(function: Any, *arguments: Any) -> Any:
+    """The concrete function of a `tf.function` for the shapes of some arguments; no time for unreachable objects."""
+    with collection_paused():
+        return function.get_concrete_function(*arguments)

@@ -30,7 +30,7 @@ class NetImportances:
             weights = self._parameters.value(), self._statistics.value()
             return predict_forward(networks, *weights, inputs[None]).predictions
 
-        blocks = output_blocks(networks.n_outputs, points)
+        blocks = output_blocks(networks.n_outputs, networks.final_activation, points)
         self._attributes = [attributions_of(predict, points.shape[1], outputs=some) for some in blocks]
 
     def of(

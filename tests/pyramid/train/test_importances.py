@@ -14,7 +14,8 @@ from pyramid.tables.recipe import readout_layers
 from pyramid.train import column_strengths as of_networks
 from pyramid.train import importances
 from pyramid.train.column_strengths import column_strengths, strengths
-from pyramid.train.importances import FirstProduct, expected_gradients, field_importances
+from pyramid.train.importances import expected_gradients, field_importances
+from pyramid.train.path_changes import FirstProduct
 from sensenet.layers import parse_layers
 from sensenet.network import build_network
 
@@ -212,6 +213,13 @@ def test_a_first_product_that_is_kept_out_of_the_paths_changes_nothing():
     np.testing.assert_allclose(
         expected_gradients(predict, points, points, seed=1, first=first), whole, atol=1e-5
     )
+
+
+def test_one_of_two_probabilities_says_as_much_as_both():
+    layers = readout_layers([8], {"type": "categorical", "index": 0, "values": ["a", "b"]}, seed=1)
+    network, points = build_network(parse_layers(layers), 6), normal(7, 20, 6)
+    both = expected_gradients(lambda x: network.model(x, training=False), points, points, seed=2)
+    np.testing.assert_allclose(2 * column_strengths(network, points, seed=2), strengths(both), rtol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from pyramid.fields.objectives import CategoricalObjective
 from pyramid.tables.recipe import readout_layers
+from pyramid.train import pieces
 from pyramid.train.loop import FlatNetwork, State, compile_steps
 from pyramid.train.losses import crossentropy
 from pyramid.train.optimizers import make_optimizer
@@ -38,15 +39,25 @@ def network(dropout_rate: float = 0.0, batch_normalization: bool = True) -> Flat
     return FlatNetwork(build_network(parse_layers(layers), INPUTS, seed=3))
 
 
-def prepare(flat: FlatNetwork, rows: Rows, labels: np.ndarray, **sampling):
+def prepare(flat: FlatNetwork, rows: Rows, labels: np.ndarray, weight_decay: float = 0.0, **sampling):
     options = {"seed": 0, "steps": 8, "batch_size": BATCH, "balanced": False, "mixup_alpha": 0.0} | sampling
     optimizer = make_optimizer(MOMENTUM)
     sampler = make_sampler(labels, **options)
     steps = compile_steps(
-        flat, rows, sampler, crossentropy, optimizer, lambda _: tf.constant(RATE), rows.inputs.numpy()
+        flat,
+        rows,
+        sampler,
+        crossentropy,
+        optimizer,
+        lambda _: tf.constant(RATE),
+        rows.inputs.numpy(),
+        weight_decay,
     )
-    parameters, buffers = flat.read()
-    return steps, State(parameters, buffers, optimizer.initial_slots(parameters))
+    return steps, flat.start(optimizer)
+
+
+def weights_of(state: State) -> np.ndarray:
+    return np.concatenate([np.ravel(piece) for piece in state.parameters])
 
 
 def test_steps_go_where_keras_goes_on_the_same_batches():
@@ -92,7 +103,7 @@ def test_a_run_is_the_same_bit_for_bit_however_its_calls_are_cut(dropout_rate):
         for n_steps in cuts:
             state, *_ = steps(state, first, n_steps)
             first += n_steps
-        outcomes.append(state.parameters.numpy())
+        outcomes.append(weights_of(state))
     assert np.array_equal(*outcomes)
 
 
@@ -104,8 +115,25 @@ def test_classes_are_learnt_as_their_one_hot_targets_bit_for_bit(factor, mixup_a
     outcomes = []
     for targets in (tf.constant(one_hot), ClassTargets.smoothed(labels, CLASSES, factor)):
         steps, state = prepare(network(), rows._replace(targets=targets), labels, mixup_alpha=mixup_alpha)
-        outcomes.append(steps(state, 0, 8)[0].parameters.numpy())
+        outcomes.append(weights_of(steps(state, 0, 8)[0]))
     assert np.array_equal(*outcomes)
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.5])
+def test_arrays_in_pieces_of_their_own_learn_what_they_learn_in_one(monkeypatch, weight_decay):
+    labels, rows = training_rows()
+    learnt, n_pieces = [], []
+    for large in (pieces.LARGE, 24):  # the last kernel has 8 rows and 3 columns
+        monkeypatch.setattr(pieces, "LARGE", large)
+        flat = network()
+        steps, state = prepare(flat, rows, labels, weight_decay)
+        state, *_ = steps(state, 0, 8)
+        flat.write(state)
+        learnt.append([np.asarray(variable) for variable in flat.network.model.trainable_variables])
+        n_pieces.append(len(state.parameters))
+    assert n_pieces == [1, 6]  # three kernels, and what lies between and behind them
+    for whole, cut in zip(*learnt, strict=True):
+        np.testing.assert_allclose(cut, whole, rtol=1e-5, atol=1e-6)
 
 
 def test_dropout_draws_anew_at_every_step():
@@ -126,7 +154,7 @@ def test_rows_that_weigh_nothing_leave_no_trace():
     for targets in (rows.targets, tf.constant(spoiled)):
         weighted = Rows(rows.inputs, targets, tf.constant(weights))
         steps, state = prepare(network(batch_normalization=False), weighted, labels)
-        outcomes.append(steps(state, 0, 8)[0].parameters.numpy())
+        outcomes.append(weights_of(steps(state, 0, 8)[0]))
     assert np.array_equal(*outcomes)
 
 

@@ -98,8 +98,7 @@ class Table:
         sampler = make_sampler(self._labels, 0, max(cuts), BATCH, balanced=False, mixup_alpha=0.0)
         holdout = self._rows.inputs.numpy()[:4]
         steps = compile_steps(self.flat, self._rows, sampler, crossentropy, optimizer, still, holdout)
-        parameters, buffers = self.flat.read()
-        state, done = State(parameters, buffers, optimizer.initial_slots(parameters)), 0
+        state, done = self.flat.start(optimizer), 0
         for n_steps in cuts:
             state, *_ = steps(state, done, n_steps)
             done += n_steps
