@@ -207,7 +207,9 @@ def test_a_label_map_that_knows_no_class_of_the_model_names_them_by_number_and_n
     labels.write_text("item { id: 1 name: 'cat' } item { id: 2 name: 'dog' }")
     code, (line,), error = run("detector.json", "boxes.png", "--labels", labels)
     assert (code, {box["label"] for box in line["boxes"]}) == (0, {"cat", "dog"})
-    assert 'warning: --labels: the classes of the model are "red", "green", and none of them is in it' in error
+    assert (
+        'warning: --labels: the classes of the model are "red", "green", and none of them is in it' in error
+    )
     labels.write_text(labels.read_text() + "item { id: 3 name: 'eel' }")
     code, lines, error = run("detector.json", "boxes.png", "--labels", labels)
     assert (code, lines) == (1, [])

@@ -6,7 +6,7 @@ import io
 import math
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -45,7 +45,7 @@ class Tally:
         self.counts: Counter[Remark] = Counter()
         self._refused: list[str] = []
 
-    def add(self, remarks: Remarks) -> None:
+    def add(self, remarks: Iterable[tuple[Remark, str]]) -> None:
         """Count some more."""
         for remark, about in remarks:
             self.counts[remark] += 1
@@ -138,6 +138,7 @@ def placed_images(source: Source, with_content: bool, tally: Tally, report: Repo
         look: Look = look_inside
     else:
         look = look_at_file(source.root) if with_content else look_at_header(source.root)
+    tally.add(source.remarks)
     seen: set[str] = set()
     placed = _in_order(lambda stated: place(stated, look), source.images)
     for number, (image, remarks) in enumerate(placed):
