@@ -149,6 +149,52 @@ def test_parts_in_one_folder_share_the_numbers_of_their_classes(rows_file, tmp_p
     assert "1 labels are not in it: elk" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("split", ["names", "nc", "path"])
+def test_a_part_for_yolo_is_not_called_as_what_the_file_says_otherwise(rows_file, tmp_path, capsys, split):
+    folder = tmp_path / "yolo"
+    run("export", rows_file, "--format", "yolo", "--output", folder, "--split", split, fails=True)
+    assert f"--split: '{split}' says something else in data.yaml" in capsys.readouterr().err
+    assert not (folder / "data.yaml").exists()
+    run("export", rows_file, "--format", "yolo", "--output", folder, "--split", "images")
+    run("import", folder, "--format", "yolo", "--output", tmp_path, "--split", split, fails=True)
+    assert f"--split: '{split}' says something else" in capsys.readouterr().err
+    run("import", folder, "--format", "yolo", "--output", tmp_path / "again", "--split", "images")
+    assert "4 images, 5 boxes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("path: ../elsewhere\nnames: [ant, cat]\n", "its folders lie below '../elsewhere'"),
+        ("train: images/train\nnames: [cat, ant]\n", "its classes are others"),
+    ],
+)
+def test_a_data_set_of_others_is_not_added_to_under_wrong_names(rows_file, tmp_path, capsys, data, said):
+    (tmp_path / "data.yaml").write_text(data)
+    run("export", rows_file, "--format", "yolo", "--output", tmp_path, "--split", "val", fails=True)
+    assert said in capsys.readouterr().err
+    assert (tmp_path / "data.yaml").read_text() == data
+
+
+def test_folders_called_images_do_not_hide_boxes(rows_file, tmp_path):
+    rows = [{"file": "a/images/two.jpg", "boxes": ROWS[1]["boxes"]}]
+    picture = rows_file.parent / rows[0]["file"]
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes((rows_file.parent / "two.jpg").read_bytes())
+    rows_file.write_text(json.dumps(rows))
+    for name in ("yolo", "voc", "coco"):
+        assert json.loads(there_and_back(rows_file, name, tmp_path).read_text()) == rows
+
+
+@pytest.mark.parametrize("label", ["a\0b", "a\x0bb", "a\rb", "a\ufffeb"])
+def test_what_xml_cannot_hold_is_named_with_its_box(rows_file, tmp_path, capsys, label):
+    rows_file.write_text(
+        json.dumps([{"file": "two.jpg", "boxes": [[0, 0, 5, 5, "cat"], [0, 0, 5, 5, label]]}])
+    )
+    run("export", rows_file, "--format", "voc", "--output", tmp_path / "voc", fails=True)
+    assert f"two.jpg, box 1: the label {label!r} has a character that XML cannot" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["voc", "yolo"])
 def test_images_that_would_share_annotations_are_refused(rows_file, tmp_path, capsys, name):
     (rows_file.parent / "two.png").write_bytes((rows_file.parent / "two.jpg").read_bytes())

@@ -100,6 +100,45 @@ def test_links_do_not_lead_out_of_it_either(folder, tmp_path, capsys):
     assert [row["file"] for row in json.loads((tmp_path / "out" / "rows.json").read_text())] == ["one.png"]
 
 
+@pytest.mark.parametrize("kind", ["voc", "yolo", "data.yaml", "split"])
+def test_annotations_that_lead_out_of_the_data_set_are_refused_and_not_shown(folder, tmp_path, capsys, kind):
+    voc(folder, "")
+    yolo(folder)
+    (folder / "ImageSets" / "Main").mkdir(parents=True)
+    secret = tmp_path / "secret"
+    secret.write_text("names: [cat] secret")
+    link = {
+        "voc": folder / "Annotations" / "one.xml",
+        "yolo": folder / "labels" / "one.txt",
+        "data.yaml": folder / "data.yaml",
+        "split": folder / "ImageSets" / "Main" / "train.txt",
+    }[kind]
+    link.unlink(missing_ok=True)
+    link.symlink_to(secret)
+    split = ["--split", "train"] if kind == "split" else []
+    assert run("yolo" if kind in ("yolo", "data.yaml") else "voc", folder, tmp_path / "out", *split) == 1
+    line = error_line(capsys)
+    assert "it lies outside of" in line
+    assert "names: [cat]" not in line
+
+
+def test_links_of_folders_and_those_that_stay_are_followed(folder, tmp_path):
+    voc(folder, "")
+    (folder / "Annotations").rename(tmp_path / "elsewhere")
+    (folder / "Annotations").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "one.xml").rename(tmp_path / "elsewhere" / "first.xml")
+    (tmp_path / "elsewhere" / "one.xml").symlink_to("first.xml")
+    assert run("voc", folder, tmp_path / "out") == 0
+    yolo(folder)
+    (folder / "data.yaml").rename(folder / "first.yaml")
+    (tmp_path / "link.yaml").symlink_to(folder / "first.yaml")
+    (folder / "labels" / "one.txt").rename(folder / "pool.txt")
+    (folder / "labels" / "one.txt").symlink_to("../pool.txt")
+    assert run("yolo", tmp_path / "link.yaml", tmp_path / "yolo", "--image-root", str(folder)) == 1
+    assert run("yolo", folder / "first.yaml", tmp_path / "yolo") == 0
+    assert len(json.loads((tmp_path / "yolo" / "rows.json").read_text())[0]["boxes"]) == 1
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -251,6 +290,7 @@ def test_texts_of_numbers_that_are_not_finite_make_no_box(folder, tmp_path, caps
         ({"data": "names: !!python/object/apply:os.system [ls]\ntrain: images"}, "expected YAML"),
         ({"data": "a: [" * 5000}, "expected YAML"),
         ({"data": "- a"}, "expected names of classes"),
+        ({"data": "names: [cat, yes]\ntrain: images"}, "expected texts, got True for 1; quotes make a text"),
     ],
 )
 def test_yolo_that_is_none_is_one_clear_error(folder, tmp_path, capsys, changes, said):
