@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,7 @@ def read_json(path: Path) -> Any:
         DataError: it cannot be read, or is not JSON.
     """
     try:
-        return orjson.loads(read_whole(path))
+        return orjson.loads(read_whole(path).removeprefix(codecs.BOM_UTF8))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
@@ -59,7 +60,7 @@ def read_lists(path: Path, take: Mapping[str, Callable[[int, dict[str, Any]], No
         InputError: the file cannot be read.
     """
     stream = JsonStream(path, "JSON object")
-    stream.take("{", "", f": expected an object with {', '.join(take)}")
+    stream.take("{", "", f"{path}: expected an object with {', '.join(take)}")
     seen: set[str] = set()
     mark = stream.take("}", "") if stream.next_mark("") == "}" else ","
     while mark == ",":

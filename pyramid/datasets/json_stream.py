@@ -53,13 +53,13 @@ class JsonStream:
         """Pass over the next mark, one of `expected`.
 
         Args:
-            told: what to call it in an error.
+            told: the error where it is another.
         """
         mark = self.next_mark(where)
         if not mark:
-            raise DataError(f"{self._path}, {where}: expected a whole {self._what}: it has no end")
+            raise DataError(f"{self._at(where)}: expected a whole {self._what}: it has no end")
         if mark not in expected:
-            raise DataError(f"{self._path}{told or f', {where}: expected {expected!r}'}")
+            raise DataError(told or f"{self._at(where)}: expected {expected!r}")
         self._position += 1
         return mark
 
@@ -72,19 +72,17 @@ class JsonStream:
         """The next value, whole."""
         mark = self.next_mark(where)
         if mark and mark not in _BEGINNINGS:
-            raise DataError(f"{self._path}, {where}: expected a JSON value, got {mark!r}")
+            raise DataError(f"{self._at(where)}: expected a JSON value, got {mark!r}")
         while True:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._position)
             except RecursionError:
-                raise DataError(f"{self._path}, {where}: nested too deep") from None
+                raise DataError(f"{self._at(where)}: nested too deep") from None
             except ValueError as error:
                 # it is wrong, or goes on in the next piece; without "msg": Python makes no number of so many digits
                 problem = getattr(error, "msg", "a number has too many digits")
                 if not self._has_more(where, problem):
-                    raise DataError(
-                        f"{self._path}, {where}: expected a whole {self._what}: {problem}"
-                    ) from None
+                    raise DataError(f"{self._at(where)}: expected a whole {self._what}: {problem}") from None
                 continue
             if self._text[end - 1] in _WHOLE or end < len(self._text) or not self._has_more(where, ""):
                 self._position = end
@@ -92,7 +90,7 @@ class JsonStream:
 
     def items(self, where: str = "") -> Iterator[Any]:
         """The values of a list, one after the other."""
-        begin = f': expected "[" before item 0 of a {self._what}'
+        begin = f'{self._at(where)}: expected "[" before item 0 of a {self._what}'
         self.take("[", f"{where}/0", begin)
         if self.next_mark(f"{where}/0") == "]":
             self.take("]", where)
@@ -101,15 +99,18 @@ class JsonStream:
         while mark == ",":
             yield self.value(f"{where}/{count}")
             count += 1
-            told = f'{where and f", {where}"}: expected "," before item {count} of a {self._what}'
+            told = f'{self._at(where)}: expected "," before item {count} of a {self._what}'
             mark = self.take(",]", f"{where}/{count}", told)
+
+    def _at(self, where: str) -> str:
+        return f"{self._path}, {where}" if where else str(self._path)
 
     def _has_more(self, where: str, problem: str) -> bool:
         """Whether there was another piece."""
         rest = self._text[self._position :]
         if len(rest) > MAX_ITEM_CHARACTERS:
             raise DataError(
-                f"{self._path}, {where}: expected at most {MAX_ITEM_CHARACTERS:,} characters: {problem}"
+                f"{self._at(where)}: expected at most {MAX_ITEM_CHARACTERS:,} characters: {problem}"
             )
         piece = next(self._pieces, None)
         if piece is None:

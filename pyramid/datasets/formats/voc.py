@@ -64,7 +64,7 @@ def _read(source: Path, options: ReadOptions) -> Source:
 def _of_split(source: Path, split: str) -> list[Path]:
     """The annotations of the images that a split names, a line each; what follows a name is for other purposes."""
     path = source / SPLITS / f"{split}.txt"
-    lines = read_small_file(source, str(SPLITS / path.name)).decode("utf-8", "replace").splitlines()
+    lines = read_small_file(source, str(path.relative_to(source))).decode("utf-8", "replace").splitlines()
     stems = [line.split()[0] for line in lines if line.strip()]
     wrong = [stem for stem in stems if Path(stem).is_absolute() or ".." in Path(stem).parts]
     if wrong:

@@ -87,9 +87,8 @@ def _names(names: Any, path: Path) -> dict[int, str]:
         is_text = isinstance(name, (str, int, float)) and not isinstance(name, bool) and str(name)
         if not isinstance(number, int) or not is_text:
             # YAML takes yes, no, on and off for truth values
-            raise DataError(
-                f"{path}, names: expected texts, got {name!r:.60} for {number!r:.60}; quotes make a text of it"
-            )
+            quoted = "; quotes make a text of it" if isinstance(name, bool) else ""
+            raise DataError(f"{path}, names: expected texts, got {name!r:.60} for {number!r:.60}{quoted}")
     return {number: str(name) for number, name in names.items()}
 
 

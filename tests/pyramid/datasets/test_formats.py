@@ -212,7 +212,7 @@ def test_a_sheet_shows_pictures_with_their_boxes(rows_file, tmp_path, capsys):
 
 def test_classes_become_a_label_map_and_back(tmp_path, capsys):
     classes = [{"label": "/m/01", "name": "Cat"}, {"label": "dog", "name": "dog"}]
-    (tmp_path / "classes.json").write_text(json.dumps(classes))
+    (tmp_path / "classes.json").write_text(json.dumps(classes), encoding="utf-8-sig")
     run("label-map", tmp_path / "classes.json", tmp_path / "map.pbtxt")
     assert 'name: "/m/01"\n  id: 1\n  display_name: "Cat"' in (tmp_path / "map.pbtxt").read_text()
     run("label-map", tmp_path / "map.pbtxt", tmp_path / "again.json")

@@ -180,6 +180,7 @@ def test_xml_that_is_no_annotation_is_one_clear_error(folder, tmp_path, capsys, 
         ({"annotations": [{"image_id": 1, "category_id": 1}]}, "/annotations/0/bbox"),
         ({"annotations": [7]}, "/annotations/0: expected an object"),
         ({"annotations": None}, "/annotations: expected a list"),
+        ({"categories": [{"id": 1, "name": "\ud800"}]}, "box 0: the label '\\ud800' is no text"),
     ],
 )
 def test_coco_that_contradicts_itself_is_named(folder, tmp_path, capsys, changes, said):
@@ -343,6 +344,7 @@ def test_an_image_that_two_annotations_name_is_taken_once(folder, tmp_path, caps
         ([{"file": "one.png", "boxes": [[1, 1, 1, 5, "cat"]]}], "/0/boxes/0"),
         ([{"file": "one.png", "boxes": [[1, 1, 3, 5, 7]]}], "/0/boxes/0"),
         ([{"file": "one.png", "label": "cat"}], "/0: found"),
+        ([{"file": "one.png", "boxes": [[1, 1, 3, 5, "\ud800"]]}], "box 0: the label '\\ud800' is no text"),
         ("x", "JSON list"),
         ({"training_data": 7}, "/training_data: expected a list of rows"),
     ],

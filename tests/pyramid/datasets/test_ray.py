@@ -21,10 +21,10 @@ from pyramid.commands.dataset import main
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'pyramid[ray]'")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 OBJECT_STORE_BYTES = 80 * 2**20
-SECONDS = 120
+SECONDS = 240
 A_TASK = 2
 N_SHARDS = 6
 N_PICTURES = 12
