@@ -129,6 +129,28 @@ def test_an_import_is_ready_for_training(rows_file, tmp_path):
     assert training.missing_files() == []
 
 
+def test_what_somebody_made_of_a_config_stays_when_the_data_set_is_imported_again(
+    rows_file, tmp_path, capsys
+):
+    rows = there_and_back(rows_file, "coco", tmp_path)
+    config = rows.parent / "config.json"
+    told = json.loads(config.read_text())
+    config.write_text(json.dumps(told | {"batch_size": 3, "training_data": "elsewhere.json"}))
+    there_and_back(rows_file, "coco", tmp_path)
+    assert json.loads(config.read_text()) == told | {"batch_size": 3}
+    config.write_text("[]")
+    run(
+        "import",
+        tmp_path / "coco_exported" / MADE["coco"],
+        "--format",
+        "coco",
+        "--output",
+        rows.parent,
+        fails=True,
+    )
+    assert "config.json: expected a config of pyramid_train" in capsys.readouterr().err
+
+
 def test_what_is_exported_twice_is_there_once(rows_file, tmp_path, capsys):
     for _ in range(2):
         run("export", rows_file, "--format", "coco", "--output", tmp_path / "coco")
