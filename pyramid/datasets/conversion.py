@@ -18,7 +18,7 @@ from pyramid.datasets.formats.base import (
 )
 from pyramid.datasets.formats.files import make_folder, put_image
 from pyramid.datasets.formats.placing import Tally, placed_images
-from pyramid.datasets.json_items import item_writer
+from pyramid.datasets.json_items import item_writer, read_json
 from pyramid.datasets.rows_file import CONFIG_FILE, ROWS_FILE, RowsFile, row_of
 from pyramid.errors import DataError
 from pyramid.fields.box_rules import MOST_BOXES
@@ -93,7 +93,7 @@ class Count:
 
 
 def import_images(source: Source, folder: Path, is_strict: bool, report: Report) -> Count:
-    """Write the rows of a data set, `rows.json`, into a folder, and a config of a training on them.
+    """Write the rows of a data set, `rows.json`, into a folder, and a config of a training.
 
     Images that the data set holds itself are written into `images`.
 
@@ -108,7 +108,7 @@ def import_images(source: Source, folder: Path, is_strict: bool, report: Report)
         for row in rows_of(source, root, count, report):
             writer.add(row)
         count.check(is_strict)
-    write_json(folder / CONFIG_FILE, training_config(folder, rows, root))
+    write_training_config(folder, rows, root)
     return count
 
 
@@ -120,28 +120,35 @@ def rows_of(source: Source, root: Path, count: Count, report: Report) -> Iterato
         yield row_of(image)
 
 
-def training_config(
-    folder: Path, training_data: Path, image_root: Path | None, **more: Any
-) -> dict[str, Any]:
-    """A config of `pyramid_train`, from wherever that is run.
+def write_training_config(folder: Path, training_data: Path, image_root: Path | None, **more: Any) -> Path:
+    """Write a config of `pyramid_train`, from wherever that is run; gives its path.
+
+    Where there is one already, it says where the data are now, and stays what somebody may have made of it.
 
     Args:
-        folder: where the training goes.
+        folder: where the config and the training go.
         training_data: rows or records.
         image_root: the folder of the images of rows.
         more: other keys.
+
+    Raises:
+        DataError: what is there is no config.
+        WorkspaceError: it cannot be written.
     """
-    places = {
-        "training_data": training_data,
-        "image_root": image_root,
-        "output_directory": folder / "training",
-    }
-    absolute = {
-        key: os.path.abspath(path)  # noqa: PTH100 - links stay as they are
-        for key, path in places.items()
-        if path is not None
-    }
-    return {**TRAINING, **absolute, **more}
+    path = folder / CONFIG_FILE
+    there = (
+        read_json(path) if path.exists() else {**TRAINING, "output_directory": _absolute(folder / "training")}
+    )
+    if not isinstance(there, dict):
+        raise DataError(f"{path}: expected a config of pyramid_train, which is a JSON object")
+    places = {"training_data": training_data, "image_root": image_root}
+    absolute = {key: _absolute(place) for key, place in places.items() if place is not None}
+    write_json(path, {**there, **absolute, **more})
+    return path
+
+
+def _absolute(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 - links stay as they are
 
 
 def export_images(

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator
+import codecs
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import orjson
 
+from pyramid.datasets.json_stream import JsonStream
 from pyramid.errors import DataError
 from pyramid.storage.files import dumps, whole_file
 from sensenet.files import WholeFile, read_whole
-from sensenet.tables.text import read_text
 
-MAX_ITEM_CHARACTERS = 2**26
 BUFFERED_BYTES = 2**20
-
-_SPACE = re.compile(r"[ \t\n]*")
 
 
 def read_json(path: Path) -> Any:
@@ -29,7 +25,7 @@ def read_json(path: Path) -> Any:
         DataError: it cannot be read, or is not JSON.
     """
     try:
-        return orjson.loads(read_whole(path))
+        return orjson.loads(read_whole(path).removeprefix(codecs.BOM_UTF8))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
@@ -43,45 +39,52 @@ def read_items(path: Path) -> Iterator[Any]:
         DataError: not a JSON list of objects or lists, or one with a very long item; says which.
         InputError: the file cannot be read.
     """
-    decoder = json.JSONDecoder(parse_constant=_refuse_constant)
-    text, count, is_closed, problem = "", 0, False, "it has no end"
-    for piece in read_text(path, "utf-8-sig"):
-        text, position = text + piece, 0
-        while (mark_at := _visible(text, position)) < len(text):
-            item_at = _visible(text, mark_at + 1)
-            mark, following = text[mark_at], text[item_at : item_at + 1]
-            if is_closed:
-                raise DataError(f"{path}: expected nothing behind the list")
-            if mark == "]" and count:
-                position, is_closed = mark_at + 1, True
-                continue
-            if mark != (expected := "," if count else "["):
-                raise DataError(f'{path}: expected "{expected}" before item {count} of a JSON list')
-            if not following:
-                break
-            if following == "]" and not count:
-                position, is_closed = item_at + 1, True
-                continue
-            if following not in "{[":
-                raise DataError(f"{path}, /{count}: expected an object or a list")
-            try:
-                item, position = decoder.raw_decode(text, item_at)
-            except RecursionError:
-                problem = "nested too deep"
-                break
-            except ValueError as error:
-                # it is wrong, or goes on in the next piece; without "msg": Python makes no number of so many digits
-                problem = getattr(error, "msg", "a number has too many digits")
-                break
-            yield item
-            count += 1
-        text = text[position:]
-        if len(text) > MAX_ITEM_CHARACTERS:
-            raise DataError(
-                f"{path}, /{count}: expected at most {MAX_ITEM_CHARACTERS:,} characters: {problem}"
-            )
-    if not is_closed:
-        raise DataError(f"{path}, /{count}: expected a whole JSON list: {problem}")
+    stream = JsonStream(path, "JSON list")
+    for count, item in enumerate(stream.items()):
+        if not isinstance(item, (dict, list)):
+            raise DataError(f"{path}, /{count}: expected an object or a list")
+        yield item
+    stream.end()
+
+
+def read_lists(path: Path, take: Mapping[str, Callable[[int, dict[str, Any]], None]]) -> None:
+    """Give the objects in some lists of a JSON object, in the order of the file, to whoever takes them.
+
+    Args:
+        path: gzipped or not.
+        take: what each list's positions and objects are given to, by the list's key. What is under other keys is
+            passed over.
+
+    Raises:
+        DataError: not a JSON object, one of the lists is missing, or an item is no object or very long; says where.
+        InputError: the file cannot be read.
+    """
+    stream = JsonStream(path, "JSON object")
+    stream.take("{", "", f"{path}: expected an object with {', '.join(take)}")
+    seen: set[str] = set()
+    mark = stream.take("}", "") if stream.next_mark("") == "}" else ","
+    while mark == ",":
+        key = stream.value("")
+        if not isinstance(key, str) or key in seen:
+            raise DataError(f"{path}: expected the key of another member, got {key!r:.60}")
+        seen.add(key)
+        stream.take(":", f"/{key:.60}")
+        if stream.next_mark(f"/{key:.60}") == "[":
+            for place, item in enumerate(stream.items(f"/{key:.60}")):
+                if key not in take:
+                    continue
+                if not isinstance(item, dict):
+                    raise DataError(f"{path}, /{key}/{place}: expected an object")
+                take[key](place, item)
+        elif key in take:
+            raise DataError(f"{path}, /{key}: expected a list")
+        else:
+            stream.value(f"/{key:.60}")
+        mark = stream.take(",}", f"/{key:.60}")
+    stream.end()
+    missing = next((key for key in take if key not in seen), None)
+    if missing is not None:
+        raise DataError(f"{path}, /{missing}: expected a list")
 
 
 class ItemWriter:
@@ -144,14 +147,3 @@ def item_writer(path: Path) -> Iterator[ItemWriter]:
         writer = ItemWriter(file)
         yield writer
         writer.end()
-
-
-def _visible(text: str, position: int) -> int:
-    """Where the next character stands that is no space."""
-    found = _SPACE.match(text, position)
-    assert found is not None, "it may be empty"
-    return found.end()
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise json.JSONDecodeError(f"{name} is no JSON", "", 0)

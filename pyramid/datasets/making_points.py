@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +19,7 @@ from pyramid.datasets.ranges import divide, in_ranges, parts, range_starts, read
 from pyramid.datasets.sampling import balanced, sample
 from pyramid.errors import DataError
 from pyramid.progress import Report
-from pyramid.storage.files import naming_file, whole_files
-from sensenet import partial_files
+from pyramid.storage.files import folder_beside, naming_file, whole_files
 
 BOXES_AT_ONCE = 300_000
 _NULL = re.compile(rb',"(?:md5|size|rotation)":null')
@@ -78,7 +76,7 @@ def make_points(options: PointOptions, points: Path, index: Path, report: Report
         InputError: a file cannot be read, a column is missing or a record is damaged; says where.
         WorkspaceError: a file cannot be written.
     """
-    with _tables_beside(points) as folder:
+    with folder_beside(points, "tables") as folder:
         reasons = keep_boxes(options.annotations, options.boxes, folder, _part(report, 0, 0.4))
         clipped = reasons.pop(CLIPPED, 0)
         if not parts(folder, BOXES):
@@ -104,19 +102,6 @@ def make_points(options: PointOptions, points: Path, index: Path, report: Report
                 writer.end()
     n_boxes = int(chosen.get_column("len").sum())
     return PointCounts(len(chosen), n_boxes, dict(reasons), clipped, missing, counts, repeated)
-
-
-@contextmanager
-def _tables_beside(points: Path) -> Iterator[Path]:
-    """A folder for what is between, on the disk that the result goes to: the temporary one may be memory."""
-    partial_files.sweep(points.parent)
-    folder = partial_files.temporary_path(points.with_name(f"{points.name}.tables"))
-    with naming_file(folder):
-        folder.mkdir()
-    try:
-        yield folder
-    finally:
-        partial_files.remove(folder)
 
 
 def _part(report: Report, start: float, end: float) -> Report:

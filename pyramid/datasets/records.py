@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from itertools import islice
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pyramid.datasets.conversion import Count
 from pyramid.datasets.done_before import earlier_report, file_state, write_report
-from pyramid.datasets.formats.base import BoxedImage
+from pyramid.datasets.formats.base import Source
+from pyramid.datasets.formats.files import make_folder
 from pyramid.datasets.formats.open_images import stated_points
 from pyramid.datasets.formats.placing import placed_images
 from pyramid.datasets.formats.tfrecord import shard_paths, write_records
-from pyramid.datasets.points import read_points
+from pyramid.datasets.shard_parts import divide, read_part
 from pyramid.datasets.workers import Workers
 from pyramid.errors import DataError
 from pyramid.progress import Report, ignore
+from pyramid.storage.files import folder_beside, naming_file
 from sensenet.label_map import LabelMapItem
 
 
@@ -51,20 +51,24 @@ def make_records(
     made_from = _made_from(points, images, classes)
     if (told := earlier_report(paths, made_from)) is not None:
         return str(told["summary"])
-    count, n_points = Count(), sum(1 for _ in read_points(points))
-    if who is None:
-        parts: Iterable[Count] = (
-            write_shard(points, images, classes, path, place, shards, n_points, report)
-            for place, path in enumerate(paths)
-        )
-    else:
-        parts = who.in_order(
-            who.submit(write_shard, points, images, classes, path, place, shards, n_points)
-            for place, path in enumerate(paths)
-        )
-    for place, part in enumerate(parts, start=1):
-        count.add(part)
-        report(place / shards, message=f"{count.images:,} images")
+    make_folder(output.parent)
+    count = Count()
+    with folder_beside(output, "parts") as folder:
+        files = [folder / f"{place:05}" for place in range(shards)]
+        with naming_file(folder):
+            sizes = divide(stated_points(points, images, classes).images, files, report)
+        calls = [
+            (file, images, classes, path, size) for file, path, size in zip(files, paths, sizes, strict=True)
+        ]
+        if who is None:
+            parts: Iterable[Count] = (
+                write_shard(*call, _part(report, place, shards)) for place, call in enumerate(calls)
+            )
+        else:
+            parts = who.in_order(who.submit(write_shard, *call) for call in calls)
+        for place, part in enumerate(parts, start=1):
+            count.add(part)
+            report(place / shards, message=f"{count.images:,} images")
     try:
         count.check(is_strict=False)
     except DataError:
@@ -75,32 +79,34 @@ def make_records(
     return count.summary()
 
 
+def _part(report: Report, place: int, shards: int) -> Report:
+    return lambda progress, **facts: report((place + progress) / shards, **facts)
+
+
 def write_shard(
-    points: Path,
+    part: Path,
     images: Path,
     classes: Sequence[LabelMapItem],
     path: Path,
-    place: int,
-    shards: int,
-    n_points: int,
+    n_images: int,
     report: Report = ignore,
 ) -> Count:
-    """Write one file of records: of every `shards` points the one at `place`.
+    """Write one file of records.
+
+    Args:
+        part: what `divide` has written for it.
+        images: the folder of the images.
+        classes: all classes.
+        path: the file.
+        n_images: how many images are in the part.
+        report: told of the share that is done.
 
     Raises:
         DataError, InputError, WorkspaceError: as `make_records`.
     """
     count = Count()
-    every = stated_points(points, images, classes)
-    source = replace(every, images=islice(every.images, place, None, shards), count=-(-n_points // shards))
-
-    def reports(progress: float, **facts: object) -> None:
-        report((place + progress) / shards, **facts)
-
-    def counted_images() -> Iterator[BoxedImage]:
-        yield from count.of(placed_images(source, True, count.tally, reports))
-
-    write_records(path, 1, counted_images(), classes)
+    source = Source(read_part(part), images, n_images)
+    write_records(path, 1, count.of(placed_images(source, True, count.tally, report)), classes)
     return count
 
 

@@ -13,7 +13,7 @@ import orjson
 from pyramid.errors import WorkspaceError
 from pyramid.storage.nesting import is_deeper
 from pyramid.storage.npy import npy_header, read_npy
-from sensenet import files
+from sensenet import files, partial_files
 from sensenet.collection import collection_paused
 
 MAX_JSON_DEPTH = 200
@@ -58,6 +58,27 @@ def naming_file(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise WorkspaceError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def folder_beside(path: Path, kind: str) -> Iterator[Path]:
+    """An empty folder for what leads to `path`, on the disk that this goes to; it is removed at the end.
+
+    Args:
+        path: of a file; what dead processes have left beside it is removed, too.
+        kind: what is in the folder.
+
+    Raises:
+        WorkspaceError: it cannot be made.
+    """
+    partial_files.sweep(path.parent)
+    folder = partial_files.temporary_path(path.with_name(f"{path.name}.{kind}"))
+    with naming_file(folder):
+        folder.mkdir()
+    try:
+        yield folder
+    finally:
+        partial_files.remove(folder)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -17,7 +17,8 @@ from sensenet.document.wording import counted
 from sensenet.drawing import draw
 from sensenet.drawn_pictures import prepare_folder, write_picture
 from sensenet.errors import InputError
-from sensenet.label_map import labels_by_id, read_label_map
+from sensenet.label_map import read_label_map
+from sensenet.predictors.naming import Labels
 from sensenet.predictors.opening import open_image_predictor
 from sensenet.predictors.predictor import CLASSIFICATION, DETECTION, ImagePredictor
 from sensenet.preprocess.decoding import decode_image
@@ -37,8 +38,8 @@ def predict_images(parsed: argparse.Namespace) -> None:
     """
     if parsed.min_score is not None and not 0 <= parsed.min_score <= 1:
         raise InputError(f"--min-score: expected a number from 0 to 1, got {parsed.min_score:g}")
-    names = {} if parsed.labels is None else labels_by_id(read_label_map(parsed.labels))
-    predictor = open_image_predictor(parsed.model, parsed.min_score, names)
+    items = () if parsed.labels is None else read_label_map(parsed.labels)
+    predictor = open_image_predictor(parsed.model, parsed.min_score, Labels(items, warn))
     if parsed.draw is not None:
         if predictor.kind != DETECTION:
             raise InputError(f"--draw: {parsed.model} finds no boxes that could be drawn")

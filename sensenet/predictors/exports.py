@@ -13,14 +13,12 @@ from sensenet.errors import InputError, ModelFormatError
 from sensenet.formats.facts import FACTS_VERSION
 from sensenet.formats.smbundle.serving import IMAGE_INPUT
 from sensenet.models.predict.images import RawImages
+from sensenet.predictors.naming import Labels, distinct, renamed
 from sensenet.predictors.predictor import (
     CLASSIFICATION,
     DETECTION,
     REGRESSION,
     ImagePredictor,
-    Names,
-    distinct,
-    renamed,
     wrong_fields,
 )
 from sensenet.predictors.runtimes import Opened
@@ -28,20 +26,21 @@ from sensenet.preprocess.reading import ImageReading
 
 
 def exported_predictor(
-    opened: Opened, min_score: float | None, names: Names, place: str, keeps_boxes: bool
+    opened: Opened, min_score: float | None, labels: Labels, place: str, keeps_boxes: bool
 ) -> ImagePredictor:
     """What predicts images with an export.
 
     Args:
         opened: the file.
         min_score: a box's score has to be above it; None: what the facts say.
-        names: of the classes, in the place of the facts' own.
+        labels: other names of the classes.
         place: what to call the file in an error.
         keeps_boxes: whether a detector gives the boxes that are kept, or all of them.
 
     Raises:
         ModelFormatError: the file was not written here, or its facts are damaged.
-        InputError: a model of other fields than one image, or a score below which the file gives no boxes.
+        InputError: a model of other fields than one image, a score below which the file gives no boxes, or a label
+            map of other classes.
     """
     facts = opened.facts
     if not isinstance(facts, Mapping) or facts.get("facts_version") != FACTS_VERSION:
@@ -49,7 +48,7 @@ def exported_predictor(
             f"{place}: expected a file that was exported here, with facts of version {FACTS_VERSION}"
         )
     try:
-        return _predictor(opened, facts, min_score, names, place, keeps_boxes)
+        return _predictor(opened, facts, min_score, labels, place, keeps_boxes)
     except (KeyError, TypeError) as error:
         raise ModelFormatError(f"{place}: the facts of the model are damaged: {error!r:.100}") from error
 
@@ -71,7 +70,7 @@ def _predictor(
     opened: Opened,
     facts: Mapping[str, Any],
     min_score: float | None,
-    names: Names,
+    labels: Labels,
     place: str,
     keeps_boxes: bool,
 ) -> ImagePredictor:
@@ -80,7 +79,7 @@ def _predictor(
     image, kind = facts["image"], facts["type"]
     if kind not in (DETECTION, CLASSIFICATION, REGRESSION):
         raise ModelFormatError(f"{place}: expected a model that detects or predicts, got {kind!r:.40}")
-    classes = renamed(facts["classes"] or (), names)
+    classes = renamed(facts["classes"] or (), labels)
     # the channels are those of the file, as everywhere: see `ImageReading.color_space`
     channels = RawImages(ImageReading(), len(image["colour_order"]), several=False)
 

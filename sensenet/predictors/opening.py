@@ -14,7 +14,8 @@ from sensenet.formats.smbundle.serving import IMAGE_INPUT
 from sensenet.models.wrappers import create_model
 from sensenet.predictors.detection_graphs import detection_predictor, is_detection_graph
 from sensenet.predictors.exports import exported_predictor
-from sensenet.predictors.predictor import ImagePredictor, Names, predictor_of_model
+from sensenet.predictors.naming import Labels
+from sensenet.predictors.predictor import ImagePredictor, predictor_of_model
 from sensenet.predictors.runtimes import Opened, open_graph, open_onnx, open_savedmodel, open_tflite
 
 HEAD_BYTES = 4096
@@ -59,7 +60,7 @@ def kind_of_model(path: Path) -> str:
 
 
 def open_image_predictor(
-    path: str | os.PathLike[str], min_score: float | None, names: Names
+    path: str | os.PathLike[str], min_score: float | None, labels: Labels
 ) -> ImagePredictor:
     """What predicts images with a file or folder.
 
@@ -68,11 +69,11 @@ def open_image_predictor(
     Args:
         path: of a document, a bundle, a SavedModel, a TFLite or ONNX file, or a frozen graph of a detector.
         min_score: a box's score has to be above it; None: what the file says, else 0.5.
-        names: of the classes, in the place of the file's own.
+        labels: other names of the classes, as far as they are theirs (`naming.class_names`).
 
     Raises:
         ModelFormatError: it cannot be read, or is none of these.
-        InputError: a model that does not predict images.
+        InputError: a model that does not predict images, or a label map of other classes.
         SettingsError: the program that runs it is not installed.
         OSError: it cannot be read.
     """
@@ -83,16 +84,16 @@ def open_image_predictor(
         raise ModelFormatError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
     if kind == DOCUMENT:
         settings = {"input_image_format": "pixel_values", "bounding_box_threshold": min_score}
-        return predictor_of_model(create_model(place, settings), names, str(path))
+        return predictor_of_model(create_model(place, settings), labels, str(path))
     opened, folder = _open(kind, place)
     if is_detection_graph(opened):
-        return detection_predictor(opened, folder, min_score, names)
+        return detection_predictor(opened, folder, min_score, labels)
     if kind == FROZEN and opened.facts is None:
         raise ModelFormatError(
             f"{path}: expected a graph with {IMAGE_TENSOR} and {', '.join(DETECTION_OUTPUTS)}, as detectors of the "
             "TensorFlow models repository have, or one that was exported here, with its facts.json beside it"
         )
-    return exported_predictor(opened, min_score, names, str(path), keeps_boxes=kind == SAVEDMODEL)
+    return exported_predictor(opened, min_score, labels, str(path), keeps_boxes=kind == SAVEDMODEL)
 
 
 def _open(kind: str, path: Path) -> tuple[Opened, Path]:

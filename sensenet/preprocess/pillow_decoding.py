@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, TiffImagePlugin
 
 from sensenet.errors import InputError
 from sensenet.preprocess.arrays import array_pixels
@@ -24,6 +24,8 @@ HEAD_BYTES = 64
 
 ORIENTATION_TAG = 0x0112
 UPRIGHT = 1
+LYING = (5, 6, 7, 8)
+"""Orientations that exchange width and height."""
 
 
 def _begins(*signatures: bytes) -> Callable[[bytes], bool]:
@@ -84,7 +86,16 @@ def image_size(file: BinaryIO) -> tuple[int, int]:
         Image.open(file, formats=(name,)) as image,
     ):
         check_size(image.height, image.width, file_bytes)
+        return upright_size(image)
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """The width and height that the pixels of a Pillow image will have: TIFF files are turned as their EXIF says."""
+    # what the size of a TIFF is before it is loaded hangs on the version of Pillow
+    if image.format != "TIFF" or image.getexif().get(ORIENTATION_TAG) not in LYING:
         return image.size
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    return tags[TiffImagePlugin.IMAGELENGTH], tags[TiffImagePlugin.IMAGEWIDTH]
 
 
 def decode_with_pillow(data: bytes, name: str, exif_rotation: bool = False) -> np.ndarray:

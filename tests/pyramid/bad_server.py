@@ -148,6 +148,7 @@ ANSWERS: Mapping[str, Answer] = {
     "to_file": lambda handler, _, count: handler.reply(302, Location="file:///etc/passwd"),
     "to_ftp": lambda handler, _, count: handler.reply(302, Location="ftp://127.0.0.1/a.jpg"),
     "to_half": lambda handler, _, count: handler.reply(302, Location="http://[::1/a.jpg"),
+    "to_port": lambda handler, _, count: handler.reply(302, Location="http://127.0.0.1:99999/a.jpg"),
     "to_latin": lambda handler, _, count: handler.reply(302, Location="/good/\xe9.jpg"),
     "endless": lambda handler, body, _: handler.reply(200, body, **{"Content-Length": "9" * 5000}),
     "round": lambda handler, _, count: handler.reply(302, Location=handler.path),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -174,12 +175,53 @@ def test_a_label_map_gives_other_names(run, tmp_path):
         "Rot",
         "dog",
     ]
-    labels.write_text("item { id: 1 name: 'dog' }")
-    assert 'two classes are called "dog"' in run("classifier.json", "boxes.png", "--labels", labels)[2]
+    labels.write_text("item { id: 1 name: 'Hund' } item { id: 2 name: '/m/2' display_name: 'Hund' }")
+    assert 'two classes are called "Hund"' in run("classifier.json", "boxes.png", "--labels", labels)[2]
     labels.write_text("dog")
     code, _, error = run("classifier.json", "boxes.png", "--labels", labels)
     assert code == 1
     assert "labels.pbtxt: expected a label map" in error
+
+
+DATA_SET = """
+item { id: 1 name: '/m/1' display_name: 'blue' }
+item { id: 2 name: '/m/2' display_name: 'green' }
+item { id: 3 name: 'red' display_name: 'Rot' }
+"""
+
+
+@pytest.mark.parametrize("model", ["detector.json", "detector.tflite", "detector.frozen_graph"])
+def test_the_numbers_of_a_data_set_are_not_taken_for_those_of_a_model(run, tmp_path, model):
+    labels = tmp_path / "label_map.pbtxt"
+    labels.write_text(DATA_SET)
+    own, (code, (line,), error) = run(model, "boxes.png")[1][0], run(model, "boxes.png", "--labels", labels)
+    assert code == 0
+    assert [box["label"] for box in line["boxes"]] == [
+        {"red": "Rot", "green": "green"}[box["label"]] for box in own["boxes"]
+    ]
+    assert "warning" not in error
+
+
+def test_a_label_map_that_knows_no_class_of_the_model_names_them_by_number_and_never_silently(run, tmp_path):
+    labels = tmp_path / "labels.pbtxt"
+    labels.write_text("item { id: 1 name: 'cat' } item { id: 2 name: 'dog' }")
+    code, (line,), error = run("detector.json", "boxes.png", "--labels", labels)
+    assert (code, {box["label"] for box in line["boxes"]}) == (0, {"cat", "dog"})
+    assert (
+        'warning: --labels: the classes of the model are "red", "green", and none of them is in it' in error
+    )
+    labels.write_text(labels.read_text() + "item { id: 3 name: 'eel' }")
+    code, lines, error = run("detector.json", "boxes.png", "--labels", labels)
+    assert (code, lines) == (1, [])
+    assert error.rstrip().endswith("by number it would name them, but it has a class 3")
+
+
+def test_a_label_map_beside_a_graph_of_ours_may_be_that_of_the_data_set(run, folder, tmp_path):
+    graph = shutil.copytree(folder / "detector.frozen_graph", tmp_path / "graph")
+    (graph / "label_map.pbtxt").write_text(DATA_SET)
+    assert {box["label"] for box in run(graph, "boxes.png")[1][0]["boxes"]} == {"Rot", "green"}
+    (graph / "label_map.pbtxt").unlink()
+    assert {box["label"] for box in run(graph, "boxes.png")[1][0]["boxes"]} == {"red", "green"}
 
 
 def stranger(path):
@@ -221,6 +263,33 @@ def test_any_detector_of_the_models_repository_finds_boxes(run, tmp_path):
     found = run(graph, "boxes.png", "--draw", tmp_path / "drawn", "--min-score", "0.55")[1][0]
     assert [box["label"] for box in found["boxes"]] == ["17", "truck"]
     assert Image.open(found["image"]).size == (48, 64)
+    (tmp_path / "other.pbtxt").write_text("item { id: 5 name: 'truck' display_name: 'Lastwagen' }")
+    found = run(graph, "boxes.png", "--labels", tmp_path / "other.pbtxt")[1][0]
+    assert [box["label"] for box in found["boxes"]] == ["17", "Lastwagen"]
+
+
+def test_boxes_of_strangers_that_are_none_are_left_out_and_others_end_at_the_border(run, tmp_path):
+    inf, nan = float("inf"), float("nan")
+    corners = {
+        "beyond": [-0.5, -9e9, 1.5, 0.25],
+        "outside": [1.5, 0.0, 2.0, 1.0],
+        "inverted": [0.5, 0.5, 0.25, 1.0],
+        "empty": [0.5, 0.5, 0.5, 1.0],
+        "nan": [nan, 0.0, 1.0, 1.0],
+        "infinite": [0.0, 0.0, inf, 1.0],
+        "no score": [0.0, 0.0, 1.0, 1.0],
+        "no class": [0.0, 0.0, 1.0, 1.0],
+    }
+    with tf.Graph().as_default() as graph:
+        tf.compat.v1.placeholder(tf.uint8, (None, None, None, 3), name="image_tensor")
+        tf.constant([[*corners.values()]], tf.float32, name="detection_boxes")
+        tf.constant([[0.9] * 6 + [nan, 0.9]], tf.float32, name="detection_scores")
+        tf.constant([[1.0] * 7 + [nan]], tf.float32, name="detection_classes")
+        tf.constant([inf], tf.float32, name="num_detections")
+        (tmp_path / "graph.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    code, (line,), _ = run(tmp_path / "graph.pb", "boxes.png", "--draw", tmp_path)
+    assert code == 0
+    assert [box["coordinates"] for box in line["boxes"]] == [{"x0": 0, "y0": 0, "x1": 12, "y1": 64}]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pyramid.commands.console import CommandError
 from pyramid.commands.datasets.subcommand import Subcommand, add_ray, number, progress_bar, whole_number
-from pyramid.datasets.downloading.crew import DownloadOptions, Outcome, download
+from pyramid.datasets.downloading.crew import DownloadOptions, InOrder, Outcome, download
 from pyramid.datasets.downloading.spread import download_by
 from pyramid.datasets.json_items import item_writer, read_items
 from pyramid.datasets.workers import workers
@@ -99,17 +99,19 @@ def download_index(images: Path, directory: Path, options: DownloadOptions, ray_
 
 def _follow(outcomes: Iterable[Outcome], n_images: int, failed: Path, report: Report) -> tuple[int, int, str]:
     """Write what fails; gives how many images are there, the bytes that came, and a reason for a failure."""
-    n_there, n_bytes, reason = 0, 0, ""
+    n_there, n_failed, n_bytes, reason = 0, 0, 0, ""
     with item_writer(failed) as writer:
+        ordered = InOrder()
         for outcome in outcomes:
             n_bytes += outcome.n_bytes
-            if outcome.reason is None:
-                n_there += 1
-            else:
-                reason = outcome.reason
-                writer.add({"id": outcome.id, "url": outcome.url, "reason": outcome.reason})
-            done = n_there + writer.count
-            message = f"{done:,} of {n_images:,} images, {writer.count:,} failed, {n_bytes / 1e6:,.0f} MB"
+            n_there += outcome.reason is None
+            n_failed += outcome.reason is not None
+            for one in ordered.add(outcome):
+                if one.reason is not None:
+                    reason = one.reason
+                    writer.add({"id": one.id, "url": one.url, "reason": one.reason})
+            done = n_there + n_failed
+            message = f"{done:,} of {n_images:,} images, {n_failed:,} failed, {n_bytes / 1e6:,.0f} MB"
             report(done / max(n_images, 1), message=message)
     return n_there, n_bytes, reason
 

@@ -17,15 +17,14 @@ from pyramid.commands.datasets.subcommand import Subcommand, add_ray, progress_b
 from pyramid.commands.datasets.verify import add_verify_options, verify_points
 from pyramid.datasets.class_lists import read_numbered_classes
 from pyramid.datasets.classes import described, read_descriptions, write_classes
-from pyramid.datasets.conversion import training_config
+from pyramid.datasets.conversion import write_training_config
 from pyramid.datasets.making_points import PointOptions
 from pyramid.datasets.points import read_points
 from pyramid.datasets.published_folder import SUBSETS, PublishedFolder, find_lists
 from pyramid.datasets.records import make_records
-from pyramid.datasets.rows_file import CONFIG_FILE
 from pyramid.datasets.verifying.pictures import Resizing
 from pyramid.datasets.workers import workers
-from pyramid.storage.files import naming_file, write_json
+from pyramid.storage.files import naming_file
 from pyramid.workspace import Workspace
 from sensenet.label_map import LABEL_MAP_FILE, LabelMapItem, write_label_map
 
@@ -92,9 +91,8 @@ def _run(parsed: argparse.Namespace) -> str:
     for subset in others:
         # what nothing is learnt of can neither be held out nor evaluated
         _prepare(parsed, lists, subset, [label for label in labels if label in learnt], unnamed, items)
-    config = _config(parsed.output, [*lists.annotations])
-    write_json(parsed.output / CONFIG_FILE, config)
-    return f"{len(labels)} classes, {', '.join(lists.annotations)}: {parsed.output / CONFIG_FILE}"
+    config = _write_config(parsed.output, [*lists.annotations])
+    return f"{len(labels)} classes, {', '.join(lists.annotations)}: {config}"
 
 
 def _labels(parsed: argparse.Namespace, lists: PublishedFolder) -> tuple[dict[str, str], list[str]]:
@@ -154,12 +152,12 @@ def _tell(subset: _Subset, line: str) -> None:
     print(f"{subset.name}: {line}", file=sys.stderr, flush=True)
 
 
-def _config(output: Path, subsets: list[str]) -> dict[str, Any]:
+def _write_config(output: Path, subsets: list[str]) -> Path:
     more: dict[str, Any] = {"label_map": str((output / LABEL_MAP_FILE).absolute())}
     if {TRAIN, VALIDATION} <= {*subsets}:
         more["holdout_data"] = str(_Subset(output, VALIDATION).records.absolute())
     training = _Subset(output, TRAIN if TRAIN in subsets else subsets[0])
-    return training_config(output, training.records, None, **more)
+    return write_training_config(output, training.records, None, **more)
 
 
 OPENIMAGES = Subcommand(

@@ -49,43 +49,77 @@ class Outcome:
     """What became of one image.
 
     Attributes:
+        position: in the index.
         id, url: as in the index, whatever they are.
         n_bytes: that were received; 0: it was there already.
         reason: why it could not be had; None: it is there.
     """
 
+    position: int
     id: Any
     url: Any
     n_bytes: int = 0
     reason: str | None = None
 
 
-def download(items: Iterable[Any], folder: Path, options: DownloadOptions) -> Iterator[Outcome]:
+class InOrder:
+    """Brings outcomes into the order of the index."""
+
+    def __init__(self) -> None:
+        """Begin with the first image."""
+        self._position = 0
+        self._early: dict[int, Outcome] = {}
+
+    def add(self, outcome: Outcome) -> Iterator[Outcome]:
+        """Take one; gives those whose turn has come."""
+        self._early[outcome.position] = outcome
+        while (ready := self._early.pop(self._position, None)) is not None:
+            self._position += 1
+            yield ready
+
+
+def download(
+    items: Iterable[Any], folder: Path, options: DownloadOptions, first: int = 0
+) -> Iterator[Outcome]:
     """Download the images of an index into a folder; the outcomes come as they are known.
 
     Args:
         items: as in `index.json`. A picture that is there, of the size that it should have, is not asked for.
+        first: the position of the first of them in the index.
 
     Raises:
         OSError: a file cannot be written (`filename` is its path); nothing more is downloaded then.
     """
     crew = _Crew(folder, options)
     try:
-        for item in items:
+        for position, item in enumerate(items, first):
             image = parse_image(item)
             if isinstance(image, str):
                 fields = item if isinstance(item, dict) else {}
-                yield Outcome(fields.get("id"), fields.get("url"), reason=image)
-            elif image.id in crew.waiting or _is_there(folder, image):
-                yield Outcome(image.id, image.url)
+                yield Outcome(position, fields.get("id"), fields.get("url"), reason=image)
+            elif image.id not in crew.waiting and _is_there(folder, image):
+                yield Outcome(position, image.id, image.url)
             else:
-                crew.begin(image)
-                while len(crew.waiting) >= WINDOW:
-                    yield crew.next_outcome()
+                crew.add(position, image)
+            while crew.count >= WINDOW:
+                yield from _settled(crew, folder)
         while crew.waiting:
-            yield crew.next_outcome()
+            yield from _settled(crew, folder)
     finally:
         crew.end()
+
+
+def _settled(crew: _Crew, folder: Path) -> Iterator[Outcome]:
+    """The next outcome; after it, what the index says of the same id once more has its turn."""
+    outcome = crew.next_outcome()
+    again = crew.waiting.pop(outcome.id)
+    yield outcome
+    for position, image in again:
+        crew.count -= 1
+        if image.id not in crew.waiting and _is_there(folder, image):
+            yield Outcome(position, image.id, image.url)
+        else:
+            crew.add(position, image)
 
 
 def _is_there(folder: Path, image: IndexedImage) -> bool:
@@ -97,23 +131,29 @@ class _Crew:
     """The threads.
 
     Attributes:
-        waiting: the ids of images that have no outcome yet.
+        waiting: the ids of images that are on their way, each with those of the same id behind it.
+        count: how many images that are.
     """
 
     def __init__(self, folder: Path, options: DownloadOptions):
-        self.waiting: set[str] = set()
+        self.waiting: dict[str, list[tuple[int, IndexedImage]]] = {}
+        self.count = 0
         self._folder, self._options = folder, options
-        self._schedule: Schedule[tuple[IndexedImage, int]] = Schedule(options.per_host)
+        self._schedule: Schedule[tuple[int, IndexedImage, int]] = Schedule(options.per_host)
         self._outcomes: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
         self._session = new_session(options.jobs)
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(options.jobs)]
         for thread in self._threads:
             thread.start()
 
-    def begin(self, image: IndexedImage) -> None:
-        """Have an image downloaded."""
-        self.waiting.add(image.id)
-        self._schedule.put(image.host, (image, 0))
+    def add(self, position: int, image: IndexedImage) -> None:
+        """Have the image at a position of the index downloaded, once another of its id has its outcome."""
+        self.count += 1
+        if image.id in self.waiting:
+            self.waiting[image.id].append((position, image))
+            return
+        self.waiting[image.id] = []
+        self._schedule.put(image.host, (position, image, 0))
 
     def next_outcome(self) -> Outcome:
         """Wait for one.
@@ -124,7 +164,7 @@ class _Crew:
         outcome = self._outcomes.get()
         if isinstance(outcome, BaseException):
             raise outcome
-        self.waiting.discard(outcome.id)
+        self.count -= 1
         return outcome
 
     def end(self) -> None:
@@ -139,17 +179,17 @@ class _Crew:
 
     def _work(self) -> None:
         while (taken := self._schedule.take()) is not None:
-            host, (image, tries) = taken
+            host, (position, image, tries) = taken
             try:
-                self._outcomes.put(Outcome(image.id, image.url, self._fetch(image)))
+                self._outcomes.put(Outcome(position, image.id, image.url, self._fetch(image)))
                 self._schedule.done(host)
             except NotFetchedError as error:
                 self._schedule.done(host, error.pause_seconds)
                 if error.is_passing and tries < self._options.retries:
-                    self._schedule.put(host, (image, tries + 1), FIRST_DELAY_SECONDS * 2**tries)
+                    self._schedule.put(host, (position, image, tries + 1), FIRST_DELAY_SECONDS * 2**tries)
                 else:
                     tried = f" (tried {tries + 1} times)" if tries else ""
-                    self._outcomes.put(Outcome(image.id, image.url, reason=f"{error}{tried}"))
+                    self._outcomes.put(Outcome(position, image.id, image.url, reason=f"{error}{tried}"))
             except BaseException as error:  # of a disk, say: whoever waits for the outcomes gets it
                 self._outcomes.put(error)
                 return

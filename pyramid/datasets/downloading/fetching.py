@@ -39,11 +39,7 @@ HEADERS = MappingProxyType(
     # a compressed answer would make its length say nothing about the file's
     {"User-Agent": f"pyramid_dataset/{__version__}", "Accept": "image/*", "Accept-Encoding": "identity"}
 )
-_OTHER_ADDRESSES = (
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.InvalidURL,
-    requests.exceptions.MissingSchema,
-)
+_OTHER_ADDRESSES = (requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +65,15 @@ class IndexedImage:
             return urlsplit(self.url).netloc.rpartition("@")[2].lower()
         except ValueError:
             return ""
+
+    @property
+    def has_port(self) -> bool:
+        """Whether the host can be asked: its port is a number, or that of http or https."""
+        try:
+            port = urlsplit(self.url).port
+        except ValueError:
+            return False
+        return port is None or port >= 0
 
 
 class NotFetchedError(Exception):
@@ -108,6 +113,8 @@ def parse_image(item: Any) -> IndexedImage | str:
         return "expected a URL that begins with http:// or https://"
     if not image.host:
         return "its URL names no host"
+    if not image.has_port:
+        return "the port in its URL is no number from 0 to 65535"
     if image.size is not None and (type(image.size) is not int or image.size < 1):
         return "expected a size in bytes"
     if image.md5 is not None and _digest(image.md5) is None:
@@ -140,6 +147,8 @@ def fetch(session: requests.Session, image: IndexedImage, folder: Path, timeout_
         raise NotFetchedError(f"more than {MOST_REDIRECTS} redirects") from error
     except _OTHER_ADDRESSES as error:
         raise NotFetchedError("it leads to an address that is not http or https") from error
+    except requests.exceptions.InvalidURL as error:
+        raise NotFetchedError("it leads to an address that is no URL of a host and a port") from error
     except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
         raise NotFetchedError(f"no answer within {timeout_seconds:g} s", is_passing=True) from error
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:

@@ -17,10 +17,11 @@ def download_by(
 ) -> Iterator[Outcome]:
     """As `download`, by workers that see the same folder; a lost one costs the images that were not there yet."""
     for outcomes in workers.in_order(
-        workers.submit(_download_all, chunk, folder, options) for chunk in chunks(items, IMAGES_A_TASK)
+        workers.submit(_download_all, chunk, folder, options, number * IMAGES_A_TASK)
+        for number, chunk in enumerate(chunks(items, IMAGES_A_TASK))
     ):
         yield from outcomes
 
 
-def _download_all(items: list[Any], folder: Path, options: DownloadOptions) -> list[Outcome]:
-    return list(download(items, folder, options))
+def _download_all(items: list[Any], folder: Path, options: DownloadOptions, first: int) -> list[Outcome]:
+    return list(download(items, folder, options, first))

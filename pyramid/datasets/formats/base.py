@@ -46,6 +46,7 @@ class Remark(Enum):
     NOT_FINITE = "not finite"
     UNKNOWN_CLASS = "of unknown classes"
     CROWD = "of crowds"
+    NO_IMAGE = "of no image"
     UNREADABLE = "cannot be read"
     REPEATED = "are named twice"
 
@@ -103,11 +104,13 @@ class Source:
         images: in its order.
         root: the folder of the image files; None: the data set holds their bytes.
         count: how many images there are; None: not known before they are read.
+        remarks: on what is of none of the images.
     """
 
     images: Iterator[StatedImage]
     root: Path | None
     count: int | None = None
+    remarks: Iterable[tuple[Remark, str]] = ()
 
 
 @dataclass(frozen=True)

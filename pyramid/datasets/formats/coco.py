@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,48 +22,86 @@ from pyramid.datasets.formats.base import (
     images_below,
 )
 from pyramid.datasets.formats.files import make_folder, put_image
-from pyramid.datasets.json_items import read_json
+from pyramid.datasets.json_items import read_lists
 from pyramid.errors import DataError
 from pyramid.storage.files import dumps, whole_file
 from sensenet.label_map import LabelMapItem
 
-Annotations = dict[int | str, list[tuple[str, Any]]]
-"""The annotations of each image, with their JSON pointers."""
+Corners = tuple[float, float, float, float]
+Stated = tuple[int, Any, Corners | None]
+"""What is kept of an annotation until all images are known: its position, category, and corners if it is no crowd."""
+
+
+@dataclass
+class _Coco:
+    """What is read of a file; polygons, captions and the rest, which are most of it, are dropped at once.
+
+    Attributes:
+        source: the file.
+        names: of categories, by id.
+        files: of images, by id.
+        annotations: by the id of their image.
+    """
+
+    source: Path
+    names: dict[int | str, str] = field(default_factory=dict)
+    files: dict[int | str, str] = field(default_factory=dict)
+    annotations: dict[int | str, list[Stated]] = field(default_factory=dict)
+
+    def add_category(self, place: int, category: Mapping[str, Any]) -> None:
+        where, name = f"{self.source}, /categories/{place}", category.get("name")
+        if not isinstance(name, str) or not name:
+            raise DataError(f"{where}/name: expected a text")
+        self.names[_new_id(category, self.names, where)] = name
+
+    def add_image(self, place: int, image: Mapping[str, Any]) -> None:
+        where, file = f"{self.source}, /images/{place}", image.get("file_name")
+        own = _new_id(image, self.files, where)
+        if not isinstance(file, str) or not file:
+            raise DataError(f"{where}/file_name: expected the name of a file")
+        self.files[own] = file
+
+    def add_annotation(self, place: int, annotation: Mapping[str, Any]) -> None:
+        where, of = f"{self.source}, /annotations/{place}", annotation.get("image_id")
+        if not isinstance(of, (int, str)):
+            raise DataError(f"{where}/image_id: expected a number or a text")
+        is_crowd = bool(annotation.get("iscrowd"))
+        box = None if is_crowd else _box(annotation.get("bbox"), where)
+        stated = (place, annotation.get("category_id"), box)
+        self.annotations.setdefault(of, []).append(stated)
+
+    def images(self) -> Iterator[StatedImage]:
+        """The images with their boxes."""
+        for own, file in self.files.items():
+            boxes: list[Box] = []
+            remarks: Remarks = ()
+            for place, category, corners in self.annotations.get(own, ()):
+                if corners is not None and _is_known(category, self.names):
+                    boxes.append(Box.of(corners, self.names[category]))
+                    continue
+                remark = Remark.CROWD if corners is None else Remark.UNKNOWN_CLASS
+                remarks += ((remark, f"{self.source}, /annotations/{place}"),)
+            yield StatedImage(file, boxes, source_id=str(own), remarks=remarks)
+
+    def orphans(self) -> Iterator[tuple[Remark, str]]:
+        """The annotations of images that there are not."""
+        for of, stated in self.annotations.items():
+            if of not in self.files:
+                for place, *_ in stated:
+                    yield Remark.NO_IMAGE, f"{self.source}, /annotations/{place}, image_id {of!r:.60}"
 
 
 def _read(source: Path, options: ReadOptions) -> Source:
-    content = read_json(source)
-    if not isinstance(content, dict):
-        raise DataError(f"{source}: expected an object with images, annotations and categories")
-    images, annotations, categories = (
-        _objects(content, key, source) for key in ("images", "annotations", "categories")
+    coco = _Coco(source)
+    read_lists(
+        source,
+        {
+            "images": coco.add_image,
+            "annotations": coco.add_annotation,
+            "categories": coco.add_category,
+        },
     )
-    names: dict[int | str, str] = {}
-    for place, category in enumerate(categories):
-        name = category.get("name")
-        if not isinstance(name, str) or not name:
-            raise DataError(f"{source}, /categories/{place}/name: expected a text")
-        names[_new_id(category, names, f"{source}, /categories/{place}")] = name
-    by_image: Annotations = {}
-    for place, image in enumerate(images):
-        by_image[_new_id(image, by_image, f"{source}, /images/{place}")] = []
-    for place, annotation in enumerate(annotations):
-        of = annotation.get("image_id")
-        if not isinstance(of, (int, str)) or of not in by_image:
-            raise DataError(f"{source}, /annotations/{place}/image_id: there is no image of this id")
-        by_image[of].append((f"{source}, /annotations/{place}", annotation))
-    root = images_below(source.parent, options)
-    return Source(_images(images, by_image, names, source), root, len(images))
-
-
-def _objects(content: Mapping[str, Any], key: str, source: Path) -> Sequence[Mapping[str, Any]]:
-    values = content.get(key)
-    if not isinstance(values, list):
-        raise DataError(f"{source}, /{key}: expected a list")
-    wrong = next((place for place, value in enumerate(values) if not isinstance(value, dict)), None)
-    if wrong is not None:
-        raise DataError(f"{source}, /{key}/{wrong}: expected an object")
-    return values
+    return Source(coco.images(), images_below(source.parent, options), len(coco.files), coco.orphans())
 
 
 def _new_id(value: Mapping[str, Any], known: Mapping[int | str, Any], where: str) -> int | str:
@@ -73,41 +113,20 @@ def _new_id(value: Mapping[str, Any], known: Mapping[int | str, Any], where: str
     return own
 
 
-def _images(
-    images: Sequence[Mapping[str, Any]],
-    by_image: Annotations,
-    names: Mapping[int | str, str],
-    source: Path,
-) -> Iterator[StatedImage]:
-    for place, image in enumerate(images):
-        file = image.get("file_name")
-        if not isinstance(file, str) or not file:
-            raise DataError(f"{source}, /images/{place}/file_name: expected the name of a file")
-        boxes: list[Box] = []
-        remarks: Remarks = ()
-        for where, annotation in by_image[image["id"]]:
-            box = _box(annotation, where, names)
-            if isinstance(box, Box):
-                boxes.append(box)
-            else:
-                remarks += ((box, where),)
-        yield StatedImage(file, boxes, source_id=str(image["id"]), remarks=remarks)
+def _is_known(category: Any, names: Mapping[int | str, str]) -> bool:
+    return isinstance(category, (int, str)) and category in names
 
 
-def _box(annotation: Mapping[str, Any], where: str, names: Mapping[int | str, str]) -> Box | Remark:
-    """The box of an annotation, or why it has none."""
-    if annotation.get("iscrowd"):
-        return Remark.CROWD
-    category = annotation.get("category_id")
-    if not isinstance(category, (int, str)) or category not in names:
-        return Remark.UNKNOWN_CLASS
-    corners = annotation.get("bbox")
-    if not isinstance(corners, list) or len(corners) != 4:
+def _box(sides: Any, where: str) -> Corners:
+    if not isinstance(sides, list) or len(sides) != 4:
         raise DataError(f"{where}/bbox: expected [x, y, width, height]")
-    if not all(isinstance(side, (int, float)) and not isinstance(side, bool) for side in corners):
+    if not all(isinstance(side, (int, float)) and not isinstance(side, bool) for side in sides):
         raise DataError(f"{where}/bbox: expected four numbers")
-    x, y, width, height = corners
-    return Box(x, y, x + width, y + height, names[category])
+    try:
+        x, y, width, height = map(float, sides)
+    except OverflowError:  # an integer beyond all floats
+        return (math.inf,) * 4
+    return x, y, x + width, y + height
 
 
 def _write(images: Iterable[BoxedImage], options: WriteOptions) -> Path:

@@ -6,7 +6,8 @@ from pathlib import Path, PurePosixPath
 
 from pyramid.errors import DataError, WorkspaceError
 from pyramid.storage.files import naming_file, write_bytes
-from sensenet.files import open_regular, read_whole
+from sensenet.files import read_whole
+from sensenet.preprocess.image_files import Confinement, open_named_file
 
 LONGEST_NAME_BYTES = 255
 MOST_PARTS = 32
@@ -78,19 +79,24 @@ class Stems:
         return stem
 
 
-def read_small_file(path: Path) -> bytes:
+def read_small_file(folder: Path, name: str) -> bytes:
     """The content of an annotation file of one image.
 
+    Args:
+        folder: of a data set, which may come from anybody.
+        name: below it. A link that leads elsewhere is not followed: what an error shows might be a secret.
+
     Raises:
-        DataError: it cannot be read, or is longer than any of those.
+        InputError: it cannot be read, or leads out of the folder.
+        DataError: it is longer than any of those.
     """
-    try:
-        with open_regular(path) as file:
-            content = file.read(MAX_SMALL_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    confinement = Confinement.to(
+        folder, f"{folder}, which links of a data set may not leave: copy what they lead to"
+    )
+    with open_named_file(str(folder), name, confinement) as file:
+        content = file.read(MAX_SMALL_BYTES + 1)
     if len(content) > MAX_SMALL_BYTES:
-        raise DataError(f"{path}: expected at most {MAX_SMALL_BYTES:,} bytes")
+        raise DataError(f"{folder / name}: expected at most {MAX_SMALL_BYTES:,} bytes")
     return content
 
 

@@ -6,7 +6,7 @@ import io
 import math
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -45,7 +45,7 @@ class Tally:
         self.counts: Counter[Remark] = Counter()
         self._refused: list[str] = []
 
-    def add(self, remarks: Remarks) -> None:
+    def add(self, remarks: Iterable[tuple[Remark, str]]) -> None:
         """Count some more."""
         for remark, about in remarks:
             self.counts[remark] += 1
@@ -138,6 +138,7 @@ def placed_images(source: Source, with_content: bool, tally: Tally, report: Repo
         look: Look = look_inside
     else:
         look = look_at_file(source.root) if with_content else look_at_header(source.root)
+    tally.add(source.remarks)
     seen: set[str] = set()
     placed = _in_order(lambda stated: place(stated, look), source.images)
     for number, (image, remarks) in enumerate(placed):
@@ -154,7 +155,11 @@ def placed_images(source: Source, with_content: bool, tally: Tally, report: Repo
 
 
 def place(stated: StatedImage, look: Look) -> tuple[BoxedImage | None, Remarks]:
-    """One image as it is there; None where it cannot be read."""
+    """One image as it is there; None where it cannot be read.
+
+    Raises:
+        DataError: a label that is no text.
+    """
     try:
         stated.file.encode()
         width, height, content = look(stated)
@@ -165,6 +170,7 @@ def place(stated: StatedImage, look: Look) -> tuple[BoxedImage | None, Remarks]:
     boxes, remarks = [], list(stated.remarks)
     scale = (width, height) if stated.in_shares else (1, 1)
     for place, box in enumerate(stated.boxes):
+        _check_label(box.label, f"{stated.file}: box {place}")
         kept, remark = _fitted(box, scale, width, height)
         if kept is not None:
             boxes.append(kept)
@@ -173,6 +179,13 @@ def place(stated: StatedImage, look: Look) -> tuple[BoxedImage | None, Remarks]:
             remarks.append((remark, f"{stated.file}: box {place}, [{corners}] in {width} x {height} pixels"))
     image = BoxedImage(stated.file, width, height, tuple(boxes), content, stated.source_id or stated.file)
     return image, tuple(remarks)
+
+
+def _check_label(label: str, where: str) -> None:
+    try:
+        label.encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{where}: the label {label!r:.60} is no text that UTF-8 could hold") from None
 
 
 def _fitted(box: Box, scale: tuple[int, int], width: int, height: int) -> tuple[Box | None, Remark | None]:

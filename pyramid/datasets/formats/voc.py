@@ -5,6 +5,7 @@ Corners stand in rows as they stand in the files, which count pixels from 1 and 
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -33,6 +34,8 @@ from pyramid.storage.files import write_bytes
 
 ANNOTATIONS, IMAGES, SPLITS = "Annotations", "JPEGImages", Path("ImageSets", "Main")
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
+NOT_IN_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 has no way to write, and the carriage return, which it reads as another."""
 
 
 class _NoDoctype(ET.TreeBuilder):
@@ -61,7 +64,7 @@ def _read(source: Path, options: ReadOptions) -> Source:
 def _of_split(source: Path, split: str) -> list[Path]:
     """The annotations of the images that a split names, a line each; what follows a name is for other purposes."""
     path = source / SPLITS / f"{split}.txt"
-    lines = read_small_file(path).decode("utf-8", "replace").splitlines()
+    lines = read_small_file(source, str(path.relative_to(source))).decode("utf-8", "replace").splitlines()
     stems = [line.split()[0] for line in lines if line.strip()]
     wrong = [stem for stem in stems if Path(stem).is_absolute() or ".." in Path(stem).parts]
     if wrong:
@@ -71,7 +74,7 @@ def _of_split(source: Path, split: str) -> list[Path]:
 
 def _images(folder: Path, paths: Sequence[Path], root: Path) -> Iterator[StatedImage]:
     for path in paths:
-        document = _parse(path)
+        document = _parse(folder, path)
         stem = path.relative_to(folder).with_suffix("").as_posix()
         stated = (document.findtext("filename") or "").strip()
         boxes = [_box(element, path, place) for place, element in enumerate(document.findall("object"))]
@@ -96,11 +99,12 @@ def _is_below(root: Path, name: str) -> bool:
         return False
 
 
-def _parse(path: Path) -> ET.Element:
+def _parse(folder: Path, path: Path) -> ET.Element:
+    content = read_small_file(folder, str(path.relative_to(folder)))
     try:
-        return ET.fromstring(read_small_file(path), ET.XMLParser(target=_NoDoctype()))
+        return ET.fromstring(content, ET.XMLParser(target=_NoDoctype()))
     except DataError as error:
-        raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
+        raise DataError(f"{path}: {error}") from None
     except (ET.ParseError, ValueError, LookupError) as error:  # LookupError: an encoding that nobody knows
         raise DataError(f"{path}: expected XML: {error}") from error
 
@@ -131,6 +135,8 @@ def _write(images: Iterable[BoxedImage], options: WriteOptions) -> Path:
 
 
 def _document(image: BoxedImage) -> bytes:
+    if NOT_IN_XML.search(image.file):
+        raise DataError(f"{image.file!r:.200}: the name has a character that XML cannot hold")
     root = ET.Element("annotation")
     _add(root, "folder", IMAGES)
     _add(root, "filename", image.file)
@@ -138,7 +144,11 @@ def _document(image: BoxedImage) -> bytes:
     for name, value in (("width", image.width), ("height", image.height), ("depth", 3)):
         _add(size, name, str(value))
     _add(root, "segmented", "0")
-    for box in image.boxes:
+    for place, box in enumerate(image.boxes):
+        if NOT_IN_XML.search(box.label):
+            raise DataError(
+                f"{image.file}, box {place}: the label {box.label!r:.60} has a character that XML cannot hold"
+            )
         element = ET.SubElement(root, "object")
         for name, text in (
             ("name", box.label),

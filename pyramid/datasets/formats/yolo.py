@@ -39,16 +39,18 @@ from pyramid.storage.files import write_bytes
 
 DATA_FILE, LABELS_FOLDER = "data.yaml", "labels"
 SPLITS = ("train", "val", "test")
+OTHER_KEYS = frozenset({"path", "names", "nc", "download", "channels", "kpt_shape", "flip_idx"})
 LONGEST_NUMBER = 12
 
 
 def _read(source: Path, options: ReadOptions) -> Source:
     path = source / DATA_FILE if source.is_dir() else source
-    content = _load(path)
+    # who names a link means what it leads to
+    content = _load(path if source.is_dir() else path.resolve())
     names = _names(content.get("names"), path)
     folder = path.parent
     top = folder if options.image_root is None else options.image_root
-    split = options.split or DEFAULT_SPLIT
+    split = _checked_split(options.split or DEFAULT_SPLIT)
     places = _texts(content.get(split))
     if places is None:
         known = ", ".join(key for key in SPLITS if key in content) or "none"
@@ -61,12 +63,13 @@ def _read(source: Path, options: ReadOptions) -> Source:
     )
     if not files:
         raise DataError(f"{path}: there are no images in {', '.join(map(str, folders))}")
-    return Source(_images(files, root, names), root, len(files))
+    return Source(_images(files, root, Path(os.path.realpath(top)), names), root, len(files))
 
 
 def _load(path: Path) -> dict[str, Any]:
+    encoded = read_small_file(path.parent, path.name)
     try:
-        content = yaml.safe_load(read_small_file(path))
+        content = yaml.safe_load(encoded)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise DataError(f"{path}: expected YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
@@ -81,8 +84,11 @@ def _names(names: Any, path: Path) -> dict[int, str]:
     if not isinstance(names, dict) or not names:
         raise DataError(f"{path}: expected the names of the classes under 'names'")
     for number, name in names.items():
-        if not isinstance(number, int) or not isinstance(name, (str, int, float)) or not str(name):
-            raise DataError(f"{path}, names: expected texts, got {name!r:.60} for {number!r:.60}")
+        is_text = isinstance(name, (str, int, float)) and not isinstance(name, bool) and str(name)
+        if not isinstance(number, int) or not is_text:
+            # YAML takes yes, no, on and off for truth values
+            quoted = "; quotes make a text of it" if isinstance(name, bool) else ""
+            raise DataError(f"{path}, names: expected texts, got {name!r:.60} for {number!r:.60}{quoted}")
     return {number: str(name) for number, name in names.items()}
 
 
@@ -114,11 +120,12 @@ def _folder(place: str, base: str, folder: Path, top: Path, path: Path) -> Path:
     return found
 
 
-def _images(files: Sequence[Path], root: Path, names: dict[int, str]) -> Iterator[StatedImage]:
+def _images(files: Sequence[Path], root: Path, top: Path, names: dict[int, str]) -> Iterator[StatedImage]:
     for file in files:
         labels = _labels_path(file)
         boxes, remarks = [], []
-        lines = read_small_file(labels).decode("utf-8", "replace").splitlines() if labels.is_file() else []
+        content = read_small_file(top, os.path.relpath(labels, top)) if labels.is_file() else b""
+        lines = content.decode("utf-8-sig", "replace").splitlines()
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
@@ -157,25 +164,41 @@ def _box(line: str, where: str, names: dict[int, str]) -> Box | None:
     return Box(min(xs), min(ys), max(xs), max(ys), label)
 
 
+def _checked_split(split: str) -> str:
+    if split in OTHER_KEYS:
+        raise DataError(f"--split: {split!r} says something else in {DATA_FILE}: choose another word")
+    return split
+
+
 def _write(images: Iterable[BoxedImage], options: WriteOptions) -> Path:
+    split, path = _checked_split(options.split), options.folder / DATA_FILE
+    known = _described(path, options)
     numbers = {item.label: number for number, item in enumerate(options.classes)}
     stems = Stems()
     for image in images:
-        stem = stems.take(image.file)
-        put_image(options.folder / IMAGES_FOLDER / options.split, image.file, image.content)
-        path = options.folder / LABELS_FOLDER / options.split / f"{stem}.txt"
-        make_folder(path.parent)
-        write_bytes(path, "".join(_line(box, image, numbers) for box in image.boxes).encode())
-    path = options.folder / DATA_FILE
-    known = _load(path) if path.is_file() else {}
-    known |= {
-        options.split: f"{IMAGES_FOLDER}/{options.split}",
-        "nc": len(options.classes),
-        "names": [item.label for item in options.classes],
-    }
+        stems.take(image.file)
+        folder = options.folder / IMAGES_FOLDER / split
+        put_image(folder, image.file, image.content)
+        labels = _labels_path(folder / image.file)
+        make_folder(labels.parent)
+        write_bytes(labels, "".join(_line(box, image, numbers) for box in image.boxes).encode())
     make_folder(options.folder)
     write_bytes(path, yaml.safe_dump(known, sort_keys=False, allow_unicode=True).encode())
     return path
+
+
+def _described(path: Path, options: WriteOptions) -> dict[str, Any]:
+    """What `data.yaml` will say: of this part, and of those that are there already."""
+    names = [item.label for item in options.classes]
+    known = _load(path) if path.is_file() else {}
+    if known.get("path"):
+        raise DataError(f"{path}: its folders lie below {known['path']!r:.100}: choose another --output")
+    if known and _names(known.get("names"), path) != dict(enumerate(names)):
+        raise DataError(
+            f"{path}: its classes are others: choose another --output, or its classes as --classes"
+        )
+    part = {options.split: f"{IMAGES_FOLDER}/{options.split}", "nc": len(names), "names": names}
+    return known | part
 
 
 def _line(box: Box, image: BoxedImage, numbers: dict[str, int]) -> str:

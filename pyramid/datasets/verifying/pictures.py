@@ -15,7 +15,7 @@ from pyramid.datasets.points import Annotation
 from sensenet.errors import InputError
 from sensenet.partial_files import remove, temporary_path
 from sensenet.preprocess.image_files import read_named_file
-from sensenet.preprocess.pillow_decoding import opened_image, pillow_pixels
+from sensenet.preprocess.pillow_decoding import opened_image, pillow_pixels, upright_size
 
 THUMBNAIL_QUALITY = 90
 REDUCING_GAP = 1.25
@@ -76,7 +76,7 @@ def check_picture(folder: str, id_: str, rotation: int, resizing: Resizing | Non
     try:
         data = read_named_file(folder, path.name)
         with opened_image(data) as image:
-            size = image.size
+            size = upright_size(image)
             small = _decoded(image, resizing.size if resizing else 1)
     except InputError as error:
         return Picture(reason=str(error))

@@ -16,8 +16,11 @@ from pyramid.datasets.workers import Wait, Workers, chunks
 from sensenet.files import is_file
 
 CHUNK = 32
+REPEATED = "an earlier point has its id"
 
 Found = list[tuple[Point, Picture]]
+Chunk = Sequence[tuple[Point, bool]]
+"""Points, and whether each is the first one of its id."""
 
 
 def verify(
@@ -25,14 +28,15 @@ def verify(
 ) -> Iterator[tuple[Point, Picture]]:
     """Each point with its picture; what the journal knows is not decoded again.
 
-    Where there is a picture, the point tells its file and sides; boxes are turned with a thumbnail.
+    Where there is a picture, the point tells its file and sides; boxes are turned with a thumbnail. Of several points
+    of one id, which would be turned into one file, only the first has a picture.
 
     Raises:
         OSError: a thumbnail cannot be written (`filename` is its path).
     """
 
     def begun() -> Iterator[Wait]:
-        for chunk in chunks(points, CHUNK):
+        for chunk in chunks(_with_first(points), CHUNK):
             yield _begin(chunk, folder, resizing, journal, workers)
 
     for found in workers.in_order(begun()):
@@ -40,13 +44,18 @@ def verify(
             yield _completed(point, picture, resizing), picture
 
 
-def _begin(
-    chunk: Sequence[Point], folder: Path, resizing: Resizing | None, journal: Journal, workers: Workers
-) -> Wait:
-    states = {point.id: _state(point, folder, resizing) for point in chunk}
+def _with_first(points: Iterable[Point]) -> Iterator[tuple[Point, bool]]:
+    seen: set[str] = set()
+    for point in points:
+        yield point, point.id not in seen
+        seen.add(point.id)
+
+
+def _begin(chunk: Chunk, folder: Path, resizing: Resizing | None, journal: Journal, workers: Workers) -> Wait:
+    states = {point.id: _state(point, folder, resizing) for point, is_first in chunk if is_first}
     there = {id_: state for id_, state in states.items() if state is not None}
     known = {id_: picture for id_, picture in journal.found(there).items() if _is_written(picture, resizing)}
-    new = [point for point in chunk if point.id in there and point.id not in known]
+    new = [point for point, is_first in chunk if is_first and point.id in there and point.id not in known]
     wait = workers.submit(
         _check_pictures, str(folder), [(point.id, point.rotation) for point in new], resizing
     )
@@ -54,12 +63,13 @@ def _begin(
 
 
 def _end(
-    chunk: Sequence[Point], states: dict[str, str], known: dict[str, Picture], wait: Wait, journal: Journal
+    chunk: Chunk, states: dict[str, str], known: dict[str, Picture], wait: Wait, journal: Journal
 ) -> Found:
     new: dict[str, Picture] = wait()
     journal.add(states, new)
     found = known | new
-    return [(point, found.get(point.id, Picture(reason=MISSING))) for point in chunk]
+    missing, repeated = Picture(reason=MISSING), Picture(reason=REPEATED)
+    return [(point, found.get(point.id, missing) if is_first else repeated) for point, is_first in chunk]
 
 
 def _check_pictures(

@@ -83,8 +83,9 @@ def test_pictures_come_whole_under_their_ids_and_real_formats(tmp_path, server, 
         ("silent", {}, "no answer within"),
         ("to_file", {}, "not http or https"),
         ("to_ftp", {}, "not http or https"),
-        ("to_half", {}, "not http or https"),
-        ("to_latin", {}, "not http or https"),
+        ("to_half", {}, "no URL of a host and a port"),
+        ("to_latin", {}, "no URL of a host and a port"),
+        ("to_port", {}, "no URL of a host and a port"),
         ("endless", {}, "no answer within"),
         ("round", {}, "more than 5 redirects"),
     ],
@@ -172,6 +173,8 @@ def test_a_picture_of_the_wrong_size_is_fetched_again(tmp_path, server):
         ({"id": "a"}, "http:// or https://"),
         ({"id": "a", "url": "http://"}, "names no host"),
         ({"id": "a", "url": "http://[::1"}, "names no host"),
+        ({"id": "a", "url": "http://127.0.0.1:99999/a.jpg"}, "the port in its URL is no number from 0"),
+        ({"id": "a", "url": "http://127.0.0.1:http/a.jpg"}, "the port in its URL is no number from 0"),
         ({"id": "a", "url": "http://127.0.0.1:9/", "md5": "12"}, "MD5 of 16 bytes"),
         ({"id": "a", "url": "http://127.0.0.1:9/", "size": -1}, "size in bytes"),
         ([], "expected an object"),
@@ -199,6 +202,22 @@ def test_one_id_twice_is_downloaded_once(tmp_path, server):
     assert run(tmp_path, index) == 0
     assert files(tmp_path) == {"a.jpg"}
     assert (tmp_path / "pictures" / "a.jpg").read_bytes() == PICTURES["0.jpg"]
+
+
+def test_of_one_id_twice_what_cannot_be_had_is_never_told_to_be_there(tmp_path, server, capsys):
+    ways = ("broken", "gone", "slow", "gone")
+    index = [entry(server, "a", how) for how in ways] + [entry(server, "b", "good")]
+    assert run(tmp_path, index, "--retries", "0") == 0
+    assert capsys.readouterr().out.startswith("3 of 5 images")
+    failed = json.loads((tmp_path / "pictures" / "failed.json").read_text())
+    assert [one["url"] for one in failed] == [one["url"] for one in index[:2]]
+    assert files(tmp_path) == {"a.jpg", "b.jpg"}
+
+
+def test_failures_stand_in_the_order_of_the_index(tmp_path, server):
+    index = [entry(server, f"{9 - n}", "silent" if n == 1 else "gone") for n in range(9)]
+    assert run(tmp_path, [*index, entry(server, "good", "good")], "--retries", "0", "--timeout", "0.3") == 0
+    assert list(failures(tmp_path)) == [one["id"] for one in index]
 
 
 def test_where_nothing_can_be_had_the_command_fails(tmp_path, server, capsys):

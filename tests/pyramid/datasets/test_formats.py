@@ -103,20 +103,22 @@ def test_every_format_becomes_every_other(rows_file, tmp_path, first):
         }
 
 
-def test_real_annotations_stay_what_they_are(tmp_path):
+@pytest.mark.parametrize("first", MADE)
+def test_real_annotations_stay_what_they_are_from_every_format_to_every_other(tmp_path, first):
     cells = Path(__file__).parents[4] / "shared" / "data" / "cells"
     if not cells.is_dir():
         pytest.skip("the data of development (../shared/data) are not on this machine")
-    rows = json.loads((cells / "train.json").read_text())[:12]
+    rows = json.loads((cells / "train.json").read_text())
+    some = [row for row in rows if row["boxes"]][:: len(rows) // 4]
     path = tmp_path / "rows.json"
-    path.write_text(json.dumps(rows))
-    for name in MADE:
-        run("export", path, "--image-root", cells, "--format", name, "--output", tmp_path / name)
-        classes = ["--classes", tmp_path / name / "label_map.pbtxt"] if name in NUMBERED else []
-        source = tmp_path / name / MADE[name]
-        run("import", source, "--format", name, "--output", tmp_path / f"{name}_rows", *classes)
-        again = json.loads((tmp_path / f"{name}_rows" / "rows.json").read_text())
-        assert sorted(row["boxes"] for row in again) == sorted(row["boxes"] for row in rows)
+    path.write_text(json.dumps(some))
+    (tmp_path / "config.json").write_text(json.dumps({"training_data": str(path), "image_root": str(cells)}))
+    through = there_and_back(path, first, tmp_path)
+    expected = told(path)
+    assert sum(len(boxes) for _, boxes in expected.values()) > 20
+    assert told(through) == expected
+    for second in MADE:
+        assert told(there_and_back(through, second, tmp_path / second)) == expected
 
 
 def test_an_import_is_ready_for_training(rows_file, tmp_path):
@@ -125,6 +127,28 @@ def test_an_import_is_ready_for_training(rows_file, tmp_path):
     assert config["training_data"] == str(rows)
     training = parse_config(config | {"training_data": json.loads(rows.read_text())})
     assert training.missing_files() == []
+
+
+def test_what_somebody_made_of_a_config_stays_when_the_data_set_is_imported_again(
+    rows_file, tmp_path, capsys
+):
+    rows = there_and_back(rows_file, "coco", tmp_path)
+    config = rows.parent / "config.json"
+    told = json.loads(config.read_text())
+    config.write_text(json.dumps(told | {"batch_size": 3, "training_data": "elsewhere.json"}))
+    there_and_back(rows_file, "coco", tmp_path)
+    assert json.loads(config.read_text()) == told | {"batch_size": 3}
+    config.write_text("[]")
+    run(
+        "import",
+        tmp_path / "coco_exported" / MADE["coco"],
+        "--format",
+        "coco",
+        "--output",
+        rows.parent,
+        fails=True,
+    )
+    assert "config.json: expected a config of pyramid_train" in capsys.readouterr().err
 
 
 def test_what_is_exported_twice_is_there_once(rows_file, tmp_path, capsys):
@@ -149,6 +173,52 @@ def test_parts_in_one_folder_share_the_numbers_of_their_classes(rows_file, tmp_p
     assert "1 labels are not in it: elk" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("split", ["names", "nc", "path"])
+def test_a_part_for_yolo_is_not_called_as_what_the_file_says_otherwise(rows_file, tmp_path, capsys, split):
+    folder = tmp_path / "yolo"
+    run("export", rows_file, "--format", "yolo", "--output", folder, "--split", split, fails=True)
+    assert f"--split: '{split}' says something else in data.yaml" in capsys.readouterr().err
+    assert not (folder / "data.yaml").exists()
+    run("export", rows_file, "--format", "yolo", "--output", folder, "--split", "images")
+    run("import", folder, "--format", "yolo", "--output", tmp_path, "--split", split, fails=True)
+    assert f"--split: '{split}' says something else" in capsys.readouterr().err
+    run("import", folder, "--format", "yolo", "--output", tmp_path / "again", "--split", "images")
+    assert "4 images, 5 boxes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("path: ../elsewhere\nnames: [ant, cat]\n", "its folders lie below '../elsewhere'"),
+        ("train: images/train\nnames: [cat, ant]\n", "its classes are others"),
+    ],
+)
+def test_a_data_set_of_others_is_not_added_to_under_wrong_names(rows_file, tmp_path, capsys, data, said):
+    (tmp_path / "data.yaml").write_text(data)
+    run("export", rows_file, "--format", "yolo", "--output", tmp_path, "--split", "val", fails=True)
+    assert said in capsys.readouterr().err
+    assert (tmp_path / "data.yaml").read_text() == data
+
+
+def test_folders_called_images_do_not_hide_boxes(rows_file, tmp_path):
+    rows = [{"file": "a/images/two.jpg", "boxes": ROWS[1]["boxes"]}]
+    picture = rows_file.parent / rows[0]["file"]
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes((rows_file.parent / "two.jpg").read_bytes())
+    rows_file.write_text(json.dumps(rows))
+    for name in ("yolo", "voc", "coco"):
+        assert json.loads(there_and_back(rows_file, name, tmp_path).read_text()) == rows
+
+
+@pytest.mark.parametrize("label", ["a\0b", "a\x0bb", "a\rb", "a\ufffeb"])
+def test_what_xml_cannot_hold_is_named_with_its_box(rows_file, tmp_path, capsys, label):
+    rows_file.write_text(
+        json.dumps([{"file": "two.jpg", "boxes": [[0, 0, 5, 5, "cat"], [0, 0, 5, 5, label]]}])
+    )
+    run("export", rows_file, "--format", "voc", "--output", tmp_path / "voc", fails=True)
+    assert f"two.jpg, box 1: the label {label!r} has a character that XML cannot" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["voc", "yolo"])
 def test_images_that_would_share_annotations_are_refused(rows_file, tmp_path, capsys, name):
     (rows_file.parent / "two.png").write_bytes((rows_file.parent / "two.jpg").read_bytes())
@@ -166,7 +236,7 @@ def test_a_sheet_shows_pictures_with_their_boxes(rows_file, tmp_path, capsys):
 
 def test_classes_become_a_label_map_and_back(tmp_path, capsys):
     classes = [{"label": "/m/01", "name": "Cat"}, {"label": "dog", "name": "dog"}]
-    (tmp_path / "classes.json").write_text(json.dumps(classes))
+    (tmp_path / "classes.json").write_text(json.dumps(classes), encoding="utf-8-sig")
     run("label-map", tmp_path / "classes.json", tmp_path / "map.pbtxt")
     assert 'name: "/m/01"\n  id: 1\n  display_name: "Cat"' in (tmp_path / "map.pbtxt").read_text()
     run("label-map", tmp_path / "map.pbtxt", tmp_path / "again.json")

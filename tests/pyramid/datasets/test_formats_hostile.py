@@ -100,6 +100,45 @@ def test_links_do_not_lead_out_of_it_either(folder, tmp_path, capsys):
     assert [row["file"] for row in json.loads((tmp_path / "out" / "rows.json").read_text())] == ["one.png"]
 
 
+@pytest.mark.parametrize("kind", ["voc", "yolo", "data.yaml", "split"])
+def test_annotations_that_lead_out_of_the_data_set_are_refused_and_not_shown(folder, tmp_path, capsys, kind):
+    voc(folder, "")
+    yolo(folder)
+    (folder / "ImageSets" / "Main").mkdir(parents=True)
+    secret = tmp_path / "secret"
+    secret.write_text("names: [cat] secret")
+    link = {
+        "voc": folder / "Annotations" / "one.xml",
+        "yolo": folder / "labels" / "one.txt",
+        "data.yaml": folder / "data.yaml",
+        "split": folder / "ImageSets" / "Main" / "train.txt",
+    }[kind]
+    link.unlink(missing_ok=True)
+    link.symlink_to(secret)
+    split = ["--split", "train"] if kind == "split" else []
+    assert run("yolo" if kind in ("yolo", "data.yaml") else "voc", folder, tmp_path / "out", *split) == 1
+    line = error_line(capsys)
+    assert "it lies outside of" in line
+    assert "names: [cat]" not in line
+
+
+def test_links_of_folders_and_those_that_stay_are_followed(folder, tmp_path):
+    voc(folder, "")
+    (folder / "Annotations").rename(tmp_path / "elsewhere")
+    (folder / "Annotations").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "one.xml").rename(tmp_path / "elsewhere" / "first.xml")
+    (tmp_path / "elsewhere" / "one.xml").symlink_to("first.xml")
+    assert run("voc", folder, tmp_path / "out") == 0
+    yolo(folder)
+    (folder / "data.yaml").rename(folder / "first.yaml")
+    (tmp_path / "link.yaml").symlink_to(folder / "first.yaml")
+    (folder / "labels" / "one.txt").rename(folder / "pool.txt")
+    (folder / "labels" / "one.txt").symlink_to("../pool.txt")
+    assert run("yolo", tmp_path / "link.yaml", tmp_path / "yolo", "--image-root", str(folder)) == 1
+    assert run("yolo", folder / "first.yaml", tmp_path / "yolo") == 0
+    assert len(json.loads((tmp_path / "yolo" / "rows.json").read_text())[0]["boxes"]) == 1
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -135,16 +174,60 @@ def test_xml_that_is_no_annotation_is_one_clear_error(folder, tmp_path, capsys, 
         ({"categories": [{"id": 1, "name": "a"}] * 2}, "/categories/1/id: 1 stands there a second time"),
         ({"images": [{"id": [1], "file_name": "one.png"}]}, "/images/0/id: expected a number or a text"),
         ({"images": [{"id": 1}], "annotations": []}, "/images/0/file_name"),
-        ({"annotations": [{"image_id": 7}]}, "/annotations/0/image_id: there is no image"),
+        ({"annotations": [{"image_id": None}]}, "/annotations/0/image_id: expected a number or a text"),
+        ({"images": {}}, "/images: expected a list"),
         ({"annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 2, "3", 4]}]}, "/annotations/0/bbox"),
         ({"annotations": [{"image_id": 1, "category_id": 1}]}, "/annotations/0/bbox"),
         ({"annotations": [7]}, "/annotations/0: expected an object"),
         ({"annotations": None}, "/annotations: expected a list"),
+        ({"categories": [{"id": 1, "name": "\ud800"}]}, "box 0: the label '\\ud800' is no text"),
     ],
 )
 def test_coco_that_contradicts_itself_is_named(folder, tmp_path, capsys, changes, said):
     assert run("coco", coco(folder, **changes), tmp_path / "out") == 1
     assert said in capsys.readouterr().err
+
+
+def test_coco_is_read_without_its_polygons_in_whatever_order(folder, tmp_path, monkeypatch):
+    """Pieces of a few letters are as good as whole files: no more than an item is ever held."""
+    monkeypatch.setattr("sensenet.tables.text.PIECE_BYTES", 7)
+    monkeypatch.setattr("pyramid.datasets.json_stream.MAX_ITEM_CHARACTERS", 2000)
+    polygon = {"segmentation": [[*range(100)]], "id": 1, "image_id": 1, "category_id": 1}
+    whole = {
+        "info": {"year": 2026},
+        "licenses": [1, "a", []],
+        "annotations": [polygon | {"bbox": [1, 1, n / 8 + 1, 5]} for n in range(40)],
+        "empty": [],
+        "categories": [{"id": 1, "name": "cat"}],
+        "version": 12.25,
+        "images": [{"id": 1, "file_name": "one.png"}],
+    }
+    (folder / "large.json").write_text(json.dumps(whole, indent=1))
+    assert run("coco", folder / "large.json", tmp_path / "out") == 0
+    (row,) = json.loads((tmp_path / "out" / "rows.json").read_text())
+    assert [box[2] for box in row["boxes"]] == [n / 8 + 2 for n in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[]", "expected an object with images, annotations, categories"),
+        ("", "expected a whole JSON object"),
+        ('{"images": [{"id": 1', "expected a whole JSON object"),
+        ('{"images": []', "expected a whole JSON object"),
+        ('{"images": []} x', "expected nothing behind the object"),
+        ('{"images": [], "images": []}', "expected the key of another member, got 'images'"),
+        ('{"images" []}', "/images: expected ':'"),
+        ('{"other": [{}{}]}', 'expected "," before item 1'),
+        ('{"info": NaN}', "NaN is no JSON"),
+        ('{"info": {}}', "/images: expected a list"),
+        ("{}", "/images: expected a list"),
+    ],
+)
+def test_coco_that_is_no_json_is_one_clear_error(folder, tmp_path, capsys, content, said):
+    (folder / "instances.json").write_text(content)
+    assert run("coco", folder / "instances.json", tmp_path / "out") == 1
+    assert said in error_line(capsys)
 
 
 def test_what_no_box_can_be_made_of_is_counted_and_refused_strictly(folder, tmp_path, capsys):
@@ -157,25 +240,27 @@ def test_what_no_box_can_be_made_of_is_counted_and_refused_strictly(folder, tmp_
             [9, 9, 2, 2],
             [6, 6, 5, 1],
             [1e308, 0, 1e308, 1],
+            [10**400, 0, 1, 1],
         )
     ]
     annotations += [
         {"image_id": 1, "category_id": 2, "bbox": [1, 1, 2, 2]},
         {"image_id": 1, "category_id": 1, "bbox": [1, 1, 2, 2], "iscrowd": 1},
+        {"image_id": 7, "category_id": 1, "bbox": [1, 1, 2, 2]},
     ]
     source = coco(folder, annotations=annotations)
     assert run("coco", source, tmp_path / "out") == 0
     assert (
-        "1 image, 2 boxes; boxes: 1 clipped, 1 outside of their images, 1 inverted, 1 without area, 1 not finite, "
-        "1 of unknown classes, 1 of crowds"
+        "1 image, 2 boxes; boxes: 1 clipped, 1 outside of their images, 1 inverted, 1 without area, 2 not finite, "
+        "1 of unknown classes, 1 of crowds, 1 of no image"
     ) in capsys.readouterr().out
     assert json.loads((tmp_path / "out" / "rows.json").read_text()) == [
         {"file": "one.png", "boxes": [[1, 1, 3, 3, "cat"], [6, 6, 8, 7, "cat"]]}
     ]
     assert run("coco", source, tmp_path / "strict", "--strict") == 1
-    assert "6 boxes or images cannot be taken as they stand" in capsys.readouterr().err
+    assert "8 boxes or images cannot be taken as they stand" in capsys.readouterr().err
     assert not (tmp_path / "strict" / "rows.json").exists()
-    crowd = coco(folder, annotations=annotations[:1] + annotations[-1:])
+    crowd = coco(folder, annotations=annotations[:1] + annotations[-2:-1])
     assert run("coco", crowd, tmp_path / "strict", "--strict") == 0
 
 
@@ -206,6 +291,7 @@ def test_texts_of_numbers_that_are_not_finite_make_no_box(folder, tmp_path, caps
         ({"data": "names: !!python/object/apply:os.system [ls]\ntrain: images"}, "expected YAML"),
         ({"data": "a: [" * 5000}, "expected YAML"),
         ({"data": "- a"}, "expected names of classes"),
+        ({"data": "names: [cat, yes]\ntrain: images"}, "expected texts, got True for 1; quotes make a text"),
     ],
 )
 def test_yolo_that_is_none_is_one_clear_error(folder, tmp_path, capsys, changes, said):
@@ -258,6 +344,7 @@ def test_an_image_that_two_annotations_name_is_taken_once(folder, tmp_path, caps
         ([{"file": "one.png", "boxes": [[1, 1, 1, 5, "cat"]]}], "/0/boxes/0"),
         ([{"file": "one.png", "boxes": [[1, 1, 3, 5, 7]]}], "/0/boxes/0"),
         ([{"file": "one.png", "label": "cat"}], "/0: found"),
+        ([{"file": "one.png", "boxes": [[1, 1, 3, 5, "\ud800"]]}], "box 0: the label '\\ud800' is no text"),
         ("x", "JSON list"),
         ({"training_data": 7}, "/training_data: expected a list of rows"),
     ],

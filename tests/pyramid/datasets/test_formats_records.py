@@ -13,6 +13,7 @@ from PIL import Image
 
 from pyramid.commands import dataset
 from pyramid.datasets.formats.tfrecord import shard_paths
+from pyramid.datasets.points import read_points
 
 CLASSES = [{"label": "/m/01", "name": "Cat"}, {"label": "/m/02", "name": "Dog"}]
 POINTS = [
@@ -112,6 +113,19 @@ def test_the_same_input_gives_the_same_bytes_in_one_file_or_in_shards(points):
     others = records(points, "fourth.record", 3, processes=2)
     assert [path.read_bytes() for path in others] == [path.read_bytes() for path in shards]
     assert not list(points.glob("**/*.partial"))
+
+
+def test_points_are_read_once_for_all_shards(points, monkeypatch):
+    asked = []
+
+    def counted(path):
+        asked.append(path)
+        return read_points(path)
+
+    monkeypatch.setattr("pyramid.datasets.formats.open_images.read_points", counted)
+    monkeypatch.setattr("pyramid.datasets.shard_parts.BUFFERED_CHARACTERS", 300)
+    records(points, shards=5)
+    assert asked == [points / "points.json"]
 
 
 def test_what_is_done_is_done_again_only_for_other_input(points, capsys):

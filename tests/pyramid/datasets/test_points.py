@@ -334,7 +334,7 @@ def test_a_list_longer_than_what_is_read_at_once_is_read(tmp_path):
 
 
 def test_spaces_without_end_are_refused_in_bounded_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr("pyramid.datasets.json_items.MAX_ITEM_CHARACTERS", 1000)
+    monkeypatch.setattr("pyramid.datasets.json_stream.MAX_ITEM_CHARACTERS", 1000)
     (tmp_path / "list.json").write_text("[" + " " * 5000)
     with pytest.raises(DataError, match="/0: expected at most 1,000 characters"):
         list(read_items(tmp_path / "list.json"))
@@ -347,7 +347,7 @@ def test_spaces_without_end_are_refused_in_bounded_memory(tmp_path, monkeypatch)
         ("{}", 'expected "["'),
         ('[{"a":1}', "expected a whole JSON list"),
         ('[{"a":1} {"a":2}]', 'expected ","'),
-        ('[{"a":1},]', "/1: expected an object or a list"),
+        ('[{"a":1},]', "/1: expected a JSON value, got ']'"),
         ('[{"a":1}]]', "nothing behind the list"),
         ('[{"a":NaN}]', "NaN is no JSON"),
         ("[1]", "/0: expected an object or a list"),

@@ -137,6 +137,25 @@ def test_without_thumbnails_nothing_is_turned(tmp_path):
     assert point["annotations"][0] == {"id": "a", **BOX}
 
 
+def test_of_points_of_one_id_the_first_counts(tmp_path):
+    folder = prepared(tmp_path, {"a.jpg": picture(1)})
+    points = [{"id": "a", "rotation": turn, "annotations": [{"id": "a", **BOX}]} for turn in (90, 0, 180)]
+    (folder / "points.json").write_text(json.dumps([points[0], *points[1:] * 32]))
+    assert run(folder, "--resized", str(tmp_path / "small"), processes=2) == 0
+    (point,) = json.loads((folder / "good.json").read_text())
+    with Image.open(tmp_path / "small" / "a.jpg") as image:
+        assert image.size == (point["width"], point["height"]) == (48, 64)
+    assert left_out(folder) == {"a": "an earlier point has its id"}
+
+
+def test_the_sides_of_a_tiff_file_are_those_that_it_is_turned_to(tmp_path):
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    content = encoded(Image.new("RGB", (64, 48)), "TIFF", exif=turned)
+    assert run(prepared(tmp_path, {"a.tiff": content})) == 0
+    assert (good(tmp_path)["a"]["width"], good(tmp_path)["a"]["height"]) == (48, 64)
+
+
 def test_what_was_decoded_is_not_decoded_again_until_it_changes(tmp_path):
     folder = prepared(tmp_path, BROKEN | {"a.jpg": picture(1), "b.jpg": picture(2)})
     small = tmp_path / "small"
