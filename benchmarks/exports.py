@@ -161,7 +161,7 @@ def usually_converted(keras_model: Any, folder: Path, tfjs_python: str | None) -
 
 def javascript_milliseconds(
     made: Mapping[str, Converted | str], inputs: Mapping[str, np.ndarray], folder: Path
-) -> dict[str, dict[str, float] | str]:
+) -> dict[str, dict[str, float | str]]:
     """Of each runtime the milliseconds of each model in `inputs`, on these pixels, or why there are none."""
     requests = []
     for title, pixels in inputs.items():
@@ -169,13 +169,13 @@ def javascript_milliseconds(
         file.write_bytes(pixels.astype(np.uint8).tobytes())
         request = {"model": str(made[title].path), "pixels": str(file), "shape": pixels.shape}
         requests.append({**request, "repeats": REPEATS, "seconds": JAVASCRIPT_SECONDS})
-    found: dict[str, dict[str, float] | str] = {}
+    found: dict[str, dict[str, float | str]] = {}
     for name, run in javascript_runtimes().items():
         try:
             found[name] = dict(zip(inputs, run(requests), strict=True))
         except (OSError, RuntimeError, subprocess.TimeoutExpired) as error:
-            found[name] = str(error)[:80]
-    return found or {"in Node, in Chromium": "not tried: there is no TensorFlow.js here"}
+            found[name] = dict.fromkeys(inputs, str(error))
+    return found or {"in Node, in Chromium": {"tfjs": "not tried: there is no TensorFlow.js here"}}
 
 
 def measure(name: str, folder: Path, tfjs_python: str | None) -> None:
@@ -194,7 +194,10 @@ def measure(name: str, folder: Path, tfjs_python: str | None) -> None:
     ours = converted(model, folder)
     usual = usually_converted(model.keras_model(), folder, tfjs_python)
     runtimes = {title: (runtime, pixels) for title, (_, _, runtime) in EXPORTS.items()}
-    runtimes |= {"from_keras_model": (litert, ready.numpy()), "tf2onnx.from_keras": (onnxruntime, ready.numpy())}
+    runtimes |= {
+        "from_keras_model": (litert, ready.numpy()),
+        "tf2onnx.from_keras": (onnxruntime, ready.numpy()),
+    }
     for title, found in {**ours, **usual}.items():
         runtime, taken = runtimes.get(title, (None, pixels))
         if isinstance(found, Converted) and runtime is not None:
@@ -205,7 +208,9 @@ def measure(name: str, folder: Path, tfjs_python: str | None) -> None:
         {title: partial(median_seconds, call, REPEATS) for title, call in contestants.items()}
     )
     models = {"tfjs": pixels, "tensorflowjs_converter": ready.numpy()}
-    inputs = {title: each for title, each in models.items() if isinstance({**ours, **usual}[title], Converted)}
+    inputs = {
+        title: each for title, each in models.items() if isinstance({**ours, **usual}[title], Converted)
+    }
     print(name)
     print_table(
         ["", "size", "to convert", "one image"],
@@ -216,7 +221,7 @@ def measure(name: str, folder: Path, tfjs_python: str | None) -> None:
 def rows(
     made: Mapping[str, Converted | str],
     seconds: Mapping[str, float],
-    javascript: Mapping[str, Mapping[str, float] | str],
+    javascript: Mapping[str, Mapping[str, float | str]],
 ) -> list[list[str]]:
     milliseconds = {title: f"{1000 * value:.1f} ms" for title, value in seconds.items()}
     table = [[title, "", "", milliseconds[title]] for title in seconds if title not in made]
@@ -227,10 +232,10 @@ def rows(
         size = f"{size_bytes(found.path) / 1e6:.2f} MB"
         table.append([title, size, f"{found.seconds:.1f} s", milliseconds.get(title, "")])
         for runtime, answers in javascript.items():
-            if title == "tfjs" and isinstance(answers, str):
-                table.append([f"  {runtime}", "", "", answers])
-            elif not isinstance(answers, str) and title in answers:
-                table.append([f"  {runtime}", "", "", f"{answers[title]:.1f} ms"])
+            if title in answers:
+                answer = answers[title]
+                told = f"{answer:.60}" if isinstance(answer, str) else f"{answer:.1f} ms"
+                table.append([f"  {runtime}", "", "", told])
     return table
 
 

@@ -35,8 +35,7 @@ PAGE = """<!doctype html><script src="/modules/{runtime}"></script>{backend}<scr
   for (const [i, request] of {requests}.entries()) {{
     const model = await tf.loadGraphModel(`/model${{i}}/model.json`);
     const bytes = new Uint8Array(await (await fetch(`/pixels${{i}}`)).arrayBuffer());
-    answers.push(await latency(tf, model, bytes, request));
-    model.dispose();
+    answers.push(await latencyOrReason(tf, model, bytes, request));
   }}
   await fetch("/answers", {{ method: "POST", body: JSON.stringify(answers) }});
 }})().catch((error) => fetch("/answers", {{ method: "POST", body: JSON.stringify(String(error)) }}));
@@ -44,7 +43,10 @@ PAGE = """<!doctype html><script src="/modules/{runtime}"></script>{backend}<scr
 
 
 def javascript_runtimes() -> dict[str, Any]:
-    """The runtimes that are installed, by their names: functions of requests (see tfjs_latency.js) to milliseconds."""
+    """The runtimes that are installed, by their names: functions of requests (see tfjs_latency.js).
+
+    They give the milliseconds of each request, or a text that says why there are none.
+    """
     try:
         modules = find_runtime().parents[len(FILE.parts) - 1]
     except SettingsError:
@@ -59,7 +61,9 @@ def javascript_runtimes() -> dict[str, Any]:
     }
 
 
-def _in_node(command: str, modules: Path, backend: str, requests: Sequence[dict[str, Any]]) -> list[float]:
+def _in_node(
+    command: str, modules: Path, backend: str, requests: Sequence[dict[str, Any]]
+) -> list[float | str]:
     done = subprocess.run(
         [command, str(PROGRAM), str(modules), backend, json.dumps(requests)],
         capture_output=True,
@@ -74,7 +78,7 @@ def _in_node(command: str, modules: Path, backend: str, requests: Sequence[dict[
 
 def _in_chromium(
     command: str, modules: Path, backend: str, requests: Sequence[dict[str, Any]]
-) -> list[float]:
+) -> list[float | str]:
     script = f'<script src="/modules/{WASM / WASM_FILE}"></script>' if backend == "wasm" else ""
     page = PAGE.format(
         runtime=FILE, backend=script, wasm=WASM, name=backend, requests=json.dumps(list(requests))
@@ -84,9 +88,10 @@ def _in_chromium(
     texts = {"/": page.encode(), "/program.js": PROGRAM.read_bytes()}
     texts |= {f"/pixels{i}": Path(one["pixels"]).read_bytes() for i, one in enumerate(requests)}
     answered = threading.Event()
-    with _served(places, texts, answers, answered) as address, tempfile.TemporaryDirectory(
-        ignore_cleanup_errors=True
-    ) as profile:
+    with (
+        _served(places, texts, answers, answered) as address,
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
+    ):
         # a page that is opened for remote debugging stays open until it is ended
         options = [*FLAGS, "--remote-debugging-port=0", f"--user-data-dir={profile}"]
         with subprocess.Popen(

@@ -22,6 +22,11 @@ async function latency(tf, model, bytes, { shape, repeats, seconds }) {
   return counted[Math.floor(counted.length / 2)];
 }
 
+/** `latency`, or as a text why there is none; the model is gone afterwards. */
+function latencyOrReason(tf, model, bytes, request) {
+  return latency(tf, model, bytes, request).catch((error) => error.message).finally(() => model.dispose());
+}
+
 async function loadFromFiles(tf, folder) {
   const fs = require("fs");
   const document = JSON.parse(fs.readFileSync(`${folder}/model.json`, "utf8"));
@@ -41,9 +46,8 @@ async function main(modules, backend, requests) {
   }
   await tf.setBackend(backend);
   for (const request of JSON.parse(requests)) {
-    const model = await loadFromFiles(tf, request.model);
-    answer(JSON.stringify(await latency(tf, model, require("fs").readFileSync(request.pixels), request)));
-    model.dispose();
+    const bytes = require("fs").readFileSync(request.pixels);
+    answer(JSON.stringify(await latencyOrReason(tf, await loadFromFiles(tf, request.model), bytes, request)));
   }
 }
 

@@ -157,7 +157,10 @@ def test_a_corner_half_way_between_two_pixels_may_be_either(models, monkeypatch,
 
     def a_pixel_beside(path, calls):
         found = [getattr(model, find)(list(call["image_pixel_inputs"].astype(np.uint8)))[0] for call in calls]
-        return [{**{name: getattr(one, name)[None] for name in one._fields}, "boxes": one.boxes[None] + 1} for one in found]
+        return [
+            {**{name: getattr(one, name)[None] for name in one._fields}, "boxes": one.boxes[None] + 1}
+            for one in found
+        ]
 
     def nearly_half(points):
         return [one.boxes + np.float32(0.5 - from_half) for one in model.all_boxes(points)]
@@ -435,9 +438,7 @@ def test_samples_of_fields_far_apart_and_of_many_are_bounded():
 @pytest.mark.parametrize("to_format", RUN_BY_OTHERS)
 def test_numbers_of_no_category_are_none_however_large(converted, models, to_format):
     """Made integers of 32 bits, 2^32 would be 0 in one runtime, and infinity the largest in another."""
-    consumer = next(
-        (one for one in reversed(FORMATS[to_format].consumers) if one.is_installed()), None
-    )
+    consumer = next((one for one in reversed(FORMATS[to_format].consumers) if one.is_installed()), None)
     if consumer is None:
         pytest.skip(f"nothing that runs {to_format} is installed")
     strange = [-1, 2.0**31, 2.0**32, 2.0**33 + 2048, -(2.0**32), np.inf, -np.inf, np.nan, 0.5, 1e30]
