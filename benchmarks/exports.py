@@ -6,9 +6,9 @@ runtime that reads the format, beside `create_model` and the bare network (compi
 which takes pixels of its size and leaves reading, rescaling, boxes and classes to its user. LiteRT has a thread for
 each processor, as the others have by themselves; WebAssembly has one.
 
-Node and Chromium run where they and TensorFlow.js are found (docs/tensorflow-js.md), by WebAssembly where the npm package
-`@tensorflow/tfjs-backend-wasm` stands beside it, else in JavaScript. `--tfjs-python`, or the environment variable
-TFJS_PYTHON, names the Python of a virtual environment with the package `tensorflowjs`.
+Node and Chromium run where they and TensorFlow.js are found (docs/tensorflow-js.md), by WebAssembly where the npm
+package `@tensorflow/tfjs-backend-wasm` stands beside it, else in JavaScript. `--tfjs-python`, or the environment
+variable TFJS_PYTHON, names the Python of a virtual environment with the package `tensorflowjs`.
 """
 
 from __future__ import annotations

@@ -32,7 +32,8 @@ class Call(NamedTuple):
 def sample_calls(facts: Mapping[str, Any], seed: int = 0) -> list[Call]:
     """Calls that try every field: numbers around their means, missing values, each category (up to 256), images.
 
-    Of tables of more than 4,096 fields they are fewer, a million numbers. Images are of the network's size, larger, smaller and of other proportions; those of one call are of one size.
+    Of tables of more than 4,096 fields they are fewer, a million numbers. Images are of the network's size, larger,
+    smaller and of other proportions; those of one call are of one size.
 
     Args:
         facts: of a model.
