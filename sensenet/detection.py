@@ -145,10 +145,15 @@ def in_original(decoded: Decoded, placement: Placement) -> Boxes:
         decoded: of that image: NumPy arrays without the axis n.
         placement: how the image was brought to the network's size.
     """
-    corners, scores, classes = decoded
+    corners = np.rint(unrounded_corners(decoded.corners, placement)).astype(np.int32)
+    return Boxes(corners, decoded.scores, decoded.classes)
+
+
+def unrounded_corners(corners: np.ndarray, placement: Placement) -> np.ndarray:
+    """Corners (..., 4) of the network's input in pixels of the original image, float32 and finite."""
     # a far too large exponent gives infinity, and damaged weights NaN
     finite = np.nan_to_num(placement.to_original(corners), nan=0.0)
-    return Boxes(np.rint(np.clip(finite, -MAX_COORDINATE, MAX_COORDINATE)).astype(np.int32), scores, classes)
+    return np.clip(finite, -MAX_COORDINATE, MAX_COORDINATE)
 
 
 def find_objects(decoded: Decoded, placement: Placement, rule: Suppression) -> Boxes:

@@ -32,8 +32,10 @@ class WholeFile:
         """Make the empty file that will become `final`.
 
         Raises:
-            OSError: it cannot be made (`filename` is the final path, as in all errors of this class).
+            OSError: it cannot be made, or would take the place of a device, a FIFO or a socket (`filename` is the
+                final path, as in all errors of this class).
         """
+        _check_kept(final)
         self.path = temporary_path(final)
         self.size_bytes = 0
         self._final = final
@@ -221,9 +223,19 @@ def _naming(final: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno is None:
+        if error.errno is None or error.filename == str(final):
             raise
         raise OSError(error.errno, os.strerror(error.errno), str(final)) from error
+
+
+def _check_kept(final: Path) -> None:
+    """Refuse to take the place of a device, say, as root may: `/dev/null` would be gone for everybody."""
+    try:
+        mode = final.lstat().st_mode
+    except OSError:  # nothing stands there, or making the file says what is wrong
+        return
+    if not (stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
+        _check_mode(mode, final)
 
 
 def _check_mode(mode: int, path: str | os.PathLike[str]) -> None:

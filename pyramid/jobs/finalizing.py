@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pyramid.errors import WorkspaceError
-from pyramid.finalize.exports import check_exports, javascript_beside, javascript_paths
+from pyramid.finalize.exports import (
+    check_exports,
+    exports_beside,
+    javascript_paths,
+    lasting_report,
+    publish_bundle,
+)
 from pyramid.finalize.greedy import greedy_document
 from pyramid.finalize.image import (
     image_job_to_finalize,
@@ -22,12 +29,13 @@ from pyramid.progress import Report
 from pyramid.settings.base_settings import BaseSettings
 from pyramid.settings.options import RootOptions, job_fields
 from pyramid.storage.files import dumps, put_array, remove
-from pyramid.workspace import Workspace, check_there, naming_file, whole_files
+from pyramid.workspace import Workspace, check_there, whole_files
 from sensenet import create_model
 from sensenet.document.model import shorten
 from sensenet.errors import ModelFormatError
 from sensenet.formats.h5 import encode_weights
 
+REPORT_KEY = "export_report"
 UNPREDICTED = 2  # [file, truth]: an image job leaves predicting its holdout images to the final model
 # measured numbers: a null among them is how JSON wrote down NaN
 MEASURED_KEYS = ("validation_metrics", "evaluation_metrics", "importances")
@@ -55,7 +63,7 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
     if settings.return_holdout_images and document["image_network"] and HOLDOUT_KEY not in document:
         report(0.0, message="warning: there are no holdout images: the training was not asked for them")
     _check_numbers(document, workspace)
-    report(0.4, message="writing the final model")
+    report(0.4, message="writing the bundle and the model for TensorFlow.js")
     try:
         model = create_model(document)
     except ModelFormatError as error:
@@ -67,31 +75,34 @@ def run(settings: BaseSettings, workspace: Workspace, report: Report) -> dict[st
             model, document[HOLDOUT_KEY], job_fields(settings).objective, RootOptions.of(settings)
         )
     warn = lambda warning: report(0.9, message=warning)  # noqa: E731
-    with javascript_beside(model, workspace, warn):
-        _write(document, honest, model, workspace, report)
-    report(0.95, message="trying what was written")
-    return {**_result(workspace), "export_report": check_exports(model, workspace, warn)}
+    with exports_beside(model, workspace, warn) as folder:
+        report(0.6, message="trying the bundle and the model for TensorFlow.js")
+        receipts = check_exports(model, folder, workspace, warn)
+        document[REPORT_KEY] = lasting_report(receipts)
+        report(0.9, message="writing the final model")
+        _write(document, honest, encode_weights(model.keras_model()), folder, workspace)
+    return {**_result(workspace), REPORT_KEY: receipts}
 
 
 def _write(
-    document: Mapping[str, Any], honest: np.ndarray | None, model: Any, workspace: Workspace, report: Report
+    document: Mapping[str, Any], honest: np.ndarray | None, weights: bytes, folder: Path, workspace: Workspace
 ) -> None:
     """Write all of the final model, or, where a file has no room, nothing.
 
     Args:
         honest: the honest prediction of each row, of a greedy selection.
+        weights: the content of the weight file.
+        folder: where the bundle is, see `exports_beside`.
     """
     with whole_files() as together:
         together.new(workspace.final_model).write(dumps(document))
         together.new(workspace.short_model).write(dumps(shorten(document)))
-        report(0.6, message="writing the weights and the bundle")
-        together.new(workspace.final_weights).write(encode_weights(model.keras_model()))
+        together.new(workspace.final_weights).write(weights)
         if honest is not None:
             together.new(workspace.selection).write(dumps(document["selection"]))
             put_array(together.new(workspace.final_out_of_fold), honest)
         together.settle()
-        with naming_file(workspace.final_bundle):
-            model.save_bundle(workspace.final_bundle)
+        publish_bundle(folder, workspace)
     if honest is None:
         remove(workspace.selection)
         remove(workspace.final_out_of_fold)

@@ -78,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(parsed: argparse.Namespace) -> None:
     orjson, wrappers = import_module("orjson"), import_module("sensenet.models.wrappers")
     options = wrappers.check_options(parsed.format, {name: getattr(parsed, name) for name in OPTIONS})
+    wrappers.check_output(parsed.model, parsed.output)
     model = wrappers.convertible(parsed.model, dict(map(_setting, parsed.set)))
     start = time.monotonic()
     path = Path(wrappers.convert(model, None, parsed.output, parsed.format, **options))

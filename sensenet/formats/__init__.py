@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 import sensenet
+from sensenet.errors import SettingsError
 from sensenet.formats.base import Arrays, Consumer, Format, PathLike
 from sensenet.formats.consumers import tensorflow_consumers
 from sensenet.formats.czmodel.segmentation import write_segmentation
@@ -22,6 +23,8 @@ from sensenet.formats.tfjs.writing import TFJS
 from sensenet.formats.tflite.writing import TFLITE
 
 __all__ = ["FORMATS", "Consumer", "Format"]
+
+KERAS_3_SUFFIX = ".weights.h5"
 
 
 def _write_bundle(model: Any, path: PathLike) -> str:
@@ -38,8 +41,15 @@ def _run_bundle(run: Callable[..., Any], path: str, calls: Sequence[Arrays]) -> 
 
 
 def _write_h5(model: Any, path: PathLike) -> str:
+    name = os.fspath(path)
+    if name.endswith(KERAS_3_SUFFIX):
+        right = f"{name.removesuffix(KERAS_3_SUFFIX)}.h5"
+        raise SettingsError(
+            f"output_path: in files named *{KERAS_3_SUFFIX} Keras 3 expects a layout of its own, and so could not read "
+            f"these weights; write {right} instead"
+        )
     model.save_weights(path)
-    return os.fspath(path)
+    return name
 
 
 def _read_h5(path: PathLike, like: Any) -> Any:

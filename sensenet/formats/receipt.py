@@ -5,21 +5,21 @@ from __future__ import annotations
 import copy
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from sensenet.detection import Boxes, Suppression, non_max_suppression
 from sensenet.errors import SensenetError, SettingsError, WeightsError, first_line
 from sensenet.formats import FORMATS
 from sensenet.formats.base import MAX_SECONDS, Arrays, Consumer, Format, PathLike
 from sensenet.formats.samples import Call, sample_calls
 
 TOLERANCE = 1e-5
-"""Of float32 numbers; of numbers above 1 as a share of them."""
+"""Of float32 numbers; of numbers above 1 as a share of them, of coordinates as a share of the image's larger side."""
 
-MAX_MOVED_PIXELS = 1.0
 READ_BACK = "sensenet"
 
 
@@ -34,7 +34,8 @@ class Receipt:
         points: how many rows or images were tried.
         largest_difference: of an output (of detectors a score) from what the model says, of numbers above 1 as a
             share of them; None where nothing ran. Infinite, in JSON null, for NaN or another number of outputs.
-        moved_boxes: of detectors, how many boxes lie more than a pixel elsewhere, or are of another class.
+        moved_boxes: of detectors, how many boxes are missing, lie elsewhere, or are of another class. Coordinates are
+            whole pixels; one that is half-way between two pixels, but for `TOLERANCE`, may be either.
         seconds: that it took.
     """
 
@@ -97,7 +98,8 @@ def check_export(
         )
         if chosen.keeps_boxes and _is_detector(model):
             given = [_aligned(*pair) for pair in zip(wanted, given, strict=True)]
-        pairs = [_difference(*pair) for pair in zip(wanted, given, strict=True)]
+        compared = zip(calls, wanted, given, strict=True)
+        pairs = [_difference(model, call, chosen.keeps_boxes, *pair) for call, *pair in compared]
         difference = max(pair[0] for pair in pairs)
         moved = sum(pair[1] for pair in pairs) if _is_detector(model) else None
         name = READ_BACK if consumer is None else consumer.name
@@ -158,13 +160,18 @@ def _aligned(wanted: Arrays, given: Arrays) -> Arrays:
     return {name: given[name][:, order] for name in wanted}
 
 
-def _difference(wanted: Arrays, given: Arrays) -> tuple[float, int]:
+def _difference(
+    model: Any, call: Call, keeps_boxes: bool, wanted: Arrays, given: Arrays
+) -> tuple[float, int]:
     """The largest difference of a number, and how many boxes are elsewhere."""
     if "output" in wanted:
         return _largest(wanted["output"], given["output"]), 0
     if given["scores"].shape != wanted["scores"].shape:
         return np.inf, abs(given["scores"].size - wanted["scores"].size)
-    return _largest(wanted["scores"], given["scores"]), _moved(wanted, given)
+    is_other = given["classes"] != wanted["classes"]
+    if not np.array_equal(given["boxes"], wanted["boxes"]):
+        is_other |= _are_elsewhere(given["boxes"], _unrounded(model, call, keeps_boxes), call)
+    return _largest(wanted["scores"], given["scores"]), int(is_other.sum())
 
 
 def _largest(wanted: np.ndarray, given: np.ndarray) -> float:
@@ -175,9 +182,17 @@ def _largest(wanted: np.ndarray, given: np.ndarray) -> float:
     return float(np.nan_to_num(shares, nan=np.inf, posinf=np.inf).max(initial=0.0))
 
 
-def _moved(wanted: Mapping[str, np.ndarray], given: Mapping[str, np.ndarray]) -> int:
-    boxes = wanted["boxes"].astype(np.float64)
-    # rounded numbers may fall to either side of a half; of huge ones float32 has fewer digits
-    allowed = np.maximum(MAX_MOVED_PIXELS, TOLERANCE * np.abs(boxes))
-    elsewhere = ~(np.abs(given["boxes"] - boxes) <= allowed).all(axis=-1)
-    return int((elsewhere | (given["classes"] != wanted["classes"])).sum())
+def _are_elsewhere(given: np.ndarray, unrounded: np.ndarray, call: Call) -> np.ndarray:
+    """Which boxes (1, n, 4) in whole pixels cannot come of rounding the corners (n, 4): (1, n)."""
+    side = max(max(image.shape[:2]) for image in call.points)
+    allowed = 0.5 + TOLERANCE * np.maximum(side, np.abs(unrounded))
+    return ~(np.abs(given - unrounded.astype(np.float64)) <= allowed).all(axis=-1)
+
+
+def _unrounded(model: Any, call: Call, keeps_boxes: bool) -> np.ndarray:
+    """The corners of the boxes of one image, as `_answer` has them, before they are rounded: (n, 4) float32."""
+    (corners,), (every,) = model.unrounded_corners(call.points), model.all_boxes(call.points)
+    if not keeps_boxes:
+        return np.asarray(corners)
+    rule = Suppression(**model.facts()["detection"])
+    return np.asarray(corners[non_max_suppression(Boxes(*every), rule)])

@@ -10,6 +10,8 @@ import numpy as np
 from sensenet.formats.smbundle.serving import IMAGE_INPUT, NUMERIC_INPUT
 
 MIN_ROWS, MAX_ROWS = 24, 256
+# of all fields together: a wide table has fewer rows
+MAX_NUMBERS = 1 << 20
 MISSING_SHARE = 0.1
 IMAGE_ROWS = 2
 BLOCKS = 8
@@ -19,7 +21,7 @@ class Call(NamedTuple):
     """Some points, twice.
 
     Attributes:
-        points: rows as `sensenet.create_model`'s models take them; of a detector images.
+        points: rows as `sensenet.create_model`'s models take them, by the fields' indices; of a detector images.
         inputs: the same as tensors, see `formats.exported.Exported`.
     """
 
@@ -30,7 +32,8 @@ class Call(NamedTuple):
 def sample_calls(facts: Mapping[str, Any], seed: int = 0) -> list[Call]:
     """Calls that try every field: numbers around their means, missing values, each category (up to 256), images.
 
-    Images are of the network's size, larger, smaller and of other proportions; those of one call are of one size.
+    Of tables of more than 4,096 fields they are fewer, a million numbers. Images are of the network's size, larger,
+    smaller and of other proportions; those of one call are of one size.
 
     Args:
         facts: of a model.
@@ -40,7 +43,7 @@ def sample_calls(facts: Mapping[str, Any], seed: int = 0) -> list[Call]:
     fields = facts["fields"]
     if facts["image"] is None:
         most = max((len(field["values"]) for field in fields if field["type"] == "categorical"), default=0)
-        rows = min(max(MIN_ROWS, most + 2), MAX_ROWS)
+        rows = min(max(MIN_ROWS, most + 2), MAX_ROWS, max(1, MAX_NUMBERS // len(fields)))
         return [_call(fields, _numbers(fields, rows, rng), None)]
     if facts["type"] == "detection":
         return [_detector_call(image) for image in _images(facts, 1, rng)]
@@ -55,8 +58,8 @@ def _detector_call(images: np.ndarray) -> Call:
 
 def _call(fields: Sequence[Mapping[str, Any]], numbers: np.ndarray, images: np.ndarray | None) -> Call:
     """One call of a model of fields: `numbers` (rows, fields), `images` (rows, image fields, h, w, channels)."""
-    width = 1 + max(field["index"] for field in fields)
-    points: list[list[Any]] = [[None] * width for _ in numbers]
+    # not lists: a field may stand two thousand million places behind the others
+    points: list[dict[int, Any]] = [{} for _ in numbers]
     for column, field in enumerate(fields):
         for row, point in enumerate(points):
             number = float(numbers[row, column])

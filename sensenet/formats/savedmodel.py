@@ -13,7 +13,7 @@ from sensenet.detection import Suppression
 from sensenet.directories import Marker, write_directory
 from sensenet.formats.base import FACTS_FILE, Arrays, Format, PathLike
 from sensenet.formats.consumers import tensorflow_consumers
-from sensenet.formats.exported import Exported, exported, freeze
+from sensenet.formats.exported import Exported, exported
 from sensenet.formats.facts import FACTS_BEGINNING
 from sensenet.formats.smbundle.functions import saved_model_files
 from sensenet.formats.smbundle.serving import IMAGE_INPUT, kept_boxes
@@ -59,7 +59,8 @@ def _kept(made: Exported, function: Any) -> Any:
         return kept_boxes(function(**inputs), rule)
 
     specs = function.structured_input_signature[1]
-    return freeze(tf.function(kept, autograph=False).get_concrete_function(**specs))
+    # not frozen: the signatures share the function that holds the weights, which would be in the file once each
+    return tf.function(kept, autograph=False).get_concrete_function(**specs)
 
 
 def _of_bytes(made: Exported) -> Any:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import keras
+import numpy as np
 
 from sensenet.detection import as_dicts
 from sensenet.document.fields import BoxOutput, Field, FieldInfo, ImageField, field_infos
@@ -144,6 +145,15 @@ class Detector:
         """
         check_fork()
         return [box_arrays(boxes) for boxes in self._box_finder().find_all(images)]
+
+    def unrounded_corners(self, images: Sequence[Any]) -> list[np.ndarray]:
+        """Of each of several images the corners that `all_boxes` rounds: (boxes, 4) float32.
+
+        Raises:
+            ModelFormatError: see `raw_function`.
+        """
+        check_fork()
+        return self._box_finder().unrounded_corners(images)
 
     def save_bundle(
         self, path: str | os.PathLike[str], tfjs_path: str | os.PathLike[str] | None = None

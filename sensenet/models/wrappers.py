@@ -147,13 +147,30 @@ def convert(
         The path of what was written.
 
     Raises:
-        SettingsError: an unknown format or option, settings for a model that is made already, or a model that the
-            format cannot say.
+        SettingsError: an unknown format or option, settings for a model that is made already, a model that the
+            format cannot say, or an output that is the model's own file.
         ModelFormatError: see `create_model`; also a bundle that only has a finished function.
         OSError: the file cannot be written.
     """
     given = check_options(to_format, options)
+    check_output(model, output_path)
     return FORMATS[to_format].write(convertible(model, settings), output_path, **given)
+
+
+def check_output(model: Model | DocumentOrPath, output_path: str | os.PathLike[str]) -> None:
+    """Refuse to replace the file that a model is read from.
+
+    Raises:
+        SettingsError: the output is that file.
+    """
+    if not isinstance(model, (str, os.PathLike)):
+        return
+    try:
+        is_same = Path(model).samefile(output_path)
+    except (OSError, ValueError):  # what is not there, or is no path, is told when it is read or written
+        return
+    if is_same:
+        raise SettingsError(f"output_path: {os.fspath(output_path)} is the model itself; name another file")
 
 
 def check_options(to_format: str, options: Mapping[str, Any]) -> dict[str, Any]:

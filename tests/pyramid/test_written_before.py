@@ -69,9 +69,9 @@ def test_what_a_training_left_is_finalized_to_the_same_document(tmp_path: Path) 
     shutil.copytree(LEFT, directory)
     (directory / "final_model.json").unlink()
     run(JOB["finalizing"], directory)
-    assert json.loads((directory / "final_model.json").read_bytes()) == json.loads(
-        (LEFT / "final_model.json").read_bytes()
-    )
+    document = json.loads((directory / "final_model.json").read_bytes())
+    document.pop("export_report")  # younger than the one before
+    assert document == json.loads((LEFT / "final_model.json").read_bytes())
 
 
 def test_what_a_caching_left_is_trained_on_to_the_same_weights(tmp_path: Path) -> None:

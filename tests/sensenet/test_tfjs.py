@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import sensenet
 from sensenet.errors import WeightsError
 from sensenet.formats.tfjs.files import model_files
 from sensenet.formats.tfjs.node import node_predictions, run_node
+from sensenet.formats.tfjs.runtime import find_runtime
 from sensenet.layers import parse_layers
 from sensenet.layers.activations import ACTIVATIONS
 from sensenet.layers.base import forward_layers, initialize_layers
@@ -82,6 +85,28 @@ def test_a_prediction_in_node_is_ended_after_the_time_given(tmp_path: Path) -> N
     sensenet.create_model(documents.classifier()).save_tfjs(tmp_path / "model")
     with pytest.raises(WeightsError, match=r"has not ended within 0\.001 s"):
         run_node(str(tmp_path / "model"), [NUMERIC_INPUTS], max_seconds=0.001)
+
+
+LEAKS = """
+globalThis.tf = { ...require(process.argv[1]) };
+const facts = { image: null, inputs: [{ name: "numeric_inputs", shape: [null, 1] }], fields: [] };
+const predictAsync = async () => { throw new Error("no kernel"); };
+tf.loadGraphModel = async () => ({ metadata: { sensenet: facts }, predictAsync });
+const source = require("fs").readFileSync(process.argv[2], "utf8");
+import(`data:text/javascript,${encodeURIComponent(source)}`).then(async ({ loadModel }) => {
+  const model = await loadModel("model.json");
+  const before = tf.memory().numTensors;
+  await model.predict(new Map()).catch((error) => process.stdout.write(error.message));
+  process.stdout.write(` ${tf.memory().numTensors - before}`);
+});
+"""
+
+
+def test_a_prediction_of_the_page_that_fails_leaves_no_tensors() -> None:
+    page = resources.files("sensenet.formats.tfjs").joinpath("page", "model.js")
+    command = ["node", "-e", LEAKS, str(find_runtime()), str(page)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "no kernel 0"
 
 
 def overlapping(height: int, width: int) -> np.ndarray:

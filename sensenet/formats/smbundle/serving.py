@@ -120,8 +120,6 @@ def _blocks(
         # decides on which side of a threshold a number is
         nothing = tf.minimum(tf.cast(tf.shape(numbers)[0], tf.float32), 0.0)
         standardised = tf.math.divide_no_nan(moved, scale + nothing)
-        whole = numbers == tf.floor(numbers)  # NaN is not
-        codes = tf.cast(tf.where(whole, numbers, tf.constant(-1.0)), tf.int32)
     blocks = []
     kinds = groupby(enumerate(codecs), lambda each: next(k for k in KINDS if isinstance(each[1].field, k)))
     for kind, neighbours in kinds:
@@ -130,9 +128,10 @@ def _blocks(
             blocks += [next(features) for _ in positions]
         elif kind is CategoricalField:
             widths = [codec.width for codec in of_kind]
-            categories = np.concatenate([np.arange(width, dtype=np.int32) for width in widths])
+            # float32, as they come: made integers, numbers beyond int32 are any category, as the runtime likes
+            categories = np.concatenate([np.arange(width, dtype=np.float32) for width in widths])
             blocks.append(
-                tf.cast(tf.gather(codes, np.repeat(positions, widths), axis=1) == categories, tf.float32)
+                tf.cast(tf.gather(numbers, np.repeat(positions, widths), axis=1) == categories, tf.float32)
             )
         else:
             blocks.append(standardised[:, positions[0] : positions[-1] + 1])

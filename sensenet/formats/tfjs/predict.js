@@ -40,18 +40,22 @@ function floats(text) {
 async function answer(request) {
   const model = await load(request.model);
   const inputs = {};
-  for (const [name, { shape, data }] of Object.entries(request.inputs)) {
-    inputs[name] = tf.tensor(floats(data), shape, "float32");
+  let tensors = {};
+  try {
+    for (const [name, { shape, data }] of Object.entries(request.inputs)) {
+      inputs[name] = tf.tensor(floats(data), shape, "float32");
+    }
+    tensors = await model.predictAsync(inputs);
+    const outputs = {};
+    for (const [name, tensor] of Object.entries(tensors)) {
+      const values = await tensor.data();
+      const bytes = Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+      outputs[name] = { shape: tensor.shape, dtype: tensor.dtype, data: bytes.toString("base64") };
+    }
+    return { outputs };
+  } finally {
+    tf.dispose([inputs, tensors]);
   }
-  const outputs = {};
-  for (const [name, tensor] of Object.entries(await model.predictAsync(inputs))) {
-    const values = await tensor.data();
-    const bytes = Buffer.from(values.buffer, values.byteOffset, values.byteLength);
-    outputs[name] = { shape: tensor.shape, dtype: tensor.dtype, data: bytes.toString("base64") };
-    tensor.dispose();
-  }
-  tf.dispose(inputs);
-  return { outputs };
 }
 
 async function main() {

@@ -27,7 +27,7 @@ def write_tflite(model: Any, path: PathLike, quantize: str | None = None) -> str
     """Write a model as a TFLite file of the tensors of `formats.exported.Exported`, in built-in operations alone.
 
     As is the custom for TFLite, files that belong to it are appended as a ZIP: `facts.json`, and with classes
-    `labels.txt`, a name a line.
+    `labels.txt`, a name a line: blanks stand for the line breaks in a name.
 
     Args:
         model: what `exported` takes.
@@ -63,11 +63,16 @@ def _appended(made: Exported, position: int) -> bytes:
     content.write(bytes(position))
     files = {FACTS_FILE: orjson.dumps(made.facts)}
     if made.facts["classes"] is not None:
-        files[LABELS_FILE] = "".join(f"{name}\n" for name in made.facts["classes"]).encode()
+        files[LABELS_FILE] = "".join(f"{_one_line(name)}\n" for name in made.facts["classes"]).encode()
     with zipfile.ZipFile(content, "a") as archive:
         for name, data in files.items():
             archive.writestr(zipfile.ZipInfo(name, WRITTEN_AT), data)
     return content.getvalue()[position:]
+
+
+def _one_line(name: str) -> str:
+    # readers count lines, and know no escapes: a further line would name the classes behind it wrongly
+    return " ".join(name.splitlines())
 
 
 def read_facts(path: PathLike) -> dict[str, Any]:

@@ -11,7 +11,16 @@ import numpy as np
 import tensorflow as tf
 from typing_extensions import override
 
-from sensenet.detection import Boxes, Decoded, Suppression, decode, find_objects, in_original, padded
+from sensenet.detection import (
+    Boxes,
+    Decoded,
+    Suppression,
+    decode,
+    find_objects,
+    in_original,
+    padded,
+    unrounded_corners,
+)
 from sensenet.document.image_network import ImageMetadata, ImageNetworkSpec
 from sensenet.errors import ModelFormatError
 from sensenet.formats.smbundle.functions import SavedFunctions, call_raw
@@ -118,6 +127,14 @@ class BoxFinder(Finder):
             InputError: an image that cannot be read; names it.
         """
         return [in_original(decoded, place) for decoded, place in self._decode(images)]
+
+    def unrounded_corners(self, images: Sequence[Any]) -> list[np.ndarray]:
+        """Of each image the corners that `find_all` rounds: (boxes, 4) float32.
+
+        Raises:
+            InputError: an image that cannot be read; names it.
+        """
+        return [unrounded_corners(decoded.corners, place) for decoded, place in self._decode(images)]
 
     def find_padded(self, images: Sequence[Any]) -> list[tuple[Boxes, int]]:
         """Of each image always `max_objects` rows, and how many of them are what `find` gives.

@@ -405,9 +405,10 @@ def test_a_training_whose_directory_is_removed_does_not_say_that_it_is_done(tabl
     assert not table.workspace.root.exists()
 
 
-def test_a_final_model_whose_directory_is_removed_is_not_there(workspace):
+@pytest.mark.parametrize("step", ["trying the bundle", "writing the final model"])
+def test_a_final_model_whose_directory_is_removed_is_not_there(workspace, step):
     fabricate(workspace)
-    removed = when_told("writing the weights", lambda: shutil.rmtree(workspace.root))
+    removed = when_told(step, lambda: shutil.rmtree(workspace.root))
     with pytest.raises(WorkspaceError, match="final_model"):
         finalize(workspace, report=removed)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import image_documents as images
@@ -64,6 +65,26 @@ def test_wrong_arguments_are_one_line_each(document, tmp_path, capsys, arguments
     assert captured.err.count("\n") == 1
     assert not captured.out
     assert not list(tmp_path.iterdir())
+
+
+def test_the_model_itself_is_not_replaced(document, capsys, monkeypatch):
+    before = document.read_bytes()
+    monkeypatch.chdir(document.parent)
+    assert convert.main([str(document), f"./{document.name}", "--format", "tflite"]) == 1
+    assert capsys.readouterr().err == (
+        f"sensenet_convert: error: output_path: {document.name} is the model itself; name another file\n"
+    )
+    assert document.read_bytes() == before
+
+
+def test_what_is_no_file_is_not_replaced(document, tmp_path, capsys):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert convert.main([str(document), str(pipe), "--format", "tflite"]) == 1
+    message = f"sensenet_convert: error: {pipe}: it is a FIFO, expected a regular file\n"
+    assert capsys.readouterr().err == message
+    assert pipe.is_fifo()
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
 @pytest.mark.parametrize(("difference", "code"), [(0.5, 0), (float("inf"), 1), (None, 1)])

@@ -143,11 +143,35 @@ def test_a_receipt_counts_boxes_that_moved_and_not_the_order_of_equal_ones(model
     change = lambda found: changed(found, 0, 2)  # noqa: E731
     assert check_export(model, "path", "other").moved_boxes == len(asked) // 2
     change = lambda found: changed(found, 0, 1)  # noqa: E731
-    assert check_export(model, "path", "other").agrees
+    assert check_export(model, "path", "other").moved_boxes == len(asked) // 3
     change = lambda found: {name: array[:, 1:] for name, array in found.items()}  # noqa: E731
     receipt = check_export(model, "path", "other")
     assert receipt.largest_difference == np.inf
     assert not receipt.agrees
+
+
+@pytest.mark.parametrize(("from_half", "moved"), [(1e-4, False), (1e-2, True)])
+@pytest.mark.parametrize("find", ["kept_boxes", "all_boxes"])
+def test_a_corner_half_way_between_two_pixels_may_be_either(models, monkeypatch, find, from_half, moved):
+    model = models["detector"]
+
+    def a_pixel_beside(path, calls):
+        found = [getattr(model, find)(list(call["image_pixel_inputs"].astype(np.uint8)))[0] for call in calls]
+        return [
+            {**{name: getattr(one, name)[None] for name in one._fields}, "boxes": one.boxes[None] + 1}
+            for one in found
+        ]
+
+    def nearly_half(points):
+        return [one.boxes + np.float32(0.5 - from_half) for one in model.all_boxes(points)]
+
+    stranger = Consumer("stranger", 0.0, lambda: True, a_pixel_beside)
+    formats = {"other": Format(lambda *_: "", consumers=(stranger,), keeps_boxes=find == "kept_boxes")}
+    monkeypatch.setattr("sensenet.formats.receipt.FORMATS", formats)
+    monkeypatch.setattr(model, "unrounded_corners", nearly_half)
+    receipt = check_export(model, "path", "other")
+    assert receipt.largest_difference == 0
+    assert bool(receipt.moved_boxes) == moved
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -271,6 +295,13 @@ def test_a_savedmodel_takes_compressed_images_of_several_sizes(models, converted
         return
     expected = models[name]([[text] for text in texts])
     np.testing.assert_allclose(found["output"], expected, rtol=TOLERANCE)
+
+
+def test_a_savedmodel_of_two_signatures_holds_the_weights_once(models, converted):
+    content = (Path(converted("detector", "savedmodel")) / "saved_model.pb").read_bytes()
+    largest = max(models["detector"].keras_model().get_weights(), key=np.size)
+    assert content.count(largest.tobytes()) == 1
+    assert content.count(b"image_bytes") >= 1
 
 
 def test_tflite_predicts_an_image_file(models, converted, tmp_path):
@@ -397,6 +428,47 @@ def test_samples_try_every_category_and_missing_values_and_are_drawn_from_a_seed
     np.testing.assert_array_equal(again.inputs["numeric_inputs"], numbers)
     (other,) = sample_calls(facts, seed=4)
     assert not np.array_equal(other.inputs["numeric_inputs"], numbers, equal_nan=True)
+
+
+def test_samples_of_fields_far_apart_and_of_many_are_bounded(monkeypatch):
+    """A field may stand anywhere below 2^31, and rows as long as that fit into no memory."""
+    fields = [{**documents.FIELDS[0], "index": index} for index in (0, 2**31 - 1)]
+    layers = [documents.dense(2, 1)]
+    facts = sensenet.create_model(documents.regression(preprocess=fields, layers=layers)).facts()
+    (call,) = sample_calls(facts)
+    assert all(point.keys() == {0, 2**31 - 1} for point in call.points)
+    monkeypatch.setattr("sensenet.formats.samples.MAX_NUMBERS", 10)
+    (call,) = sample_calls(facts)
+    assert call.inputs["numeric_inputs"].shape == (5, 2)
+
+
+@pytest.mark.parametrize("to_format", RUN_BY_OTHERS)
+def test_numbers_of_no_category_are_none_however_large(converted, models, to_format):
+    """Made integers of 32 bits, 2^32 would be 0 in one runtime, and infinity the largest in another."""
+    consumer = next((one for one in reversed(FORMATS[to_format].consumers) if one.is_installed()), None)
+    if consumer is None:
+        pytest.skip(f"nothing that runs {to_format} is installed")
+    strange = [-1, 2.0**31, 2.0**32, 2.0**33 + 2048, -(2.0**32), np.inf, -np.inf, np.nan, 0.5, 1e30]
+    numbers = np.zeros((len(strange), len(models["legacy"].fields)), np.float32)
+    numbers[:, 1] = strange
+    (answer,) = consumer.run(converted("legacy", to_format), [{"numeric_inputs": numbers}])
+    expected = models["legacy"]({0: 0.0, 1: None, 3: 0.0})
+    np.testing.assert_allclose(answer["output"], np.repeat(expected, len(strange), axis=0), rtol=1e-5)
+
+
+def test_a_name_of_several_lines_is_one_line_of_labels(tmp_path):
+    names = ["two\nlines", "old\r\nand\u2028new", "plain"]
+    document = documents.classifier(output_exposition={"type": "categorical", "values": names})
+    path = sensenet.convert(document, None, tmp_path / "model", "tflite")
+    with zipfile.ZipFile(path) as archive:
+        assert archive.read("labels.txt").decode() == "two lines\nold and new\nplain\n"
+        assert json.loads(archive.read("facts.json"))["classes"] == names
+
+
+def test_weights_are_not_written_under_a_name_by_which_keras_could_not_read_them(tmp_path):
+    with pytest.raises(SettingsError, match=r"output_path: .*Keras 3 .*write .*/model\.h5 instead"):
+        sensenet.convert(documents.classifier(), None, tmp_path / "model.weights.h5", "h5")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("to_format", RUN_BY_OTHERS)

@@ -35,15 +35,16 @@ async function chooseBackend(facts) {
 }
 
 async function predict(graph, facts, values) {
-  const inputs = makeInputs(facts, values);
-  const outputs = await graph.predictAsync(inputs);
-  const answer = {};
-  for (const [name, tensor] of Object.entries(outputs)) {
-    answer[name] = (await tensor.array())[0];
-    tensor.dispose();
+  const inputs = tf.tidy(() => makeInputs(facts, values));
+  let outputs = {};
+  try {
+    outputs = await graph.predictAsync(inputs);
+    const answer = {};
+    for (const [name, tensor] of Object.entries(outputs)) answer[name] = (await tensor.array())[0];
+    return answer;
+  } finally {
+    tf.dispose([inputs, outputs]);
   }
-  tf.dispose(inputs);
-  return answer;
 }
 
 function makeInputs(facts, values) {
