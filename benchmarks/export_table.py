@@ -24,8 +24,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-ROOT = Path(__file__).parents[1]
-sys.path.extend(str(ROOT / "tests" / folder) for folder in ("sensenet", "pyramid"))
+sys.path.extend(str(Path(__file__).parents[1] / "tests" / folder) for folder in ("sensenet", "pyramid"))
 
 import browser
 import compatibility
