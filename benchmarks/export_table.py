@@ -1,10 +1,10 @@
 """Every kind of model in every format, run by programs of others: `python benchmarks/export_table.py [MODEL...]`.
 
-The models are trained here, for some seconds each. A cell is the largest difference between what `create_model`'s model
-says and what the consumer of the format says, of numbers above 1 as a share of them; of detectors beside it how many
-boxes were compared, and whether all of them and their classes are identical; or the reason of a refusal. TensorFlow runs
-in a process without our packages, TensorFlow.js in Node, and, where there is a Chromium, in a page with a picture in it.
-Prints a table in Markdown, and the versions of the runtimes.
+The models are trained here, for some seconds each. A cell is the largest difference between what `create_model`'s
+model says and what the consumer of the format says, of numbers above 1 as a share of them; of detectors beside it how
+many boxes were compared, and whether all of them and their classes are identical; or the reason of a refusal.
+TensorFlow runs in a process without our packages, TensorFlow.js in Node, and, where there is a Chromium, in a page with
+a picture in it. Prints a table in Markdown, and the versions of the runtimes.
 """
 
 from __future__ import annotations
@@ -209,7 +209,9 @@ def page_cell(model: Any, folder: Path) -> str:
         return "no Chromium here"
     path, facts = folder / "page", model.facts()
     sensenet.convert(model, None, path, "tfjs", page=True)
-    asked, point = typed(facts, sample_calls(facts)[0].points[0], folder, path)
+    # a detector's points are images, not rows
+    row = [None] if facts["type"] == "detection" else sample_calls(facts)[0].points[0]
+    asked, point = typed(facts, row, folder, path)
     with served(path) as address:
         shown = browser.visit(f"{address}?{urlencode(asked)}", folder, "--dump-dom")
     values = {
