@@ -13,7 +13,6 @@ import io
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -74,20 +73,16 @@ def searched(folder: Path) -> dict[str, Any]:
     """What a search leaves: several networks."""
     table = load_diabetes(as_frame=True).frame
     found = pyramid.fit(table, "target", output=folder / "search", time=SEARCH_SECONDS, workers=1)
-    document = dict(json.loads(Path(found.model_path).read_bytes()))
+    document = dict(json.loads(found.workspace.final_model.read_bytes()))
     print(f"the search left {len(document['networks'])} networks", file=sys.stderr)
     return document
 
 
-def trained_images(folder: Path, network: str, side: int, iterations: int) -> tuple[dict[str, Any], ...]:
-    """An image classifier, and a classifier of an image and a number."""
+def trained_images(folder: Path, network: str, side: int, **more: Any) -> tuple[dict[str, Any], ...]:
+    """An image classifier, and a classifier of an image and a number; `more` are keys of the job."""
     digits = image_jobs.write_digits(folder, ROWS)
     numbers = np.random.default_rng(0).normal(size=len(digits)).tolist()
-    options = {
-        "base_image_network": network,
-        "input_image_shape": [side, side, 3],
-        "max_iterations": iterations,
-    }
+    options = {"base_image_network": network, "input_image_shape": [side, side, 3], **more}
     # a readout without a hidden layer, as classifiers of pixels need it
     options |= {"layers": [image_jobs.dense(10, "softmax")], "output_directory": str(folder / network)}
     return compatibility.trained_documents(image_jobs.image_job(folder, digits, **options), numbers)
@@ -100,9 +95,11 @@ MODELS: dict[str, Callable[[Path], dict[str, Any]]] = {
         folder, load_iris(), tree_embedding=False, deepnet_version="alpha"
     ),
     "search, several networks": searched,
-    "`simple`": lambda folder: trained_images(folder, "simple", 16, 60)[0],
-    "`mobilenetv2`": lambda folder: trained_images(folder, "mobilenetv2", 64, 10)[0],
-    "image and a number": lambda folder: trained_images(folder, "simple", 16, 60)[1],
+    "`simple`": lambda folder: trained_images(folder, "simple", 16, max_iterations=60)[0],
+    "`mobilenetv2`": lambda folder: trained_images(
+        folder, "mobilenetv2", 64, max_iterations=80, learning_rate=0.003
+    )[0],
+    "image and a number": lambda folder: trained_images(folder, "simple", 16, max_iterations=60)[1],
     "`tinyyolov4`": lambda folder: compatibility.trained_detector(folder)[1],
 }
 
@@ -207,15 +204,14 @@ print(*tf.saved_model.load(sys.argv[1]).signatures["serving_default"].structured
 """
 
 
-def page_cell(model: Any, folder: Path) -> str:
+def page_cell(model: Any, calls: list[Call], folder: Path) -> str:
     """What a page says of a picture in an image element, or of a row that is typed in."""
     if browser.CHROMIUM is None:
         return "no Chromium here"
     path, facts = folder / "page", model.facts()
     sensenet.convert(model, None, path, "tfjs", page=True)
-    # a detector's points are images, not rows
-    row = [None] if facts["type"] == "detection" else sample_calls(facts)[0].points[0]
-    asked, point = typed(facts, row, folder, path)
+    point = list(calls[0].points) if facts["type"] == "detection" else calls[0].points[0]
+    asked = typed(facts, point, path)
     with served(path) as address:
         shown = browser.visit(f"{address}?{urlencode(asked)}", folder, "--dump-dom")
     values = {
@@ -234,21 +230,17 @@ def page_cell(model: Any, folder: Path) -> str:
     return f"{largest(np.sort(said)[::-1][: len(shares)], shares):.0e}"
 
 
-def typed(
-    facts: dict[str, Any], point: list[Any], folder: Path, page: Path
-) -> tuple[dict[str, Any], list[Any]]:
-    """What a person does with a page, and the point that this is."""
+def typed(facts: dict[str, Any], point: Any, page: Path) -> dict[str, Any]:
+    """What a person does with a page to ask for a point; a picture is put beside it."""
     asked: dict[str, Any] = {}
     for field in facts["fields"]:
         value = point[field["index"]]
         if field["type"] == "image":
-            picture = folder / ("placed0.png" if facts["type"] == "detection" else "0.png")
-            shutil.copy(picture, page / "dropped.png")
-            point[field["index"]] = np.asarray(Image.open(picture).convert("RGB"))
+            Image.fromarray(value).save(page / "dropped.png")
             asked["picture"] = "/dropped.png"
         elif value is not None:
             asked[field["name"] or f"Field {field['index']}"] = value
-    return asked, point
+    return asked
 
 
 def table(names: list[str]) -> Iterator[str]:
@@ -264,7 +256,7 @@ def table(names: list[str]) -> Iterator[str]:
             model = sensenet.create_model(document, SETTINGS if detects else None)
             calls = calls_of(model, folder)
             cells = {to_format: cell(model, to_format, calls, folder) for to_format in FORMATS}
-            cells[PAGE] = page_cell(model, folder)
+            cells[PAGE] = page_cell(model, calls, folder)
         yield f"| {name} | {' | '.join(cells[column] for column in columns)} |"
 
 
