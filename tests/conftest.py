@@ -24,6 +24,15 @@ def conformance() -> Path:
     return CONFORMANCE
 
 
+@pytest.fixture(scope="session")
+def consumers_python() -> str:
+    """The Python of tf-keras 2.16 and czmodel 6.2, which .ci/run provides; tests that need it skip without it."""
+    path = os.environ.get("SENSENET_CONSUMERS_PYTHON", "")
+    if not os.access(path, os.X_OK):
+        pytest.skip(f"SENSENET_CONSUMERS_PYTHON names no Python of tf-keras 2.16 and czmodel 6.2: {path!r}")
+    return path
+
+
 @pytest.fixture
 def mount(tmp_path: Path) -> Iterator[Callable[..., Path]]:
     """Mounts a tmpfs with the given options; the test's end unmounts it."""

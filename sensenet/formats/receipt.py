@@ -48,8 +48,10 @@ class Receipt:
     seconds: float
 
     @property
-    def agrees(self) -> bool:
-        """Whether it ran, and gave the same within `TOLERANCE`."""
+    def agrees(self) -> bool | None:
+        """Whether it gave the same within `TOLERANCE`; None where nothing ran it."""
+        if self.consumer is None:
+            return None
         difference = self.largest_difference
         return difference is not None and difference <= TOLERANCE and not self.moved_boxes
 

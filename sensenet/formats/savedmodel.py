@@ -21,6 +21,11 @@ from sensenet.formats.smbundle.serving import IMAGE_INPUT, kept_boxes
 DEFAULT_SIGNATURE = "serving_default"
 BYTES_SIGNATURE = "image_bytes"
 OPAQUE = 255.0
+BMP_MAGIC = b"BM"
+BMP_BITS_PLACE = 28
+"""Of the byte that says how many bits a pixel has."""
+BMP_TRUE_COLOUR = 24
+BMP_MESSAGE = "a BMP of fewer than 24 bits a pixel is not decoded here"
 EXTRA_FACTS = f"assets.extra/{FACTS_FILE}"
 
 
@@ -90,9 +95,24 @@ def _of_bytes(made: Exported) -> Any:
 
 
 def _decoded(content: tf.Tensor, channels: int) -> tf.Tensor:
-    """The pixels of a JPEG, PNG, BMP or GIF (its first picture): (h, w, channels) float32, an alpha opaque."""
-    pixels = tf.cast(tf.io.decode_image(content, channels=3, expand_animations=False), tf.float32)
+    """The pixels of a JPEG, PNG, BMP, GIF (its first picture) or WebP: (h, w, channels) float32, an alpha opaque."""
+    pixels = tf.cond(
+        tf.io.is_jpeg(content),
+        # as `sensenet.preprocess.decoding` reads them: what `decode_image` does is faster, and differs by some levels
+        lambda: tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE"),
+        lambda: _decoded_other(content),
+    )
+    pixels = tf.cast(tf.ensure_shape(pixels, (None, None, 3)), tf.float32)
     return pixels if channels == 3 else tf.pad(pixels, [[0, 0], [0, 0], [0, 1]], constant_values=OPAQUE)
+
+
+def _decoded_other(content: tf.Tensor) -> tf.Tensor:
+    is_bmp = tf.strings.substr(content, 0, len(BMP_MAGIC)) == BMP_MAGIC
+    bits = tf.io.decode_raw(tf.strings.substr(content, BMP_BITS_PLACE, 1), tf.uint8)
+    # TensorFlow would take the places in a palette for shades of grey
+    refused = tf.debugging.Assert(~is_bmp | tf.reduce_any(bits >= BMP_TRUE_COLOUR), [BMP_MESSAGE])
+    with tf.control_dependencies([refused]):
+        return tf.io.decode_image(content, channels=3, expand_animations=False)
 
 
 def run_savedmodel(

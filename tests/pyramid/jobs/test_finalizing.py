@@ -117,12 +117,11 @@ def test_an_export_that_cannot_be_tried_or_differs_is_a_warning(workspace, monke
     monkeypatch.setattr("pyramid.finalize.exports.check_export", fail)
     result = finalize(workspace, report=lambda progress, **facts: told.append(facts["message"]))
     assert any(message.endswith("cannot be tried: it has run away") for message in told)
-    untried = {"consumer": None, "points": 0, "largest_difference": None, "agrees": False}
+    untried = {"consumer": None, "points": 0, "largest_difference": None, "agrees": None}
     assert [untried.items() <= receipt.items() for receipt in result["export_report"]] == [True, True]
     (bundle, javascript) = json.loads(workspace.final_model.read_bytes())["export_report"]
     assert (bundle["format"], javascript["format"]) == ("smbundle", "tfjs")
-    assert bundle["consumer"] is None
-    assert not bundle["agrees"]
+    assert bundle["consumer"] is bundle["agrees"] is None
 
 
 def test_the_documents_say_what_came_of_trying_the_exports_but_for_clocks_and_paths(workspace):
@@ -141,7 +140,7 @@ def test_an_export_for_which_no_time_was_left_is_told(workspace, monkeypatch):
     told = []
     monkeypatch.setattr("pyramid.finalize.exports.CHECK_SECONDS", 0.0)
     result = finalize(workspace, report=lambda progress, **facts: told.append(facts["message"]))
-    assert [receipt["agrees"] for receipt in result["export_report"]] == [False, False]
+    assert [receipt["agrees"] for receipt in result["export_report"]] == [None, None]
     assert sum(message.endswith("was not tried: no time was left") for message in told) == 2
 
 

@@ -405,7 +405,7 @@ def test_a_bundle_has_no_layers_to_make_a_classifier_of_pixels_of(tmp_path):
         sensenet.convert(bundle, None, tmp_path / "other", "czmodel")
 
 
-CZMODEL_PYTHON, OLD_PYTHON = os.environ.get("CZMODEL_PYTHON"), os.environ.get("TENSORFLOW_2_0_PYTHON")
+OLD_PYTHON = os.environ.get("TENSORFLOW_2_0_PYTHON")
 EXTRACT = """
 import sys, pathlib
 from czmodel.core.util._extract_model import extract_czseg_model
@@ -414,10 +414,9 @@ print([one.name for one in metadata.classes], metadata.pixel_types, metadata.bor
 """
 
 
-@pytest.mark.skipif(CZMODEL_PYTHON is None, reason="CZMODEL_PYTHON names no Python that has czmodel 6.2")
-def test_the_package_of_the_makers_of_zen_opens_it(tmp_path):
+def test_the_package_of_the_makers_of_zen_opens_it(consumers_python, tmp_path):
     path = converted(tmp_path)
-    command = [CZMODEL_PYTHON, "-c", EXTRACT, path, tmp_path / "extracted"]
+    command = [consumers_python, "-c", EXTRACT, path, tmp_path / "extracted"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     model_id = opened(path)[1].findtext("Id")

@@ -471,20 +471,6 @@ def test_weights_are_not_written_under_a_name_by_which_keras_could_not_read_them
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("to_format", RUN_BY_OTHERS)
-@pytest.mark.parametrize("entry", [None, *range(6)])
-def test_published_models_are_exported(conformance, tmp_path, entry, to_format):
-    """The model of an image and a category, and six regressions."""
-    if to_format == "onnx" and not is_importable("tf2onnx"):
-        pytest.skip("tf2onnx is not installed")
-    name = "image_and_category" if entry is None else "regression"
-    document = sensenet.document.file.read_document(conformance / "models" / f"{name}.json.gz")
-    model = sensenet.create_model(document if entry is None else document[entry]["model"])
-    path = sensenet.convert(model, None, tmp_path / "model", to_format)
-    receipt = confirmed(model, path, to_format)
-    assert receipt.agrees, receipt
-
-
 def with_activation(name):
     layers = [documents.dense(documents.COLUMNS, 4, name), documents.dense(4, 3, "softmax")]
     return sensenet.create_model(documents.classifier(layers=layers))
