@@ -97,7 +97,9 @@ def test_smaller_weights_may_differ_but_give_numbers(
     monkeypatch.setattr("sensenet.formats.receipt.check_export", lambda *_: differs)
     arguments = ["--format", "tflite", "--quantize", "float16", "--verify"]
     assert convert.main([str(document), str(tmp_path / "m.tflite"), *arguments]) == code
-    assert json.loads(capsys.readouterr().out)["verified"]["agrees"] is (None if difference is None else False)
+    assert json.loads(capsys.readouterr().out)["verified"]["agrees"] is (
+        None if difference is None else False
+    )
 
 
 def test_an_export_that_differs_is_an_error(document, tmp_path, capsys, monkeypatch):
