@@ -11,7 +11,7 @@ LOOPS = frozenset({"StatelessWhile", "While"})
 OURS = frozenset({
     "Abs", "AddN", "AddV2", "ArgMax", "AvgPool", "BiasAdd", "Cast", "ConcatV2", "Const", "Conv2D",
     "Cumsum", "DepthwiseConv2dNative", "DivNoNan", "Elu", "Equal", "Erfc", "Exp",
-    "ExpandDims", "Expm1", "Floor", "GatherV2", "Greater", "GreaterEqual", "Identity", "IdentityN",
+    "ExpandDims", "Expm1", "GatherV2", "Greater", "GreaterEqual", "Identity", "IdentityN",
     "IsNan", "LeakyRelu", "Less", "LessEqual", "LogSoftmax", "LogicalAnd", "MatMul", "Max", "MaxPool",
     "Maximum", "Mean", "Minimum", "Mul", "Neg", "NonMaxSuppressionV3", "Pack", "Pad",
     "PartitionedCall", "Placeholder", "Pow", "Prod", "Range", "RealDiv", "Relu", "Relu6", "Reshape",
@@ -37,9 +37,9 @@ PUBLISHED = frozenset({
 """Those of the published package's bundles (bigml-sensenet 0.7.5 on TensorFlow 2.16), collected in the same way."""
 
 OTHER_VERSIONS = frozenset({
-    "BatchToSpaceND", "CombinedNonMaxSuppression", "EnsureShape", "FusedBatchNorm", "FusedBatchNormV2", "Log", "Log1p",
-    "NonMaxSuppressionV4", "NonMaxSuppressionV5", "OneHot", "SpaceToBatchND", "SquaredDifference", "StopGradient",
-    "While",
+    "BatchToSpaceND", "CombinedNonMaxSuppression", "EnsureShape", "Floor", "FusedBatchNorm",
+    "FusedBatchNormV2", "Log", "Log1p", "NonMaxSuppressionV4", "NonMaxSuppressionV5", "OneHot",
+    "SpaceToBatchND", "SquaredDifference", "StopGradient", "While",
 })
 """What other versions of TensorFlow, Keras and this package make of the same layers and fields."""
 # fmt: on

@@ -226,7 +226,7 @@ def test_fine_tuning_then_changes_everything_and_goes_on_from_what_was_known(tin
             initial_model=str(document),
             image_training_type="fine_tune",
             max_iterations=40,
-            learning_rate=1e-3,
+            learning_rate=3e-3,
         )
     )
     assert n_changed(arrays_of(submodel), arrays_of(tuned)) == len(arrays_of(tuned))
@@ -301,8 +301,12 @@ def test_pictures_are_held_out_by_their_rarest_class(tiny):
     assert sorted(len(boxes) for _, boxes in held_out) == [0] * 2 + [1] * 6 + [2] * 2
 
 
-def test_the_same_seed_gives_the_same_weights_from_memory_and_from_disk(tiny):
-    how = {"image_training_type": "use_pretrained", "max_iterations": 2, "patience": 1}
+@pytest.mark.parametrize(
+    ("training_type", "iterations"),
+    [("use_pretrained", 2), pytest.param("randomly_initialize", 6, marks=pytest.mark.slow)],
+)
+def test_the_same_seed_gives_the_same_weights_from_memory_and_from_disk(tiny, training_type, iterations):
+    how = {"image_training_type": training_type, "max_iterations": iterations, "patience": 1}
     job = tiny(image_augmentations=["zoom", "brightness"], **how)
     first, from_disk, other = (weights(job | change) for change in ({}, {"max_data_size": 0}, {"seed": 2}))
     assert first == from_disk != other
@@ -455,22 +459,23 @@ def test_a_classifier_begins_no_detector_and_a_detector_no_classifier(tiny, untr
 
 
 @pytest.mark.slow
-def test_a_network_by_name_is_trained(pictures, tmp_path):
+@pytest.mark.parametrize(("network", "iterations"), [("tinyyolov4", 12), ("yolov4", 4)])
+def test_the_networks_by_name_are_trained(pictures, tmp_path, network, iterations):
     directory, rows = pictures
     job = box_job(
         directory,
         rows[:40],
-        base_image_network="tinyyolov4",
+        base_image_network=network,
         input_image_shape=[64, 64, 3],
         output_directory=str(tmp_path),
         batch_size=4,
         learning_rate=0.001,
-        max_iterations=12,
+        max_iterations=iterations,
         max_seconds_per_update=0.0,
     )
     checks: list[Any] = []
     result, submodel = train(job, on_check=checks.append)
-    assert result["job_id"] == "tinyyolov4_randomly_initialize"
+    assert result["job_id"] == f"{network}_randomly_initialize"
     assert checks[-1].loss < 0.8 * checks[0].loss
     detector = sensenet.create_model(image_document(submodel), {"bounding_box_threshold": 0.0})
     assert detector(str(directory / "0.png"))
