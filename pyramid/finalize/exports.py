@@ -24,7 +24,7 @@ JAVASCRIPT = "tfjs"
 EARLIER = Marker(MODEL_FILE, b"")
 # all checks together, as far as they can be ended, and what a program may need before it computes
 CHECK_SECONDS = 20.0
-START_SECONDS = 5.0
+START_SECONDS = 10.0
 # of a receipt what the document says: what one model and one machine give twice
 LASTING = ("format", "consumer", "largest_difference", "moved_boxes", "agrees")
 
