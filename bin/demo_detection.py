@@ -23,7 +23,7 @@ ENLARGED = 4
 SIDE = 96
 PIECES = (3, 4)  # of a photograph, down and across
 N_TRAINING, N_TEST = 600, 60
-ITERATIONS, MOST_SECONDS = 180, 300
+ITERATIONS, MOST_SECONDS = 240, 300
 
 
 def show_detection(commands: Path, root: Path) -> None:
