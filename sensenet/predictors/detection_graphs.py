@@ -15,7 +15,7 @@ from sensenet.files import is_file
 from sensenet.formats.frozen_graph import DETECTION_OUTPUTS
 from sensenet.label_map import FIRST_CLASS, LABEL_MAP_FILE, read_label_map
 from sensenet.predictors.exports import checked_min_score
-from sensenet.predictors.naming import Labels, class_names
+from sensenet.predictors.naming import Labels, class_names, renamed
 from sensenet.predictors.predictor import DEFAULT_MIN_SCORE, DETECTION, ImagePredictor
 from sensenet.predictors.runtimes import Opened
 
@@ -71,8 +71,8 @@ def _names(classes: Sequence[str], beside: Path, labels: Labels) -> dict[int, st
     """The names of classes: of those that the facts know, else of the label map beside the graph."""
     items = read_label_map(beside) if is_file(beside) else ()
     if classes:
-        known = {number: (name,) for number, name in enumerate(classes, FIRST_CLASS)}
-        return class_names(known, labels if labels.items else replace(labels, items=items, place=str(beside)))
+        given = labels if labels.items else replace(labels, items=items, place=str(beside))
+        return dict(enumerate(renamed(classes, given), FIRST_CLASS))
     return class_names({item.id: (item.name, item.label) for item in items}, labels)
 
 
